@@ -1,0 +1,94 @@
+//! Answers requests.
+//!
+//! Comes in: [`Request`]s. Goes out: [`Response`]s, each as soon as it exists. Never: gold answers, metrics, tasks.
+
+use crate::error::Result;
+use crate::request::{Prompt, Request, Response, Unscored};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub mod local;
+pub mod mock;
+
+/// Who answers: all that decides an engine's numbers apart from the request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Kind of engine: `local`, `mock`, ...
+    pub engine: String,
+    /// The model as the user named it.
+    pub name: String,
+    /// Name for tables: the last part of a path or id.
+    pub label: String,
+    /// `architectures[0]` or the like.
+    pub architecture: Option<String>,
+    pub num_parameters: Option<u64>,
+    /// Number format of weights and arithmetic (`float32`, `bfloat16`, `float16`).
+    pub dtype: Option<String>,
+    /// Revision asked for.
+    pub revision: Option<String>,
+    /// Hash of weights, tokenizer and configuration (or the hub's commit).
+    pub sha: Option<String>,
+    /// Context window in tokens.
+    pub max_length: Option<usize>,
+    pub bos_token: Option<String>,
+    pub eos_token: Option<String>,
+    pub pad_token: Option<String>,
+    pub eot_token_id: Option<u32>,
+    /// Chat template source, if the model has one.
+    pub chat_template: Option<String>,
+    /// Options of the engine that change numbers (system fallback, ...), as `key=value`.
+    pub options: Vec<String>,
+}
+
+/// What an engine makes of a request before it answers, for `fairmark show`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Inspection {
+    /// The prompt as text, chat template applied.
+    pub rendered: String,
+    /// Token ids of the context.
+    pub context_ids: Vec<u32>,
+    /// Token ids of the continuation (empty for generation).
+    pub continuation_ids: Vec<u32>,
+    /// How many beginning-of-sequence tokens stand at the front.
+    pub bos_count: usize,
+    /// Tokens that will be cut from the left.
+    pub truncated_tokens: usize,
+}
+
+/// Set when the user asks to stop; engines look at it between requests.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Receives answers: index into the requests, and the answer or why there is none. An error stops the engine.
+pub type Sink<'a> = dyn FnMut(usize, std::result::Result<Response, Unscored>) -> Result<()> + 'a;
+
+/// Something that answers requests.
+pub trait Engine {
+    fn identity(&self) -> &Identity;
+
+    /// The prompt as the model sees it: text unchanged, turns through the chat template.
+    fn render(&self, prompt: &Prompt) -> Result<String>;
+
+    /// Tokens of a request.
+    fn inspect(&self, request: &Request) -> Result<Inspection>;
+
+    /// Answers all requests, in whatever order suits, pushing each answer to `sink` as soon as it exists. When `cancel`
+    /// is set, returns early (`Ok`) with the rest unanswered.
+    fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()>;
+
+    /// Things the user should know (a system turn folded away, a missing generation config), each once.
+    fn notices(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

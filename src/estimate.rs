@@ -1,0 +1,35 @@
+//! An estimate: a metric over a task or a group, with its uncertainty.
+
+use serde::{Deserialize, Serialize};
+
+/// How a standard error was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StderrMethod {
+    /// Sample standard deviation (n - 1) over the square root of n.
+    Mean,
+    /// Spread of the statistic over resampled sets.
+    Bootstrap,
+    /// Pooled over the tasks of a group by their sizes.
+    Pooled,
+    /// Of the unweighted mean over the tasks of a group.
+    UnweightedMean,
+}
+
+/// One metric of one task or group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    pub metric: String,
+    /// Name of the filter pipeline (`none` unless the task names one).
+    pub filter: String,
+    /// `None` when nothing could be scored.
+    pub value: Option<f64>,
+    /// `None` where the reference has `N/A`.
+    pub stderr: Option<f64>,
+    pub stderr_method: Option<StderrMethod>,
+    /// Documents that were scored.
+    pub n: usize,
+    /// Documents that were not scored.
+    pub unscored: usize,
+    pub higher_is_better: Option<bool>,
+}

@@ -1,0 +1,38 @@
+//! An evaluation item: a document, what is asked about it, and what a right answer is.
+
+use crate::doc::Doc;
+use crate::request::Request;
+use serde_json::{Map, Value};
+
+/// The right answer of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// Index into the choices; [`OUT_OF_RANGE`] when the data names a choice that does not exist.
+    Index(i64),
+    /// Several right choices; any of them counts.
+    Indices(Vec<i64>),
+    Text(String),
+    /// Several right texts; any of them counts.
+    Texts(Vec<String>),
+}
+
+/// The index of a gold answer that is not among the choices: counted wrong.
+pub const OUT_OF_RANGE: i64 = -100;
+
+/// A document with its requests, ready for an engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    pub doc: Doc,
+    /// Multiple choice: one per choice (or per context for several inputs), then, for `acc_mutual_info`, as many
+    /// unconditional ones. Otherwise exactly one. Each stands for `repeats` requests with `sample` 0, 1, ...
+    pub requests: Vec<Request>,
+    /// The answer texts, without delimiter; empty unless the task has choices.
+    pub choices: Vec<String>,
+    pub target: Target,
+    /// `doc_to_target` as the reference evaluates it (int, str or list), for the samples file.
+    pub target_written: Value,
+    /// The evaluated arguments of the task's `process_results` function.
+    pub result_args: Map<String, Value>,
+    /// Shots actually put into the prompt.
+    pub num_fewshot: usize,
+}

@@ -1,0 +1,25 @@
+//! fairmark: a benchmark and safety evaluation harness for language models.
+//!
+//! A task meets documents and becomes requests; an engine answers them; samples make estimates; all of it is a run on
+//! disk. `DESIGN.md` has the picture; every folder here is one of its wings and says what it never does.
+
+pub mod catalog;
+pub mod cli;
+pub mod data;
+pub mod doc;
+pub mod engine;
+pub mod error;
+pub mod estimate;
+pub mod item;
+pub mod model;
+pub mod prompt;
+pub mod python;
+pub mod report;
+pub mod request;
+pub mod run;
+pub mod runner;
+pub mod sample;
+pub mod score;
+pub mod stats;
+pub mod task;
+pub mod template;

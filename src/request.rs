@@ -1,0 +1,175 @@
+//! What an engine is asked and what it answers.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Who speaks a chat message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+impl Role {
+    /// The name that chat templates and wire formats use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        }
+    }
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Message {
+    pub role: Role,
+    pub content: String,
+}
+
+/// What stands before the text that is scored or generated.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// Text that goes to the tokenizer as it is.
+    Text(String),
+    /// Turns that the engine puts through the model's chat template. When the last message is the assistant's, it is the
+    /// start of the answer (`gen_prefix`) and is continued; otherwise the template opens an assistant turn.
+    Chat(Vec<Message>),
+}
+
+/// Decoding parameters, resolved from `generation_kwargs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decoding {
+    /// Stop strings; generation ends before the first of them. The model's end-of-sequence tokens always stop as well.
+    pub until: Vec<String>,
+    /// Most tokens to generate; `None` leaves the engine's default (256).
+    pub max_gen_toks: Option<usize>,
+    /// Sampling instead of greedy decoding.
+    pub do_sample: bool,
+    pub temperature: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<f64>,
+    /// The settings as the task wrote them, for the samples file.
+    pub written: Map<String, Value>,
+}
+
+/// One question to an engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    /// log P(continuation | context), and whether greedy decoding would have produced the continuation.
+    Loglikelihood { context: Prompt, continuation: String },
+    /// log P(text) over the whole text, in disjoint windows.
+    LoglikelihoodRolling { text: String },
+    /// Text that follows the context.
+    Generate { context: Prompt, decoding: Decoding },
+}
+
+/// A question with what tells repeated samples of it apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    pub kind: RequestKind,
+    /// 0 for the first answer, 1.. for further samples of one prompt (`repeats`).
+    pub sample: u32,
+    /// Seed of sampled decoding; greedy answers do not depend on it.
+    pub seed: u64,
+}
+
+impl Request {
+    /// SHA-256 (hex) of all that decides the answer: prompt, continuation, decoding and, when it samples, seed and index.
+    pub fn key(&self) -> String {
+        let sampled = matches!(&self.kind, RequestKind::Generate { decoding, .. } if decoding.do_sample);
+        let mut text = serde_json::to_string(&self.kind).unwrap_or_default();
+        text.push_str(&format!("#{}", self.sample));
+        if sampled {
+            text.push_str(&format!("#{}", self.seed));
+        }
+        crate::python::json::sha256(&text)
+    }
+}
+
+/// Why generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// A stop string or an end-of-sequence token.
+    Stop,
+    /// `max_gen_toks` or the context window.
+    Length,
+}
+
+/// An engine's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Natural logarithm, summed over the continuation's tokens.
+    Loglikelihood { logprob: f64, is_greedy: bool, num_tokens: usize },
+    /// Natural logarithm, summed over all tokens of the text.
+    Rolling { logprob: f64, num_tokens: usize },
+    Text { text: String, finish: Finish },
+}
+
+/// Tokens that an answer took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt that the model saw.
+    pub prompt_tokens: usize,
+    /// Tokens generated or scored.
+    pub completion_tokens: usize,
+    /// Tokens cut from the left because the window was too short.
+    pub truncated_tokens: usize,
+}
+
+/// An answer with its cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    pub answer: Answer,
+    #[serde(default)]
+    pub usage: Usage,
+}
+
+/// A request that could not be answered, or a sample that could not be scored: never a silent zero.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unscored {
+    pub reason: String,
+}
+
+impl Unscored {
+    pub fn new(reason: impl Into<String>) -> Self {
+        Unscored { reason: reason.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generate(do_sample: bool, sample: u32, seed: u64) -> Request {
+        let decoding = Decoding {
+            until: vec!["\n".into()],
+            max_gen_toks: Some(8),
+            do_sample,
+            temperature: 0.0,
+            top_p: None,
+            top_k: None,
+            min_p: None,
+            written: Map::new(),
+        };
+        Request { kind: RequestKind::Generate { context: Prompt::Text("a".into()), decoding }, sample, seed }
+    }
+
+    #[test]
+    fn key_ignores_the_seed_of_greedy_decoding_only() {
+        assert_eq!(generate(false, 0, 1).key(), generate(false, 0, 2).key());
+        assert_ne!(generate(true, 0, 1).key(), generate(true, 0, 2).key());
+        assert_ne!(generate(true, 0, 1).key(), generate(true, 1, 1).key());
+    }
+}

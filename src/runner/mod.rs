@@ -1,0 +1,1 @@
+//! (wing under construction)

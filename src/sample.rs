@@ -1,0 +1,40 @@
+//! A sample: an item with its answers, filtered and scored.
+
+use crate::item::Item;
+use crate::request::{Response, Unscored};
+use serde_json::Value;
+
+/// What a metric found about one document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Score {
+    /// A number that is averaged (or otherwise aggregated) over documents.
+    Value(f64),
+    /// A sum with its weight: a log-likelihood with its words or bytes.
+    Weighted { value: f64, weight: f64 },
+    /// Gold and predicted label, for metrics over the whole set (`f1`, `mcc`).
+    Labels { gold: i64, predicted: i64 },
+    /// No value, and why.
+    Unscored(Unscored),
+}
+
+/// An answer (or why there is none) to each request of an item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnsweredItem {
+    pub item: Item,
+    /// The prompts of the requests as the model saw them (chat template applied), one per request.
+    pub rendered: Vec<String>,
+    /// `[request][repeat]`
+    pub responses: Vec<Vec<Result<Response, Unscored>>>,
+}
+
+/// The scores of one document under one filter pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub doc_id: usize,
+    /// Name of the filter pipeline.
+    pub filter: String,
+    /// The reference's `filtered_resps`: per request a text, a list of texts, or `[logprob, is_greedy]`.
+    pub filtered: Vec<Value>,
+    /// Metric name and score, in the task's order.
+    pub scores: Vec<(String, Score)>,
+}
