@@ -3,4 +3,8 @@
 //! Comes in: plain values. Goes out: the same bytes CPython 3 would give. Never: anything about benchmarks.
 
 pub mod json;
+pub mod literal;
 pub mod random;
+pub mod repr;
+pub mod text;
+pub mod unicode;
