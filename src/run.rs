@@ -65,7 +65,7 @@ pub struct Effort {
 }
 
 /// Where and when a run was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     pub fairmark_version: String,
     pub os: String,

@@ -4,7 +4,7 @@ use super::args::{ModelArgs, TaskArgs};
 use super::interrupt::cancel_on_signal;
 use super::progress::{Progress, Verbosity};
 use crate::catalog::Catalog;
-use crate::engine::{self, Cancel, Engine, EngineOptions};
+use crate::engine::{self, Cancel, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::prompt::PromptOptions;
 use crate::report::{ResultsInput, Style, compare, render, results_json, samples_jsonl, samples_parquet};
@@ -21,7 +21,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 #[derive(Args)]
 pub struct RunArgs {
     /// A folder with a Hugging Face checkpoint, a hub id (`org/name[@revision]`), or `mock`. Several give one table.
-    #[arg(long, short, required = true, value_name = "MODEL", value_delimiter = ',')]
+    #[arg(long, short, required = true, value_name = "MODEL")]
     model: Vec<String>,
 
     /// Tasks, groups, tags, globs (`mmlu_*`) or task files.
