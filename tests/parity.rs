@@ -1,8 +1,8 @@
-//! Everything equal to the reference harness: each case of `../shared/parity` is run with the real binary on the same data
-//! and model, and its prompts, hashes, answers, metrics and standard errors are compared.
+//! Everything equal to the reference harness: each case is run with the real binary on the same data and model, and its
+//! prompts, hashes, answers, metrics and standard errors are compared.
 //!
-//! Those files were made with lm-evaluation-harness 0.4.13 (their README says how). Where the folder is absent, the test
-//! says that it is skipped.
+//! The expected files were made with lm-evaluation-harness 0.4.13: those of the demo by `tests/fixtures/parity/make.py`, those of
+//! `../shared/parity` as its README says. Where that folder is absent, its test says that it is skipped.
 
 use serde_json::Value;
 use std::io::Read;
@@ -13,17 +13,28 @@ use std::process::Command;
 const METRICS_LATER: [&str; 1] = ["truthfulqa_gen"];
 
 #[test]
-fn equals_the_reference_harness() {
+fn demo_equals_the_reference_harness() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    check(&root.join("tests/fixtures/parity"), &root.join("datasets/demo"), &root.join("datasets/demo"));
+}
+
+#[test]
+fn benchmarks_equal_the_reference_harness() {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     if !shared.join("parity").is_dir() {
         eprintln!("skipped: ../shared/parity is not there");
         return;
     }
-    let cases = cases(&shared.join("parity"));
-    assert!(!cases.is_empty(), "../shared/parity holds no cases");
+    check(&shared.join("parity"), &shared.join("models"), &shared.join("datasets"));
+}
+
+/// Compares every case under `parity`, with the models and data in those folders.
+fn check(parity: &Path, models: &Path, data: &Path) {
+    let cases = cases(parity);
+    assert!(!cases.is_empty(), "{} holds no cases", parity.display());
     let mut failures = Vec::new();
     for case in &cases {
-        let problems = run_case(&shared, case);
+        let problems = run_case(models, data, case);
         eprintln!("{}: {}", case.display(), if problems.is_empty() { "equal" } else { "DIFFERENT" });
         failures.extend(problems.into_iter().map(|p| format!("{}: {p}", case.display())));
     }
@@ -44,7 +55,7 @@ fn cases(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn run_case(shared: &Path, case: &Path) -> Vec<String> {
+fn run_case(models: &Path, data: &Path, case: &Path) -> Vec<String> {
     let about: Value = serde_json::from_str(&std::fs::read_to_string(case).unwrap()).unwrap();
     let task = about["task"].as_str().unwrap();
     let out = tempfile::tempdir().unwrap();
@@ -52,11 +63,11 @@ fn run_case(shared: &Path, case: &Path) -> Vec<String> {
     command
         .args(["run", "--quiet", "--dtype", "float32", "--bootstrap-iters", "1000", "--system-fallback", "drop"])
         .arg("--model")
-        .arg(shared.join("models").join(about["model"].as_str().unwrap()))
+        .arg(models.join(about["model"].as_str().unwrap()))
         .args(["--tasks", task, "--num-fewshot", &about["num_fewshot"].to_string()])
         .args(["--limit", &about["limit"].to_string()])
         .arg("--data-dir")
-        .arg(shared.join("datasets"))
+        .arg(data)
         .arg("--out")
         .arg(out.path());
     if about["max_gen_toks"].is_number() {

@@ -2,7 +2,7 @@
 
     python3 make.py --text text.txt && python3 train.py text.txt model
 
-A Llama of about 0.3 M parameters; about five minutes on two cores. It is a stand-in that knows one invented
+A Llama of about 0.3 M parameters; about six minutes on two cores. It is a stand-in that knows one invented
 valley and nothing else.
 """
 
