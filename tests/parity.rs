@@ -122,7 +122,8 @@ fn compare_samples(theirs: &str, ours: &str, task: &str, problems: &mut Vec<Stri
             for (j, theirs) in theirs.as_array().unwrap().iter().enumerate() {
                 let ours = &ours["arguments"][format!("gen_args_{i}")][format!("arg_{j}")];
                 // As text: key order and the kind of numbers count as well.
-                if theirs.to_string() != ours.to_string() {
+                let (expected, found) = (theirs.to_string(), ours.to_string());
+                if expected != found {
                     problem("arguments", format!("request {i} part {j}:\n{ours}\ninstead of\n{theirs}"));
                 }
             }

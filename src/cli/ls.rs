@@ -37,7 +37,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Tasks => entries(&args.include_path, Kind::Task)?,
         What::Groups => entries(&args.include_path, Kind::Group)?,
         What::Tags => entries(&args.include_path, Kind::Tag)?,
-        What::Metrics => score::METRICS.iter().map(|m| metric_row(m)).collect(),
+        What::Metrics => score::METRICS.iter().map(metric_row).collect(),
         What::Filters => score::FILTERS.iter().map(|f| row([f.name, f.doc])).collect(),
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
         What::Architectures => model::ARCHES.iter().map(|a| row([a.name, a.doc])).collect(),

@@ -266,7 +266,7 @@ fn reasons(task: &Task, samples: &[Sample]) -> Vec<(String, usize)> {
             None => counts.push((reason.clone(), 1)),
         }
     }
-    counts.sort_by(|a, b| b.1.cmp(&a.1));
+    counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     counts
 }
 
