@@ -21,8 +21,10 @@ pub fn bootstrap_stderr<T: Copy + Sync>(
 ) -> Option<f64> {
     let chunk = iters.min(CHUNK);
     let chunks = iters.checked_div(chunk)?;
-    let replicates: Vec<Vec<f64>> =
-        (0..chunks).into_par_iter().map(|seed| draw_chunk(xs, seed as u64, chunk, &statistic)).collect::<Option<_>>()?;
+    let replicates: Vec<Vec<f64>> = (0..chunks)
+        .into_par_iter()
+        .map(|seed| draw_chunk(xs, seed as u64, chunk, &statistic))
+        .collect::<Option<_>>()?;
     let replicates = replicates.concat();
     sample_stddev(NonEmpty::new(&replicates)?).filter(|stderr| stderr.is_finite())
 }

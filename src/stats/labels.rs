@@ -28,20 +28,24 @@ pub fn matthews_corrcoef(xs: NonEmpty<'_, Labels>) -> f64 {
     let hits = xs.iter().filter(|x| x.gold == x.predicted).count() as f64;
     let gold = counts(xs.iter().map(|x| x.gold));
     let predicted = counts(xs.iter().map(|x| x.predicted));
-    let of = |counts: &[(i64, f64)], label: i64| {
-        counts.binary_search_by_key(&label, |(l, _)| *l).ok().and_then(|at| counts.get(at)).map_or(0.0, |(_, count)| *count)
-    };
-    let both: f64 = gold.iter().map(|(label, count)| count * of(&predicted, *label)).sum();
+    let of = |label: i64| predicted.iter().find(|(known, _)| *known == label).map_or(0.0, |(_, count)| *count);
+    let both: f64 = gold.iter().map(|(label, count)| count * of(*label)).sum();
     let squares = |counts: &[(i64, f64)]| counts.iter().map(|(_, count)| count * count).sum::<f64>();
     let scale = (n * n - squares(&predicted)) * (n * n - squares(&gold));
     if scale == 0.0 { 0.0 } else { (hits * n - both) / scale.sqrt() }
 }
 
-/// How often each label occurs, sorted by label.
+/// How often each label occurs. Labels are few (choices of a question), so a list is searched faster than a map; the
+/// counts are whole numbers, so their order cannot change a sum.
 fn counts(labels: impl Iterator<Item = i64>) -> Vec<(i64, f64)> {
-    let mut labels: Vec<i64> = labels.collect();
-    labels.sort_unstable();
-    labels.chunk_by(|a, b| a == b).filter_map(|run| Some((*run.first()?, run.len() as f64))).collect()
+    let mut counts: Vec<(i64, f64)> = Vec::new();
+    for label in labels {
+        match counts.iter_mut().find(|(known, _)| *known == label) {
+            Some((_, count)) => *count += 1.0,
+            None => counts.push((label, 1.0)),
+        }
+    }
+    counts
 }
 
 #[cfg(test)]
