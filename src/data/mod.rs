@@ -206,9 +206,17 @@ impl DataSource {
     ) -> Result<()> {
         let files = resolved.fetch(&self.hub, split)?;
         let before = table.rows.len();
+        let mut rows_read = 0;
         for file in &files {
             let read = self.read(file, dataset, resolved)?;
+            rows_read += read.rows.len();
             table.add(&read, &resolved.filters, file)?;
+        }
+        if rows_read == 0 {
+            let file = files.first().map(|file| file.path.clone()).unwrap_or_default();
+            return Err(Error::input(format!("the split `{split}` has no rows"))
+                .file(file)
+                .hint("is the file truncated?"));
         }
         if table.rows.len() == before && !resolved.filters.is_empty() {
             let wanted: Vec<String> =
@@ -311,7 +319,8 @@ fn equals(cell: &Value, text: &str) -> bool {
         Value::String(cell) => cell == text,
         Value::Bool(cell) => text.eq_ignore_ascii_case(if *cell { "true" } else { "false" }),
         Value::Null => matches!(text, "null" | "~"),
-        other => other.to_string() == text,
+        Value::Number(cell) => cell.to_string() == text,
+        Value::Array(_) | Value::Object(_) => false,
     }
 }
 

@@ -95,9 +95,6 @@ pub(super) fn read_file(path: &Path, shown: &str, format: Option<Format>, form: 
             .hint(format!("known: {}, each also with .gz", known.join(", ")))
     })?;
     let rows = parse(&bytes, format, form).map_err(|err| err.file(path))?.into_rows();
-    if rows.is_empty() {
-        return Err(Error::input("the file has no rows").file(path));
-    }
     let record =
         FileRecord { name: shown.to_string(), sha256: sha256(&bytes), bytes: bytes.len() as u64, rows: rows.len() };
     Ok(FileRows { rows, record })
@@ -194,9 +191,9 @@ mod tests {
         assert_eq!(err.place().line, Some(2), "{err}");
         assert!(err.to_string().contains("UTF-8"));
         for name in ["x.jsonl", "x.csv", "x.json"] {
-            assert!(read_bytes(name, b"\n").unwrap_err().to_string().contains("no rows"), "{name}");
+            assert!(read_bytes(name, b"\n").unwrap().rows.is_empty(), "{name}");
         }
-        assert!(read_bytes("x.csv", b"a,b\n").unwrap_err().to_string().contains("no rows"));
+        assert!(read_bytes("x.csv", b"a,b\n").unwrap().rows.is_empty());
         assert_eq!(read_bytes("x.jsonl", b"\xef\xbb\xbf{\"a\":1}").unwrap().rows[0]["a"], 1);
     }
 }

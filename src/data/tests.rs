@@ -342,3 +342,32 @@ fn shared_data_folder() {
     assert_eq!(count("cais/mmlu", Some("anatomy"), "dev"), 5);
     assert_eq!(count("Rowan/hellaswag", None, "validation"), 10_042);
 }
+
+/// The rows equal those of `datasets` 5.2.0 (`load_dataset("json", data_files=...)`), field order included. The sums are of
+/// `json.dumps(row, ensure_ascii=False, separators=(",", ":"))` and a newline for every row, first 16 digits.
+#[test]
+fn rows_equal_those_of_datasets() {
+    use sha2::{Digest, Sha256};
+    let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/datasets"));
+    if !dir.is_dir() {
+        eprintln!("skipped: ../shared is not there");
+        return;
+    }
+    for (file, sum) in [
+        ("mmlu/dev.jsonl", "1c01cdbe53d9effc"),
+        ("hellaswag/validation.jsonl.gz", "b90a2a1d3d742fda"),
+        ("triviaqa/validation_unfiltered.jsonl", "e9461abb8b094f6f"),
+        ("agieval/aqua-rat.jsonl", "b75b6151dc195742"),
+        ("bbq/Age.jsonl", "0c75d1e02fcc3dfc"),
+        ("truthfulqa/multiple_choice.jsonl", "46b3a7d0385089c5"),
+        ("realtoxicityprompts/validation_5000.jsonl", "703fe6516332958f"),
+    ] {
+        let read = table::read_file(&dir.join(file), file, None, &CsvForm::default()).unwrap();
+        let mut hasher = Sha256::new();
+        for row in &read.rows {
+            hasher.update(serde_json::to_string(row).unwrap());
+            hasher.update("\n");
+        }
+        assert_eq!(&crate::hub::hex(&hasher.finalize())[..16], sum, "{file}");
+    }
+}
