@@ -294,7 +294,7 @@ fn aggregate(group: &Group, node: &Node, tasks: &[FinishedTask]) -> Vec<crate::e
     let leaves: Vec<_> = names
         .iter()
         .filter_map(|name| tasks.iter().find(|t| t.task.name == *name))
-        .map(|t| (t.task.as_ref(), t.result.estimates.as_slice(), t.result.effective))
+        .map(|t| t.result.estimates.as_slice())
         .collect();
     estimate_group(group, &leaves)
 }
