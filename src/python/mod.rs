@@ -5,6 +5,7 @@
 pub mod json;
 pub mod literal;
 pub mod random;
+pub mod regex_syntax;
 pub mod repr;
 pub mod text;
 pub mod unicode;
