@@ -10,6 +10,7 @@ pub mod doc;
 pub mod engine;
 pub mod error;
 pub mod estimate;
+pub mod hub;
 pub mod item;
 pub mod model;
 pub mod prompt;

@@ -70,6 +70,37 @@ impl Cancel {
     }
 }
 
+/// How engines are opened.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    pub dtype: DTypeChoice,
+    pub system_fallback: SystemFallback,
+    /// Context window in tokens; `None`: the model's.
+    pub max_length: Option<usize>,
+    /// Force the beginning-of-sequence token; `None`: as the tokenizer's files say.
+    pub add_bos: Option<bool>,
+    /// Never use the network.
+    pub offline: bool,
+    /// Prompts will be conversations: the model must have a chat template.
+    pub chat: bool,
+    /// Threads to use; decides only the time.
+    pub threads: usize,
+}
+
+/// Looks whether a model can be opened, without loading weights.
+pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
+    if mock::is_mock(model) { mock::MockEngine::new(model).map(drop) } else { LocalEngine::check(&local(model, options)) }
+}
+
+/// Opens the engine that a model's name asks for: `mock[:...]`, else a local checkpoint (folder or hub id).
+pub fn open(model: &str, options: &EngineOptions) -> Result<Box<dyn Engine>> {
+    Ok(if mock::is_mock(model) {
+        Box::new(mock::MockEngine::new(model)?)
+    } else {
+        Box::new(LocalEngine::load(&local(model, options))?)
+    })
+}
+
 /// Receives answers: index into the requests, and the answer or why there is none. An error stops the engine.
 pub type Sink<'a> = dyn FnMut(usize, std::result::Result<Response, Unscored>) -> Result<()> + 'a;
 
