@@ -195,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_missing_include_is_named_where_it_is_asked_for() {
-        let folder = folder(&[("t.yaml", "task: t\ninclude: _gone\n"), ("u.yaml", "include: 3\n"), ("v.yaml", "- 1\n")]);
+        let folder =
+            folder(&[("t.yaml", "task: t\ninclude: _gone\n"), ("u.yaml", "include: 3\n"), ("v.yaml", "- 1\n")]);
         let err = load(&folder, "t.yaml").unwrap_err().to_string();
         assert!(err.contains("t.yaml:2: included file ") && err.ends_with("_gone does not exist"), "{err}");
         assert!(load(&folder, "u.yaml").unwrap_err().to_string().contains("takes a path or a list"));

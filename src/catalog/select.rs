@@ -126,16 +126,13 @@ impl<'a> Selector<'a> {
         let Some(entry) = index.entries.get(name) else {
             return Err(self.unknown(name, Error::input(format!("unknown task `{name}`"))));
         };
-        let nodes = match &entry.file {
-            None => {
-                let members: Vec<Vec<Node>> =
-                    entry.members.iter().map(|task| self.named(task, overrides)).collect::<Result<_>>()?;
-                members.into_iter().flatten().collect()
-            }
-            Some(file) => {
-                let config = self.config(file)?;
-                vec![self.node(name, entry.kind, config, overrides, &[])?]
-            }
+        let nodes = if entry.kind == Kind::Tag {
+            let members: Vec<Vec<Node>> =
+                entry.members.iter().map(|task| self.named(task, overrides)).collect::<Result<_>>()?;
+            members.into_iter().flatten().collect()
+        } else {
+            let config = self.config(&entry.origin.file)?;
+            vec![self.node(name, entry.kind, config, overrides, &[])?]
         };
         if overrides.is_empty() {
             self.plain.insert(name.to_owned(), nodes.clone());
@@ -256,7 +253,8 @@ impl<'a> Selector<'a> {
             return self.named(name, &over);
         }
         if config::find(&over, "dataset_path").is_none() {
-            let err = item.error(format!("group `{group}` names an unknown task `{name}`, and does not define it here"));
+            let err =
+                item.error(format!("group `{group}` names an unknown task `{name}`, and does not define it here"));
             return Err(self.unknown(name, err));
         }
         // The item is the task: its own keys, named within its group.
@@ -266,18 +264,27 @@ impl<'a> Selector<'a> {
     }
 
     /// `{group: name, ...}` in a list: a registered group with overrides, or a new one.
-    fn subgroup(&mut self, group: &str, name: &str, item: &Yaml, entries: &[Entry], defaults: &[Entry]) -> Result<Node> {
+    fn subgroup(
+        &mut self,
+        group: &str,
+        name: &str,
+        item: &Yaml,
+        entries: &[Entry],
+        defaults: &[Entry],
+    ) -> Result<Node> {
         let index = self.index;
         let Some(entry) = index.entries.get(name) else {
             let config = Config { file: item.file.clone(), entries: entries.to_vec() };
             return self.group(&format!("{group}::{name}"), config, defaults, &[]);
         };
-        let (Kind::Group, Some(file)) = (entry.kind, &entry.file) else {
+        if entry.kind != Kind::Group {
             let err = item.error(format!("`{name}` is a {}, not a group", entry.kind.as_str()));
             return Err(err.hint(format!("write `task: {name}`")));
-        };
+        }
+        let file = &entry.origin.file;
         if let Some(members) = config::find(entries, "task") {
-            let err = members.error(format!("group `{name}` is defined in {}; an item cannot change its tasks", file.display()));
+            let err = members
+                .error(format!("group `{name}` is defined in {}; an item cannot change its tasks", file.display()));
             return Err(err.hint("give the new group a name of its own"));
         }
         let mut over = defaults.to_vec();
