@@ -4,6 +4,7 @@
 
 use crate::error::Result;
 use crate::request::{Prompt, Request, Response, Unscored};
+use local::{DTypeChoice, LocalEngine, SystemFallback};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,7 +90,7 @@ pub struct EngineOptions {
 
 /// Looks whether a model can be opened, without loading weights.
 pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
-    if mock::is_mock(model) { mock::MockEngine::new(model).map(drop) } else { LocalEngine::check(&local(model, options)) }
+    if mock::is_mock(model) { mock::MockEngine::new(model).map(drop) } else { LocalEngine::check(model, options) }
 }
 
 /// Opens the engine that a model's name asks for: `mock[:...]`, else a local checkpoint (folder or hub id).
@@ -97,7 +98,7 @@ pub fn open(model: &str, options: &EngineOptions) -> Result<Box<dyn Engine>> {
     Ok(if mock::is_mock(model) {
         Box::new(mock::MockEngine::new(model)?)
     } else {
-        Box::new(LocalEngine::load(&local(model, options))?)
+        Box::new(LocalEngine::load(model, options)?)
     })
 }
 

@@ -52,7 +52,7 @@ impl Rows {
         self.filter.push(sample.filter.clone());
         self.doc_hash.push(item.doc.hash());
         self.doc.push(json::dumps(&Value::Object(item.doc.fields.clone())));
-        self.target.push(repr::str(&item.target_written));
+        self.target.push(repr::to_str(&item.target_written));
         self.gold.push(list(match &item.target {
             Target::Index(index) => vec![*index],
             Target::Indices(indices) => indices.clone(),
@@ -142,7 +142,7 @@ fn answer(response: &std::result::Result<Response, crate::request::Unscored>) ->
 fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        other => repr::str(other),
+        other => repr::to_str(other),
     }
 }
 

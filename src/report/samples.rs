@@ -47,7 +47,7 @@ fn line(
             parts.into_iter().enumerate().map(|(j, part)| (format!("arg_{j}"), part)).collect();
         arguments.insert(format!("gen_args_{index}"), Value::Object(parts));
     }
-    let target = repr::str(&item.target_written);
+    let target = repr::to_str(&item.target_written);
     let mut line = Map::new();
     line.insert("doc_id".into(), value!(sample.doc_id));
     line.insert("doc".into(), Value::Object(item.doc.fields.clone()));
@@ -101,7 +101,7 @@ fn strings(v: &Value) -> Value {
     match v {
         Value::Array(parts) => parts.iter().map(strings).collect(),
         Value::Null => Value::Null,
-        leaf => value!(repr::str(leaf)),
+        leaf => value!(repr::to_str(leaf)),
     }
 }
 
