@@ -16,7 +16,6 @@ mod kwargs;
 mod multiple_choice;
 mod observed;
 mod pattern;
-mod pattern_syntax;
 mod perplexity;
 mod results;
 mod space;
