@@ -42,15 +42,14 @@ impl Config {
         Some(self.entries.remove(at).value)
     }
 
-    /// The first line of the value of `key`, or of the file.
-    pub fn line(&self, key: &str) -> usize {
-        self.get(key).map_or(1, |yaml| yaml.line)
+    /// The value that names the task or group.
+    pub fn name(&self) -> Option<&Yaml> {
+        self.get("group").or_else(|| self.get("task"))
     }
 
     /// An error about the whole: at its file and the line of its name.
     pub fn error(&self, message: impl Into<String>) -> Error {
-        let name = self.get("task").or_else(|| self.get("group"));
-        match name {
+        match self.name() {
             Some(yaml) => yaml.error(message),
             None => Error::input(message).file(&self.file),
         }

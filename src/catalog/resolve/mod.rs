@@ -121,7 +121,7 @@ pub fn task(config: &Config, name: &str) -> Result<Task> {
 
 /// Where a task or group was written.
 pub fn origin(config: &Config) -> Origin {
-    let line = config.get("task").or_else(|| config.get("group")).map_or(1, |yaml| yaml.line);
+    let line = config.name().map_or(1, |yaml| yaml.line);
     Origin { file: config.file.to_path_buf(), line }
 }
 
