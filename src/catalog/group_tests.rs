@@ -197,6 +197,34 @@ fn patterns_paths_and_repeats() {
 }
 
 #[test]
+fn asking_for_a_broken_file_says_what_is_wrong_with_it() {
+    let folder = Folder::new(&[
+        ("a.yaml", "\"task\": \"bad\"\ninclude: _t\n"),
+        ("b.yaml", "task: worse\ninclude: _t\n"),
+        ("_t", "x: 1\nx: 2\n"),
+        ("g.yaml", "group: g\ntask: [worse]\n"),
+    ]);
+    let warnings = folder.catalog().warnings();
+    assert!(warnings.len() == 1 && warnings[0].starts_with("2 task files left out: "), "{warnings:?}");
+    for spec in ["bad", "g"] {
+        let err = folder.select(&[spec]).unwrap_err().to_string();
+        assert!(err.contains("_t:2: task `") && err.contains("the key `x` stands twice"), "{err}");
+    }
+}
+
+#[test]
+fn an_inline_task_may_include() {
+    let files = [
+        ("_t", plain("t", "num_fewshot: 1\nrepeats: 2\n")),
+        ("g.yaml", "group: g\nnum_fewshot: 3\ntask: [{task: own, include: _t, doc_to_text: z}]\n".into()),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let nodes = Folder::new(&files).select(&["g"]).unwrap();
+    assert_eq!(tasks(&nodes[0]), [("g::own".to_owned(), Some(3))]);
+    assert_eq!((nodes[0].tasks()[0].repeats, nodes[0].tasks()[0].dataset.path.as_str()), (2, "a/b"));
+}
+
+#[test]
 fn task_errors_name_file_line_and_key() {
     let folder = Folder::new(&[
         ("a.yaml", &plain("a", "metric_lst: []\n")),

@@ -54,8 +54,17 @@ pub struct Entry {
 pub struct Index {
     pub entries: BTreeMap<String, Entry>,
     pub warnings: Vec<String>,
-    /// Files that could not be read, each with its error.
-    pub broken: Vec<(PathBuf, Error)>,
+    /// Files that could not be read.
+    pub broken: Vec<Broken>,
+}
+
+/// A task file that could not be read.
+#[derive(Debug)]
+pub struct Broken {
+    pub file: PathBuf,
+    /// The name that it seems to define, so that asking for it gives the error and not "unknown task".
+    pub name: Option<String>,
+    pub error: Error,
 }
 
 impl Index {
@@ -75,7 +84,7 @@ impl Index {
             match loader.load(&file) {
                 Ok(Some(config)) => self.register(&config, &file, &mut found),
                 Ok(None) => {}
-                Err(err) => self.broken.push((file, err)),
+                Err(error) => self.broken.push(Broken { name: seeming_name(&file), file, error }),
             }
         }
         for (name, entry) in found {
@@ -90,6 +99,20 @@ impl Index {
                 ));
             }
         }
+    }
+
+    /// What there is to say about the files, each thing once: one broken template may be included by hundreds.
+    pub fn all_warnings(&self) -> Vec<String> {
+        let mut all = self.warnings.clone();
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for broken in &self.broken {
+            *counts.entry(broken.error.to_string()).or_default() += 1;
+        }
+        all.extend(counts.into_iter().map(|(error, count)| match count {
+            1 => format!("task file left out: {error}"),
+            _ => format!("{count} task files left out: {error}"),
+        }));
+        all
     }
 
     /// Puts the name of one file, and its tags, into the names of its root. First wins.
@@ -116,6 +139,16 @@ impl Index {
         }
         found.insert(entry.name.clone(), entry);
     }
+}
+
+/// The name in the first line that says `task: name` or `group: name`, of a file that is no good otherwise.
+fn seeming_name(file: &Path) -> Option<String> {
+    let text = files::read(file).ok()?;
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        let bare = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
+        matches!(bare(key).as_str(), "task" | "group").then(|| bare(value)).filter(|name| !name.is_empty())
+    })
 }
 
 /// Name and kind of a file's content, by its keys; `None` if it is neither task nor group.
