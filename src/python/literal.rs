@@ -4,7 +4,7 @@
 //! or constant as `str` would write it). What JSON cannot hold is an error: bytes, complex numbers, integers beyond 64 bits,
 //! lone surrogates, infinite floats. `\N{...}` is refused by name: it would need the table of all character names.
 
-use super::repr::str;
+use super::repr::to_str;
 use crate::error::{Error, Result};
 use serde_json::{Map, Number, Value};
 
@@ -210,7 +210,7 @@ impl Parser {
             if key.is_array() || key.is_object() {
                 return Err("a list or dict as a key".into());
             }
-            map.insert(str(&key), value);
+            map.insert(to_str(&key), value);
         }
         Ok(Value::Object(map))
     }

@@ -5,7 +5,7 @@ use super::unicode::NOT_PRINTABLE;
 use serde_json::Value;
 
 /// `str(value)`: a string as it is, everything else as its `repr`.
-pub fn str(value: &Value) -> String {
+pub fn to_str(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => repr(other),
@@ -146,7 +146,7 @@ mod tests {
     fn containers() {
         let value = json!({"a": [1, 2.5, null, true, "x"], "b": {}});
         assert_eq!(repr(&value), "{'a': [1, 2.5, None, True, 'x'], 'b': {}}");
-        assert_eq!(str(&json!("it's")), "it's");
-        assert_eq!(str(&json!([])), "[]");
+        assert_eq!(to_str(&json!("it's")), "it's");
+        assert_eq!(to_str(&json!([])), "[]");
     }
 }
