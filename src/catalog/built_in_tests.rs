@@ -64,10 +64,14 @@ fn both_averages_of_mmlu_share_their_tasks() {
 #[test]
 fn an_mmlu_subject() {
     let task = task("mmlu_high_school_us_history");
-    assert_eq!((task.dataset.path.as_str(), task.dataset.name.as_deref()), ("cais/mmlu", Some("high_school_us_history")));
+    assert_eq!(
+        (task.dataset.path.as_str(), task.dataset.name.as_deref()),
+        ("cais/mmlu", Some("high_school_us_history"))
+    );
     let description = "The following are multiple choice questions (with answers) about high school us history.\n\n";
     assert_eq!(task.description, description);
-    let text = "{{question.strip()}}\nA. {{choices[0]}}\nB. {{choices[1]}}\nC. {{choices[2]}}\nD. {{choices[3]}}\nAnswer:";
+    let text =
+        "{{question.strip()}}\nA. {{choices[0]}}\nB. {{choices[1]}}\nC. {{choices[2]}}\nD. {{choices[3]}}\nAnswer:";
     assert_eq!(task.prompt.doc_to_text, Source::Text(text.into()));
     assert_eq!(task.prompt.doc_to_choice, Some(Choices::List(["A", "B", "C", "D"].map(String::from).to_vec())));
     assert_eq!((task.fewshot.sampler, task.fewshot.split.as_deref()), (Sampler::FirstN, Some("dev")));

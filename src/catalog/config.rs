@@ -42,15 +42,14 @@ impl Config {
         Some(self.entries.remove(at).value)
     }
 
-    /// The first line of the value of `key`, or of the file.
-    pub fn line(&self, key: &str) -> usize {
-        self.get(key).map_or(1, |yaml| yaml.line)
+    /// The value that names the task or group.
+    pub fn name(&self) -> Option<&Yaml> {
+        self.get("group").or_else(|| self.get("task"))
     }
 
     /// An error about the whole: at its file and the line of its name.
     pub fn error(&self, message: impl Into<String>) -> Error {
-        let name = self.get("task").or_else(|| self.get("group"));
-        match name {
+        match self.name() {
             Some(yaml) => yaml.error(message),
             None => Error::input(message).file(&self.file),
         }
@@ -70,7 +69,8 @@ pub fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Yaml> {
 /// Loads task files, keeping included ones: hundreds of files include one template.
 #[derive(Debug, Default)]
 pub struct Loader {
-    included: HashMap<PathBuf, Arc<Config>>,
+    /// By identity of the file.
+    known: HashMap<PathBuf, Arc<Config>>,
 }
 
 impl Loader {
@@ -86,19 +86,30 @@ impl Loader {
         let mut own = Config { file: file.clone(), entries };
         let Some(include) = own.remove("include") else { return Ok(Some(own)) };
         chain.push((files::identity(path), path.to_path_buf()));
-        let mut merged = Config { file, entries: Vec::new() };
-        for (name, at) in include_names(&include)? {
-            let config = self.include(&files::included(path, name), at, chain)?;
-            merged.lay_over(&config.entries);
-        }
+        let entries = self.merged(&include, chain)?;
         chain.pop();
+        let mut merged = Config { file, entries };
         merged.lay_over(&own.entries);
         Ok(Some(merged))
     }
 
+    /// The merged keys of the files that an `include` outside a file's top level names.
+    pub fn included(&mut self, include: &Yaml) -> Result<Vec<Entry>> {
+        self.merged(include, &mut Vec::new())
+    }
+
+    fn merged(&mut self, include: &Yaml, chain: &mut Vec<(PathBuf, PathBuf)>) -> Result<Vec<Entry>> {
+        let mut merged = Config { file: include.file.clone(), entries: Vec::new() };
+        for (name, at) in include_names(include)? {
+            let config = self.include(&files::included(&include.file, name), at, chain)?;
+            merged.lay_over(&config.entries);
+        }
+        Ok(merged.entries)
+    }
+
     fn include(&mut self, path: &Path, at: &Yaml, chain: &mut Vec<(PathBuf, PathBuf)>) -> Result<Arc<Config>> {
         let identity = files::identity(path);
-        if let Some(config) = self.included.get(&identity) {
+        if let Some(config) = self.known.get(&identity) {
             return Ok(config.clone());
         }
         if let Some(start) = chain.iter().position(|(seen, _)| *seen == identity) {
@@ -119,7 +130,7 @@ impl Loader {
         // The reference's `task_list` names tasks of the included file alone.
         config.remove("task_list");
         let config = Arc::new(config);
-        self.included.insert(identity, config.clone());
+        self.known.insert(identity, config.clone());
         Ok(config)
     }
 }
@@ -195,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_missing_include_is_named_where_it_is_asked_for() {
-        let folder = folder(&[("t.yaml", "task: t\ninclude: _gone\n"), ("u.yaml", "include: 3\n"), ("v.yaml", "- 1\n")]);
+        let folder =
+            folder(&[("t.yaml", "task: t\ninclude: _gone\n"), ("u.yaml", "include: 3\n"), ("v.yaml", "- 1\n")]);
         let err = load(&folder, "t.yaml").unwrap_err().to_string();
         assert!(err.contains("t.yaml:2: included file ") && err.ends_with("_gone does not exist"), "{err}");
         assert!(load(&folder, "u.yaml").unwrap_err().to_string().contains("takes a path or a list"));

@@ -35,7 +35,7 @@ fn first_wins_in_a_root_and_later_roots_override() {
     let catalog = first.catalog();
     assert!(catalog.entries().all(|entry| entry.name != "never"));
     let entry = catalog.entries().find(|entry| entry.name == "arc_easy").unwrap();
-    assert!(entry.file.as_ref().unwrap().ends_with("a.yaml") && entry.dataset.as_deref() == Some("a/b"));
+    assert!(entry.origin.file.ends_with("a.yaml") && entry.dataset.as_deref() == Some("a/b"));
     let warnings = catalog.warnings();
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings[0].contains("b.yaml is ignored") && warnings[1].contains("overrides the one from built-in:arc"));
@@ -66,8 +66,14 @@ fn precedence_is_item_then_outer_then_group_then_file() {
         ("t.yaml", &plain("t", "num_fewshot: 1\n")),
         ("u.yaml", &plain("u", "num_fewshot: 1\n")),
         ("v.yaml", &plain("v", "num_fewshot: 1\n")),
-        ("inner.yaml", "group: inner\nnum_fewshot: 2\ntask: [t, {task: u, num_fewshot: 4}, {task: made, dataset_path: c/d, test_split: x, doc_to_text: x, doc_to_target: y}]\n"),
-        ("outer.yaml", "group: outer\nnum_fewshot: 3\ntask:\n- inner\n- v\n- {group: inner_too, num_fewshot: 9, task: [{task: more, dataset_path: c/d, test_split: x, doc_to_text: x, doc_to_target: y}]}\n"),
+        (
+            "inner.yaml",
+            "group: inner\nnum_fewshot: 2\ntask: [t, {task: u, num_fewshot: 4}, {task: made, dataset_path: c/d, test_split: x, doc_to_text: x, doc_to_target: y}]\n",
+        ),
+        (
+            "outer.yaml",
+            "group: outer\nnum_fewshot: 3\ntask:\n- inner\n- v\n- {group: inner_too, num_fewshot: 9, task: [{task: more, dataset_path: c/d, test_split: x, doc_to_text: x, doc_to_target: y}]}\n",
+        ),
         ("item.yaml", "group: item\nnum_fewshot: 3\ntask:\n- {group: inner, num_fewshot: 5, group_alias: In}\n"),
     ]);
     let shown = |spec: &str| tasks(&folder.select(&[spec]).unwrap()[0]);
@@ -86,7 +92,10 @@ fn groups_of_tags_and_single_names() {
     let folder = Folder::new(&[
         ("t.yaml", &plain("t", "tag: [one, two]\n")),
         ("u.yaml", &plain("u", "tag: two\n")),
-        ("g.yaml", "group: g\ngroup_alias: G\ntask: [one, two]\naggregate_metric_list: {metric: exact_match, weight_by_size: false}\nmetadata: {version: 1}\n"),
+        (
+            "g.yaml",
+            "group: g\ngroup_alias: G\ntask: [one, two]\naggregate_metric_list: {metric: exact_match, weight_by_size: false}\nmetadata: {version: 1}\n",
+        ),
         ("h.yaml", "group: h\ntask: t\n"),
     ]);
     let group = only_group(folder.select(&["g"]).unwrap());
@@ -118,9 +127,15 @@ fn errors_in_groups_have_their_place() {
     let folder = Folder::new(&files);
     let cases = [
         ("a", "a.yaml:3: group `a` names an unknown task `good_tsk`\n  hint: did you mean `good_task`?"),
-        ("b", "b.yaml:3: group `b` names an unknown task `good_tsk`, and does not define it here\n  hint: did you mean `good_task`?"),
+        (
+            "b",
+            "b.yaml:3: group `b` names an unknown task `good_tsk`, and does not define it here\n  hint: did you mean `good_task`?",
+        ),
         ("c", "c.yaml:1: group `c` contains itself: c -> d -> c"),
-        ("e", "e.yaml:2: task `good_task`: unknown key `agregate_metric_list`\n  hint: did you mean `aggregate_metric_list`?"),
+        (
+            "e",
+            "e.yaml:2: task `good_task`: unknown key `agregate_metric_list`\n  hint: did you mean `aggregate_metric_list`?",
+        ),
         ("f", "f.yaml:1: group `f` needs `task`"),
         ("g", "g.yaml:2: group `g` has no tasks"),
         ("h", "h.yaml:3: `good_task` is a task, not a group"),
@@ -169,7 +184,7 @@ fn patterns_paths_and_repeats() {
     assert_eq!(names(&["t[0-9]"]), ["t1", "t2"]);
     assert_eq!(names(&["t2", "t1", "t2"]), ["t2", "t1"]);
     // t2 stands in the group, so it is not repeated beside it.
-    assert_eq!(names(&["t*", "all_t"]), ["t1", "tg"]);
+    assert_eq!(names(&["t[12g]*", "all_t"]), ["t1", "tg"]);
     let (sub, x) = (folder.path("sub"), folder.path("own/x.yaml"));
     assert_eq!(names(&[&sub]), ["t1", "t2"]);
     assert_eq!(names(&[&format!("{sub}/*1.yaml")]), ["t1"]);
@@ -182,6 +197,34 @@ fn patterns_paths_and_repeats() {
 }
 
 #[test]
+fn asking_for_a_broken_file_says_what_is_wrong_with_it() {
+    let folder = Folder::new(&[
+        ("a.yaml", "\"task\": \"bad\"\ninclude: _t\n"),
+        ("b.yaml", "task: worse\ninclude: _t\n"),
+        ("_t", "x: 1\nx: 2\n"),
+        ("g.yaml", "group: g\ntask: [worse]\n"),
+    ]);
+    let warnings = folder.catalog().warnings();
+    assert!(warnings.len() == 1 && warnings[0].starts_with("2 task files left out: "), "{warnings:?}");
+    for spec in ["bad", "g"] {
+        let err = folder.select(&[spec]).unwrap_err().to_string();
+        assert!(err.contains("_t:2: task `") && err.contains("the key `x` stands twice"), "{err}");
+    }
+}
+
+#[test]
+fn an_inline_task_may_include() {
+    let files = [
+        ("_t", plain("t", "num_fewshot: 1\nrepeats: 2\n")),
+        ("g.yaml", "group: g\nnum_fewshot: 3\ntask: [{task: own, include: _t, doc_to_text: z}]\n".into()),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let nodes = Folder::new(&files).select(&["g"]).unwrap();
+    assert_eq!(tasks(&nodes[0]), [("g::own".to_owned(), Some(3))]);
+    assert_eq!((nodes[0].tasks()[0].repeats, nodes[0].tasks()[0].dataset.path.as_str()), (2, "a/b"));
+}
+
+#[test]
 fn task_errors_name_file_line_and_key() {
     let folder = Folder::new(&[
         ("a.yaml", &plain("a", "metric_lst: []\n")),
@@ -191,7 +234,13 @@ fn task_errors_name_file_line_and_key() {
         ("e.yaml", &plain("e", "repeats: 0\n")),
         ("f.yaml", "include: _f\ntask: f\n"),
         ("_f", &plain("f", "\n\nnum_fewshot: five\n")),
-        ("g.yaml", &plain("g", "unsafe_code: true\nshould_decontaminate: true\ndoc_to_decontamination_query: q\nuse_prompt: null\n")),
+        (
+            "g.yaml",
+            &plain(
+                "g",
+                "unsafe_code: true\nshould_decontaminate: true\ndoc_to_decontamination_query: q\nuse_prompt: null\n",
+            ),
+        ),
     ]);
     let cases = [
         ("a", "a.yaml:6: task `a`: unknown key `metric_lst`\n  hint: did you mean `metric_list`?"),

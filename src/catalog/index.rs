@@ -2,8 +2,10 @@
 
 use super::config::{Config, Loader};
 use super::files;
+use super::resolve;
 use super::yaml::{Value, Yaml};
 use crate::error::{Error, Result};
+use crate::task::Origin;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -35,8 +37,8 @@ impl Kind {
 pub struct Entry {
     pub name: String,
     pub kind: Kind,
-    /// The file that defines it; tags have none.
-    pub file: Option<PathBuf>,
+    /// Where it is defined; of a tag, where its first task is.
+    pub origin: Origin,
     /// A tag's tasks; the tags of a task.
     pub members: BTreeSet<String>,
     /// `task_alias` or `group_alias`.
@@ -52,8 +54,17 @@ pub struct Entry {
 pub struct Index {
     pub entries: BTreeMap<String, Entry>,
     pub warnings: Vec<String>,
-    /// Files that could not be read, each with its error.
-    pub broken: Vec<(PathBuf, Error)>,
+    /// Files that could not be read.
+    pub broken: Vec<Broken>,
+}
+
+/// A task file that could not be read.
+#[derive(Debug)]
+pub struct Broken {
+    pub file: PathBuf,
+    /// The name that it seems to define, so that asking for it gives the error and not "unknown task".
+    pub name: Option<String>,
+    pub error: Error,
 }
 
 impl Index {
@@ -73,40 +84,54 @@ impl Index {
             match loader.load(&file) {
                 Ok(Some(config)) => self.register(&config, &file, &mut found),
                 Ok(None) => {}
-                Err(err) => self.broken.push((file, err)),
+                Err(error) => self.broken.push(Broken { name: seeming_name(&file), file, error }),
             }
         }
         for (name, entry) in found {
             if let Some(old) = self.entries.insert(name, entry) {
-                let new = self.entries.get(&old.name).and_then(|entry| entry.file.as_deref());
+                let Some(new) = self.entries.get(&old.name) else { continue };
                 self.warnings.push(format!(
                     "{} `{}` from {} overrides the one from {}",
                     old.kind.as_str(),
                     old.name,
-                    shown(new),
-                    shown(old.file.as_deref())
+                    new.origin.file.display(),
+                    old.origin.file.display()
                 ));
             }
         }
     }
 
+    /// What there is to say about the files, each thing once: one broken template may be included by hundreds.
+    pub fn all_warnings(&self) -> Vec<String> {
+        let mut all = self.warnings.clone();
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for broken in &self.broken {
+            *counts.entry(broken.error.to_string()).or_default() += 1;
+        }
+        all.extend(counts.into_iter().map(|(error, count)| match count {
+            1 => format!("task file left out: {error}"),
+            _ => format!("{count} task files left out: {error}"),
+        }));
+        all
+    }
+
     /// Puts the name of one file, and its tags, into the names of its root. First wins.
     fn register(&mut self, config: &Config, file: &Path, found: &mut BTreeMap<String, Entry>) {
         let Some((name, kind)) = identify(config) else { return };
-        let entry = entry(config, name, kind, file);
+        let entry = entry(config, name, kind);
         if let Some(first) = found.get(&entry.name) {
             self.warnings.push(format!(
                 "{} `{}` in {} is ignored: {} already defines that name",
                 kind.as_str(),
                 entry.name,
                 file.display(),
-                shown(first.file.as_deref())
+                first.origin.file.display()
             ));
             return;
         }
         if kind != Kind::Group {
             for tag in &entry.members {
-                let set = found.entry(tag.clone()).or_insert_with(|| tag_entry(tag));
+                let set = found.entry(tag.clone()).or_insert_with(|| tag_entry(tag, &entry.origin));
                 if set.kind == Kind::Tag {
                     set.members.insert(entry.name.clone());
                 }
@@ -114,6 +139,16 @@ impl Index {
         }
         found.insert(entry.name.clone(), entry);
     }
+}
+
+/// The name in the first line that says `task: name` or `group: name`, of a file that is no good otherwise.
+fn seeming_name(file: &Path) -> Option<String> {
+    let text = files::read(file).ok()?;
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        let bare = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
+        matches!(bare(key).as_str(), "task" | "group").then(|| bare(value)).filter(|name| !name.is_empty())
+    })
 }
 
 /// Name and kind of a file's content, by its keys; `None` if it is neither task nor group.
@@ -131,7 +166,7 @@ pub fn identify(config: &Config) -> Option<(&str, Kind)> {
     text("task").map(|name| (name, Kind::Task))
 }
 
-fn entry(config: &Config, name: &str, kind: Kind, file: &Path) -> Entry {
+fn entry(config: &Config, name: &str, kind: Kind) -> Entry {
     let text = |key| match config.get(key).map(|yaml| &yaml.value) {
         Some(Value::Str(text)) => Some(text.clone()),
         _ => None,
@@ -143,7 +178,7 @@ fn entry(config: &Config, name: &str, kind: Kind, file: &Path) -> Entry {
     Entry {
         name: name.to_owned(),
         kind,
-        file: Some(file.to_path_buf()),
+        origin: resolve::origin(config),
         members: tags(config.get("tag")),
         alias: text("task_alias").or_else(|| text("group_alias")),
         output_type: if kind == Kind::Group { None } else { text("output_type") },
@@ -151,11 +186,11 @@ fn entry(config: &Config, name: &str, kind: Kind, file: &Path) -> Entry {
     }
 }
 
-fn tag_entry(name: &str) -> Entry {
+fn tag_entry(name: &str, first: &Origin) -> Entry {
     Entry {
         name: name.to_owned(),
         kind: Kind::Tag,
-        file: None,
+        origin: first.clone(),
         members: BTreeSet::new(),
         alias: None,
         output_type: None,
@@ -176,8 +211,4 @@ fn tags(yaml: Option<&Yaml>) -> BTreeSet<String> {
             .collect(),
         _ => BTreeSet::new(),
     }
-}
-
-fn shown(file: Option<&Path>) -> String {
-    file.map_or_else(|| "a tag".to_owned(), |file| file.display().to_string())
 }

@@ -57,7 +57,6 @@ impl Catalog {
 
     /// What was odd: names defined twice, overridden built-in tasks, files that could not be read.
     pub fn warnings(&self) -> Vec<String> {
-        let broken = self.index.broken.iter().map(|(_, err)| format!("task file left out: {err}"));
-        self.index.warnings.iter().cloned().chain(broken).collect()
+        self.index.all_warnings()
     }
 }

@@ -55,6 +55,14 @@ impl<'a> Keys<'a> {
         self.get(key).map(|yaml| texts(yaml, key)).transpose()
     }
 
+    /// Gives an error of another wing its place: the key that it names, if that stands here, else `at`.
+    pub fn place(&self, err: Error, at: &Yaml) -> Error {
+        let named = err.place().key.clone();
+        let entry = named.and_then(|key| self.entries.iter().find(|entry| entry.key.key_text() == key));
+        let yaml = entry.map_or(at, |entry| &entry.key);
+        err.at(&yaml.file, yaml.line)
+    }
+
     /// Refuses keys that are not in the list.
     pub fn only(&self, known: &[&str]) -> Result<()> {
         for entry in self.entries {

@@ -160,7 +160,9 @@ fn decimal(body: &str) -> Option<f64> {
     }
     let (whole, fraction) = mantissa.split_once('.')?;
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b == b'_');
-    if !digits(whole) || !digits(fraction) || !(starts_with_digit(whole) || whole.is_empty() && starts_with_digit(fraction))
+    if !digits(whole)
+        || !digits(fraction)
+        || !(starts_with_digit(whole) || whole.is_empty() && starts_with_digit(fraction))
     {
         return None;
     }
@@ -183,9 +185,40 @@ mod tests {
     fn means_what_pyyaml_says() {
         // Expected: `yaml.safe_load(text)` of PyYAML 6.0.3.
         let same_text = [
-            "1e3", "1E5", "1.0e3", "08", "09.", "0o17", "1__x", "_1", "-_1", "+.5", "-.5", ".", "..", "-", "+", "yEs", "y",
-            "n", "None", "nUll", "0b12", "0xg", "1:60", "1:2:x", "12e+3", "+.nan", ".e+3", "1.2.3", "v1.0", "2001-01-01",
-            ".inF", "- 1", "1 000", "١",
+            "1e3",
+            "1E5",
+            "1.0e3",
+            "08",
+            "09.",
+            "0o17",
+            "1__x",
+            "_1",
+            "-_1",
+            "+.5",
+            "-.5",
+            ".",
+            "..",
+            "-",
+            "+",
+            "yEs",
+            "y",
+            "n",
+            "None",
+            "nUll",
+            "0b12",
+            "0xg",
+            "1:60",
+            "1:2:x",
+            "12e+3",
+            "+.nan",
+            ".e+3",
+            "1.2.3",
+            "v1.0",
+            "2001-01-01",
+            ".inF",
+            "- 1",
+            "1 000",
+            "١",
         ];
         for text in same_text {
             let want = if text == "09." { Value::Float(9.0) } else { Value::Str(text.into()) };

@@ -71,13 +71,16 @@ impl<'a> Selector<'a> {
         Err(self.unknown(spec, Error::input(format!("unknown task `{spec}`"))))
     }
 
-    /// Adds to an error about an unknown name what may help.
-    fn unknown(&self, name: &str, err: Error) -> Error {
-        if let Some(near) = nearest(name, self.index.entries.keys().map(String::as_str)) {
-            return err.hint(format!("did you mean `{near}`?"));
+    /// The error for a name that is not registered: what is wrong with its file, or `err` with what may help.
+    fn unknown(&mut self, name: &str, err: Error) -> Error {
+        let index = self.index;
+        if let Some(broken) = index.broken.iter().find(|broken| broken.name.as_deref() == Some(name))
+            && let Err(cause) = self.loader.load(&broken.file)
+        {
+            return cause.context(format!("task `{name}`"));
         }
-        match self.index.broken.first() {
-            Some((_, broken)) => err.hint(format!("a task file could not be read: {broken}")),
+        match nearest(name, index.entries.keys().map(String::as_str)) {
+            Some(near) => err.hint(format!("did you mean `{near}`?")),
             None => err.hint(LS),
         }
     }
@@ -126,16 +129,13 @@ impl<'a> Selector<'a> {
         let Some(entry) = index.entries.get(name) else {
             return Err(self.unknown(name, Error::input(format!("unknown task `{name}`"))));
         };
-        let nodes = match &entry.file {
-            None => {
-                let members: Vec<Vec<Node>> =
-                    entry.members.iter().map(|task| self.named(task, overrides)).collect::<Result<_>>()?;
-                members.into_iter().flatten().collect()
-            }
-            Some(file) => {
-                let config = self.config(file)?;
-                vec![self.node(name, entry.kind, config, overrides, &[])?]
-            }
+        let nodes = if entry.kind == Kind::Tag {
+            let members: Vec<Vec<Node>> =
+                entry.members.iter().map(|task| self.named(task, overrides)).collect::<Result<_>>()?;
+            members.into_iter().flatten().collect()
+        } else {
+            let config = self.config(&entry.origin.file)?;
+            vec![self.node(name, entry.kind, config, overrides, &[])?]
         };
         if overrides.is_empty() {
             self.plain.insert(name.to_owned(), nodes.clone());
@@ -255,29 +255,50 @@ impl<'a> Selector<'a> {
         if self.index.entries.contains_key(name) {
             return self.named(name, &over);
         }
-        if config::find(&over, "dataset_path").is_none() {
-            let err = item.error(format!("group `{group}` names an unknown task `{name}`, and does not define it here"));
+        if ["dataset_path", "include"].iter().all(|key| config::find(&over, key).is_none()) {
+            let err =
+                item.error(format!("group `{group}` names an unknown task `{name}`, and does not define it here"));
             return Err(self.unknown(name, err));
         }
-        // The item is the task: its own keys, named within its group.
+        // The item is the task, named within its group.
         let mut inline = Config { file: item.file.clone(), entries: over };
         inline.entries.extend(entries.iter().find(|entry| config::is(entry, "task")).cloned());
-        Ok(vec![self.task(&format!("{group}::{name}"), inline, &[])?])
+        self.inline(&format!("{group}::{name}"), inline)
+    }
+
+    /// A task that a list item defines; it may include templates, as a file may.
+    fn inline(&mut self, name: &str, mut config: Config) -> Result<Vec<Node>> {
+        let included = config.remove("include");
+        let own = std::mem::take(&mut config.entries);
+        if let Some(include) = included {
+            config.entries = self.loader.included(&include)?;
+        }
+        config.lay_over(&own);
+        Ok(vec![self.task(name, config, &[])?])
     }
 
     /// `{group: name, ...}` in a list: a registered group with overrides, or a new one.
-    fn subgroup(&mut self, group: &str, name: &str, item: &Yaml, entries: &[Entry], defaults: &[Entry]) -> Result<Node> {
+    fn subgroup(
+        &mut self,
+        group: &str,
+        name: &str,
+        item: &Yaml,
+        entries: &[Entry],
+        defaults: &[Entry],
+    ) -> Result<Node> {
         let index = self.index;
         let Some(entry) = index.entries.get(name) else {
             let config = Config { file: item.file.clone(), entries: entries.to_vec() };
             return self.group(&format!("{group}::{name}"), config, defaults, &[]);
         };
-        let (Kind::Group, Some(file)) = (entry.kind, &entry.file) else {
+        if entry.kind != Kind::Group {
             let err = item.error(format!("`{name}` is a {}, not a group", entry.kind.as_str()));
             return Err(err.hint(format!("write `task: {name}`")));
-        };
+        }
+        let file = &entry.origin.file;
         if let Some(members) = config::find(entries, "task") {
-            let err = members.error(format!("group `{name}` is defined in {}; an item cannot change its tasks", file.display()));
+            let err = members
+                .error(format!("group `{name}` is defined in {}; an item cannot change its tasks", file.display()));
             return Err(err.hint("give the new group a name of its own"));
         }
         let mut over = defaults.to_vec();

@@ -201,8 +201,7 @@ impl Builder {
             }
             Event::MappingStart(anchor, tag) => {
                 self.check_collection_tag(tag.as_deref(), "map", line)?;
-                let kind =
-                    OpenKind::Map { entries: Vec::new(), merged: Vec::new(), key: None, seen: HashSet::new() };
+                let kind = OpenKind::Map { entries: Vec::new(), merged: Vec::new(), key: None, seen: HashSet::new() };
                 self.begin(kind, anchor, line)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
@@ -412,7 +411,10 @@ mod tests {
 
     #[test]
     fn tags_and_quotes_decide_the_kind() {
-        assert_eq!(as_json("[!!str 1, '1', \"yes\", !!int '7', !!float 1, ! 12]"), json!(["1", "1", "yes", 7, 1.0, "12"]));
+        assert_eq!(
+            as_json("[!!str 1, '1', \"yes\", !!int '7', !!float 1, ! 12]"),
+            json!(["1", "1", "yes", 7, 1.0, "12"])
+        );
         assert!(message("a: !python/object x").contains("t.yaml:1: unknown YAML tag"));
         assert!(message("a: !!set {x}").contains("unknown YAML tag"));
     }

@@ -1,6 +1,6 @@
 //! `fairmark ls`: tasks, groups, metrics, filters, architectures.
 
-use crate::catalog::{Catalog, Kind};
+use crate::catalog::{Catalog, Entry, Kind};
 use crate::error::Result;
 use crate::{model, score};
 use clap::{Args, ValueEnum};
@@ -64,11 +64,22 @@ fn metric_row(metric: &score::MetricRow) -> Vec<String> {
 
 fn entries(include_path: &[PathBuf], kind: Kind) -> Result<Vec<Vec<String>>> {
     let catalog = Catalog::load(include_path)?;
-    Ok(catalog
-        .entries()
-        .filter(|e| e.kind == kind)
-        .map(|e| row([e.name.as_str(), e.origin.file.display().to_string().as_str()]))
-        .collect())
+    for warning in catalog.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    Ok(catalog.entries().filter(|e| e.kind == kind).map(entry_row).collect())
+}
+
+fn entry_row(entry: &Entry) -> Vec<String> {
+    let file = entry.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
+    match entry.kind {
+        Kind::Task => {
+            let output_type = entry.output_type.as_deref().unwrap_or("generate_until");
+            row([&entry.name, output_type, entry.dataset.as_deref().unwrap_or_default(), &file])
+        }
+        Kind::Group => row([&entry.name, entry.alias.as_deref().unwrap_or_default(), &file]),
+        Kind::Tag => row([&entry.name, &format!("{} tasks", entry.members.len())]),
+    }
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {

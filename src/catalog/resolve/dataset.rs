@@ -80,10 +80,9 @@ fn header(keys: Keys<'_>, dataset: &DatasetRef) -> Result<()> {
 /// Split to files: a bare text or list is the `train` split.
 fn data_files(yaml: &Yaml) -> Result<Vec<(String, Vec<String>)>> {
     match &yaml.value {
-        Value::Map(entries) => entries
-            .iter()
-            .map(|entry| Ok((entry.key.key_text(), read::texts(&entry.value, "data_files")?)))
-            .collect(),
+        Value::Map(entries) => {
+            entries.iter().map(|entry| Ok((entry.key.key_text(), read::texts(&entry.value, "data_files")?))).collect()
+        }
         _ => Ok(vec![("train".to_owned(), read::texts(yaml, "data_files")?)]),
     }
 }

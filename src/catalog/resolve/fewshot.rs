@@ -78,7 +78,8 @@ mod tests {
     use super::*;
     use crate::task::Source;
 
-    const BASE: &str = "task: t\ndataset_path: a/b\ntest_split: test\nfewshot_split: dev\ndoc_to_text: x\ndoc_to_target: y\n";
+    const BASE: &str =
+        "task: t\ndataset_path: a/b\ntest_split: test\nfewshot_split: dev\ndoc_to_text: x\ndoc_to_target: y\n";
 
     #[test]
     fn defaults_are_the_tasks_own() {

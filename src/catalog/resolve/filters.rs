@@ -3,15 +3,9 @@
 use super::super::read::{self, Keys};
 use super::super::yaml::Yaml;
 use crate::error::Result;
-use crate::score::{FILTERS, FilterRow};
+use crate::score;
 use crate::task::{FilterPipeline, FilterStep};
 use serde_json::Map;
-
-/// Filters of the reference that are refused by name, with the reason.
-const REFUSED: &[(&str, &str)] = &[
-    ("custom", "it takes a Python function, and fairmark does not run Python"),
-    ("decontaminate", "the reference has the name and no filter behind it"),
-];
 
 /// The pipelines; without `filter_list`, `none` that takes the first answer.
 pub fn filters(keys: &Keys<'_>) -> Result<Vec<FilterPipeline>> {
@@ -47,33 +41,15 @@ fn pipeline(yaml: &Yaml) -> Result<FilterPipeline> {
 
 fn step(yaml: &Yaml) -> Result<FilterStep> {
     let keys = Keys::of(yaml, "filter", "a filter")?;
-    let function = keys.need("function", yaml)?;
-    let name = read::text(function, "function")?;
-    let row = row(function, name)?;
+    let function = read::text(keys.need("function", yaml)?, "function")?.to_owned();
     let mut kwargs = Map::new();
     for entry in keys.entries().iter().filter(|entry| entry.key.key_text() != "function") {
         let key = entry.key.key_text();
-        if !row.kwargs.contains(&key.as_str()) {
-            let message = format!("filter `{name}` has no argument `{key}`");
-            return Err(read::unknown(&entry.key, &message, &key, row.kwargs));
-        }
         kwargs.insert(key.clone(), entry.value.to_json(&key)?);
     }
-    if let Some(missing) = row.required.iter().find(|key| !kwargs.contains_key(**key)) {
-        return Err(yaml.error(format!("filter `{name}` needs `{missing}`")));
-    }
-    Ok(FilterStep { function: name.to_owned(), kwargs })
-}
-
-fn row(at: &Yaml, name: &str) -> Result<&'static FilterRow> {
-    if let Some(row) = FILTERS.iter().find(|row| row.name == name) {
-        return Ok(row);
-    }
-    if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-        return Err(at.error(format!("filter `{name}` is not supported: {reason}")));
-    }
-    let known: Vec<&str> = FILTERS.iter().map(|row| row.name).collect();
-    Err(read::unknown(at, &format!("unknown filter `{name}`"), name, &known))
+    let step = FilterStep { function, kwargs };
+    score::check_filter(&step).map_err(|err| keys.place(err, yaml))?;
+    Ok(step)
 }
 
 #[cfg(test)]
@@ -96,10 +72,14 @@ mod tests {
     fn errors() {
         let cases = [
             ("- {name: a, filter: [{function: take_frist}]}\n", "did you mean `take_first`?"),
-            ("- {name: a, filter: [{function: regex, regex_patern: x}]}\n", "filter `regex` has no argument `regex_patern`"),
-            ("- {name: a, filter: [{function: take_first_k}]}\n", "t.yaml:7: filter `take_first_k` needs `k`"),
-            ("- {name: a, filter: [{function: custom, filter_fn: f}]}\n", "`custom` is not supported"),
+            (
+                "- {name: a, filter: [{function: regex, regex_patern: x}]}\n",
+                "unknown argument of the filter `regex` `regex_patern`",
+            ),
+            ("- {name: a, filter: [{function: take_first_k}]}\n", "the filter `take_first_k` needs `k`"),
+            ("- {name: a, filter: [{function: custom, filter_fn: f}]}\n", "the filter `custom` calls Python"),
             ("- {name: a, filter: [{function: !function u.F}]}\n", "calls the Python function u.F"),
+            ("- {name: a, filter: [{function: regex, regex_pattern: '('}]}\n", "t.yaml:7"),
             ("- {name: a, filters: []}\n", "did you mean `filter`?"),
             ("- {name: a, filter: []}\n", "is empty"),
             ("- {filter: [{function: take_first}]}\n", "a filter pipeline needs `name`"),

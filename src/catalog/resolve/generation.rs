@@ -115,7 +115,10 @@ mod tests {
             ("generation_kwargs: {until: [1]}\n", "`until` must be text, not the number 1"),
             ("generation_kwargs: {do_sample: 1}\n", "`do_sample` must be true or false"),
             ("generation_kwargs: {temperature: -1}\n", "`temperature` must be a number from 0"),
-            ("generation_kwargs: {temperature: 1e-3}\n", "`temperature` must be a number from 0, not the text \"1e-3\""),
+            (
+                "generation_kwargs: {temperature: 1e-3}\n",
+                "`temperature` must be a number from 0, not the text \"1e-3\"",
+            ),
             ("generation_kwargs: 3\n", "`generation_kwargs` must be a mapping"),
         ];
         for (text, want) in cases {

@@ -3,7 +3,7 @@
 use super::super::read::{self, Keys};
 use super::super::yaml::{Value, Yaml};
 use crate::error::Result;
-use crate::score::{AGGREGATIONS, METRICS, MetricRow, RESULT_FUNCTIONS, ResultRow};
+use crate::score::{self, METRICS, MetricRow, RESULT_FUNCTIONS, ResultRow};
 use crate::task::{MetricSpec, OutputType, ResultSpec};
 use serde_json::Map;
 
@@ -15,8 +15,8 @@ const DEFAULTS: &[(OutputType, &[&str])] = &[
     (OutputType::LoglikelihoodRolling, &["word_perplexity", "byte_perplexity", "bits_per_byte"]),
 ];
 
-/// Metrics and aggregations of the reference that may not be in the tables yet; refused as such rather than as unknown.
-const REFERENCE_ONLY: &[&str] = &["bleu", "chrf", "chrf++", "ter", "acc_all", "bypass"];
+/// Metrics of the reference that are not in the table yet: refused as such rather than as unknown.
+const REFERENCE_ONLY: &[&str] = &["bleu", "chrf", "chrf++", "ter", "acc_all"];
 
 /// Keys of a metric that are not its arguments.
 const OWN_KEYS: &[&str] = &["metric", "aggregation", "higher_is_better", "hf_evaluate"];
@@ -75,8 +75,8 @@ fn metric(yaml: &Yaml, output_type: OutputType, results: Option<&ResultSpec>) ->
             MetricSpec { name: name.to_owned(), aggregation: String::new(), higher_is_better: None, kwargs: Map::new() }
         }
     };
-    if let Some(yaml) = keys.get("aggregation") {
-        spec.aggregation = aggregation(yaml)?;
+    if let Some(name) = keys.text("aggregation")? {
+        spec.aggregation = name.to_owned();
     }
     if spec.aggregation.is_empty() {
         return Err(at.error(format!("metric `{name}` needs `aggregation`")).hint("usually `aggregation: mean`"));
@@ -84,18 +84,15 @@ fn metric(yaml: &Yaml, output_type: OutputType, results: Option<&ResultSpec>) ->
     if let Some(flag) = keys.flag("higher_is_better")? {
         spec.higher_is_better = Some(flag);
     }
-    let known = if results.is_some() { &[] } else { row.map_or(&[] as &[&str], |row| row.kwargs) };
-    for entry in keys.entries() {
+    for entry in keys.entries().iter().filter(|entry| !OWN_KEYS.contains(&entry.key.key_text().as_str())) {
         let key = entry.key.key_text();
-        if OWN_KEYS.contains(&key.as_str()) {
-            continue;
-        }
-        if !known.contains(&key.as_str()) {
-            let message = format!("metric `{name}` has no argument `{key}`");
-            return Err(read::unknown(&entry.key, &message, &key, &[OWN_KEYS, known].concat()));
+        if results.is_some() {
+            let message = format!("metric `{name}` comes from `process_results` and takes no argument `{key}`");
+            return Err(read::unknown(&entry.key, &message, &key, OWN_KEYS));
         }
         spec.kwargs.insert(key.clone(), entry.value.to_json(&key)?);
     }
+    score::check_metric(&spec).map_err(|err| keys.place(err, yaml))?;
     Ok(spec)
 }
 
@@ -117,7 +114,8 @@ fn check_metric(at: &Yaml, name: &str, row: Option<&MetricRow>, output_type: Out
 }
 
 fn check_given(at: &Yaml, name: &str, spec: &ResultSpec) -> Result<()> {
-    let metrics = RESULT_FUNCTIONS.iter().find(|row| row.name == spec.function).map_or(&[] as &[&str], |row| row.metrics);
+    let metrics =
+        RESULT_FUNCTIONS.iter().find(|row| row.name == spec.function).map_or(&[] as &[&str], |row| row.metrics);
     if metrics.contains(&name) {
         return Ok(());
     }
@@ -128,18 +126,6 @@ fn check_given(at: &Yaml, name: &str, spec: &ResultSpec) -> Result<()> {
 fn given(spec: &ResultSpec) -> String {
     let row = RESULT_FUNCTIONS.iter().find(|row| row.name == spec.function);
     row.map_or_else(String::new, |row| row.metrics.join(", "))
-}
-
-fn aggregation(yaml: &Yaml) -> Result<String> {
-    let name = read::text(yaml, "aggregation")?;
-    if AGGREGATIONS.iter().any(|row| row.name == name) {
-        return Ok(name.to_owned());
-    }
-    if REFERENCE_ONLY.contains(&name) {
-        return Err(yaml.error(format!("aggregation `{name}` is not supported yet")));
-    }
-    let known: Vec<&str> = AGGREGATIONS.iter().map(|row| row.name).collect();
-    Err(read::unknown(yaml, &format!("unknown aggregation `{name}`"), name, &known))
 }
 
 /// `process_results: {function: name, <argument>: <template>}`.
@@ -178,7 +164,8 @@ fn arguments(keys: &Keys<'_>, yaml: &Yaml, row: &ResultRow) -> Result<Vec<(Strin
 mod tests {
     use super::super::super::testing::{refused, task};
 
-    const BASE: &str = "task: t\ndataset_path: a/b\ntest_split: test\ndoc_to_text: x\ndoc_to_target: y\ndoc_to_choice: [a, b]\n";
+    const BASE: &str =
+        "task: t\ndataset_path: a/b\ntest_split: test\ndoc_to_text: x\ndoc_to_target: y\ndoc_to_choice: [a, b]\n";
 
     fn names(text: &str) -> Vec<String> {
         task(&format!("{BASE}{text}")).metrics.into_iter().map(|metric| metric.name).collect()
@@ -189,7 +176,10 @@ mod tests {
         assert_eq!(names(""), ["exact_match"]);
         assert_eq!(names("output_type: multiple_choice\n"), ["acc", "acc_norm"]);
         assert_eq!(names("output_type: loglikelihood\n"), ["perplexity", "acc"]);
-        assert_eq!(names("output_type: loglikelihood_rolling\n"), ["word_perplexity", "byte_perplexity", "bits_per_byte"]);
+        assert_eq!(
+            names("output_type: loglikelihood_rolling\n"),
+            ["word_perplexity", "byte_perplexity", "bits_per_byte"]
+        );
         assert!(names("metric_list: []\n").is_empty());
     }
 
@@ -198,7 +188,10 @@ mod tests {
         let text = "metric_list:\n- {metric: exact_match, ignore_case: true, regexes_to_ignore: [',']}\n";
         let metrics = task(&format!("{BASE}{text}")).metrics;
         assert_eq!((metrics[0].aggregation.as_str(), metrics[0].higher_is_better), ("mean", Some(true)));
-        assert_eq!(serde_json::to_string(&metrics[0].kwargs).unwrap(), r#"{"ignore_case":true,"regexes_to_ignore":[","]}"#);
+        assert_eq!(
+            serde_json::to_string(&metrics[0].kwargs).unwrap(),
+            r#"{"ignore_case":true,"regexes_to_ignore":[","]}"#
+        );
     }
 
     #[test]

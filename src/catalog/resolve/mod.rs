@@ -89,7 +89,7 @@ pub fn task(config: &Config, name: &str) -> Result<Task> {
     keys.flag("should_decontaminate")?;
     keys.text("doc_to_decontamination_query")?;
     let metadata = metadata(&keys)?;
-    Ok(Task {
+    let task = Task {
         name: name.to_owned(),
         alias: keys.text("task_alias")?.map(str::to_owned),
         tags: keys.texts("tag")?.unwrap_or_default(),
@@ -110,12 +110,18 @@ pub fn task(config: &Config, name: &str) -> Result<Task> {
         version: metadata.get("version").cloned(),
         metadata,
         config: written,
-    })
+    };
+    // What depends on several keys at once, such as an aggregation that does not fit its metric's scores.
+    crate::score::check_task(&task).map_err(|err| match keys.get("metric_list") {
+        Some(yaml) => err.at(&yaml.file, yaml.line),
+        None => err.file(&config.file),
+    })?;
+    Ok(task)
 }
 
 /// Where a task or group was written.
 pub fn origin(config: &Config) -> Origin {
-    let line = config.get("task").or_else(|| config.get("group")).map_or(1, |yaml| yaml.line);
+    let line = config.name().map_or(1, |yaml| yaml.line);
     Origin { file: config.file.to_path_buf(), line }
 }
 

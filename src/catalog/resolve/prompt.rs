@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn forms_of_sources_and_choices() {
-        let text = "output_type: multiple_choice\ndoc_to_text: '{{q}}'\ndoc_to_target: 0\ndoc_to_choice: {a: x, b: y}\n";
+        let text =
+            "output_type: multiple_choice\ndoc_to_text: '{{q}}'\ndoc_to_target: 0\ndoc_to_choice: {a: x, b: y}\n";
         let prompt = task(&format!("{BASE}{text}")).prompt;
         assert_eq!(prompt.doc_to_text, Source::Text("{{q}}".into()));
         assert_eq!(prompt.doc_to_target, Source::Int(0));
@@ -102,7 +103,10 @@ mod tests {
         let text = "output_type: multiple_choice\ndoc_to_text: x\ndoc_to_target: y\n";
         assert!(refused(&format!("{BASE}{text}")).contains("needs `doc_to_choice`"));
         let err = refused(&format!("{BASE}{text}doc_to_choice: [no, yes]\n"));
-        assert!(err.contains("t.yaml:7: `a choice` must be text, not the boolean false") && err.contains("quotes"), "{err}");
+        assert!(
+            err.contains("t.yaml:7: `a choice` must be text, not the boolean false") && err.contains("quotes"),
+            "{err}"
+        );
         let err = refused(&format!("{BASE}doc_to_text: 1.5\ndoc_to_target: y\n"));
         assert!(err.contains("t.yaml:4: `doc_to_text` must be a text"), "{err}");
         let err = refused(&format!("{BASE}doc_to_text: x\ndoc_to_target: '{{{{ y '\n"));

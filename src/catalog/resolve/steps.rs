@@ -78,7 +78,8 @@ mod tests {
     use super::super::super::testing::{refused, task};
     use super::*;
 
-    const BASE: &str = "task: t\ndataset_path: a/b\ntest_split: test\ndoc_to_text: x\ndoc_to_target: y\nprocess_docs:\n";
+    const BASE: &str =
+        "task: t\ndataset_path: a/b\ntest_split: test\ndoc_to_text: x\ndoc_to_target: y\nprocess_docs:\n";
 
     #[test]
     fn every_step() {

@@ -56,7 +56,7 @@ impl LocalEngine {
         while tokens.len() < max {
             let last = hidden.narrow(0, hidden.dim(0)? - 1, 1)?;
             let logits = self.decoder.logits(&last)?.squeeze(0)?;
-            let Some(id) = next_token(&logits, sampler.as_mut())? else {
+            let Some(id) = next_token(&logits, sampler.as_mut(), decoding.min_p)? else {
                 return Ok(Err(Unscored::new("the model gave logits that are not numbers")));
             };
             if self.eos_ids.contains(&id) {
@@ -92,14 +92,28 @@ impl LocalEngine {
     }
 }
 
-fn next_token(logits: &Tensor, sampler: Option<&mut LogitsProcessor>) -> candle_core::Result<Option<u32>> {
+/// The next id, or `None` when the logits are not numbers.
+fn next_token(
+    logits: &Tensor,
+    sampler: Option<&mut LogitsProcessor>,
+    min_p: Option<f64>,
+) -> candle_core::Result<Option<u32>> {
     let values = logits.to_vec1::<f32>()?;
     if values.iter().any(|v| v.is_nan()) {
         return Ok(None);
     }
     match sampler {
         None => Ok(Some(argmax(&values) as u32)),
-        Some(sampler) => sampler.sample(logits).map(Some),
+        Some(sampler) => sampler.sample_f(logits, |probabilities| keep_likely(probabilities, min_p)).map(Some),
+    }
+}
+
+/// min-p: drops tokens less likely than `min_p` times the likeliest (arXiv 2407.01082), before top-k and top-p.
+fn keep_likely(probabilities: &mut [f32], min_p: Option<f64>) {
+    let Some(min_p) = min_p else { return };
+    let threshold = min_p as f32 * probabilities.iter().copied().fold(0.0, f32::max);
+    for p in probabilities.iter_mut().filter(|p| **p < threshold) {
+        *p = 0.0;
     }
 }
 
@@ -119,4 +133,18 @@ fn sampler(request: &Request, decoding: &Decoding) -> Option<LogitsProcessor> {
     // The key is a hash over all of these; its first 16 digits are 64 bits.
     let seed = request.key().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(request.seed);
     Some(LogitsProcessor::from_sampling(seed, sampling))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn min_p_is_relative_to_the_likeliest() {
+        let mut p = [0.5, 0.3, 0.15, 0.05];
+        keep_likely(&mut p, Some(0.3));
+        assert_eq!(p, [0.5, 0.3, 0.15, 0.0]);
+        keep_likely(&mut p, None);
+        assert_eq!(p, [0.5, 0.3, 0.15, 0.0]);
+    }
 }
