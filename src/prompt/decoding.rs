@@ -58,10 +58,12 @@ fn check_known(name: &str, value: &Value) -> Result<()> {
         Some((_, same)) => Err(Error::input(format!("{name} {} is not supported", repr(value)))
             .key("generation_kwargs")
             .hint(format!("only {same} is"))),
-        None => Err(Error::input(format!("unknown setting `{name}`")).key("generation_kwargs").hint(match nearest(name, known()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("settings there are: {}", known().collect::<Vec<_>>().join(", ")),
-        })),
+        None => Err(Error::input(format!("unknown setting `{name}`")).key("generation_kwargs").hint(
+            match nearest(name, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("settings there are: {}", known().collect::<Vec<_>>().join(", ")),
+            },
+        )),
     }
 }
 
@@ -84,7 +86,9 @@ fn until(value: Option<&Value>) -> Result<Vec<String>> {
 fn number(settings: &Map<String, Value>, name: &str) -> Result<Option<f64>> {
     match settings.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => value.as_f64().filter(|n| *n >= 0.0).map(Some).ok_or_else(|| wrong(name, value, "a number from 0 on")),
+        Some(value) => {
+            value.as_f64().filter(|n| *n >= 0.0).map(Some).ok_or_else(|| wrong(name, value, "a number from 0 on"))
+        }
     }
 }
 

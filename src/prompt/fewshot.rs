@@ -44,8 +44,12 @@ impl<'a> Shots<'a> {
         let pool = self.pool.ok_or_else(no_pool)?;
         let is_other = |index: &usize| pool.get(*index) != Some(&doc.fields);
         let drawn: Vec<usize> = match self.sampler {
-            Sampler::FirstN => (0..pool.len()).filter(|i| !self.remove_evaluated || is_other(i)).take(self.count).collect(),
-            Sampler::Default if !self.remove_evaluated => self.random.sample(pool.len(), self.count).unwrap_or_default(),
+            Sampler::FirstN => {
+                (0..pool.len()).filter(|i| !self.remove_evaluated || is_other(i)).take(self.count).collect()
+            }
+            Sampler::Default if !self.remove_evaluated => {
+                self.random.sample(pool.len(), self.count).unwrap_or_default()
+            }
             Sampler::Default => self.draw_others(pool.len(), is_other),
         };
         if drawn.len() == self.count {

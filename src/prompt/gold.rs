@@ -43,9 +43,14 @@ pub fn index(value: &Value) -> Option<i64> {
 
 /// `choices[index]`, where -1 is the last one.
 pub fn chosen(row: &Row<'_>, choices: &[String], value: &Value, key: &str) -> Result<String> {
-    let index = index(value).ok_or_else(|| row.error(key, format!("gives {}, not the index of a choice", shown(value))))?;
+    let index =
+        index(value).ok_or_else(|| row.error(key, format!("gives {}, not the index of a choice", shown(value))))?;
     let place = if index < 0 { index + choices.len() as i64 } else { index };
-    usize::try_from(place).ok().and_then(|place| choices.get(place)).cloned().ok_or_else(|| out_of_range(row, index, choices, key))
+    usize::try_from(place)
+        .ok()
+        .and_then(|place| choices.get(place))
+        .cloned()
+        .ok_or_else(|| out_of_range(row, index, choices, key))
 }
 
 fn out_of_range(row: &Row<'_>, index: i64, choices: &[String], key: &str) -> Error {
@@ -56,13 +61,15 @@ fn out_of_range(row: &Row<'_>, index: i64, choices: &[String], key: &str) -> Err
 fn choice_target(question: &Question<'_>) -> Result<Target> {
     let row = question.row;
     let list_expected = |what: &str| {
-        row.error("doc_to_target", what).hint("document 0 decides for the whole task whether there are several right answers")
+        row.error("doc_to_target", what)
+            .hint("document 0 decides for the whole task whether there are several right answers")
     };
     match question.written {
         Value::Array(_) if !question.multiple_targets => Err(list_expected("gives a list, unlike in document 0")),
         Value::Array(golds) => {
             let indices = golds.iter().map(|gold| {
-                let index = index(gold).ok_or_else(|| row.error("doc_to_target", format!("lists {}, not an index", shown(gold))));
+                let index = index(gold)
+                    .ok_or_else(|| row.error("doc_to_target", format!("lists {}, not an index", shown(gold))));
                 Ok(in_range(index?, question.choices))
             });
             Ok(Target::Indices(indices.collect::<Result<_>>()?))
@@ -103,7 +110,9 @@ pub fn answer(row: &Row<'_>, choices: &[String], target: &Value) -> Result<Optio
     match target {
         Value::Null => Ok(None),
         Value::String(text) if text.is_empty() => Ok(None),
-        target if !choices.is_empty() && index(target).is_some() => chosen(row, choices, target, "doc_to_target").map(Some),
+        target if !choices.is_empty() && index(target).is_some() => {
+            chosen(row, choices, target, "doc_to_target").map(Some)
+        }
         Value::Array(targets) => match targets.first() {
             Some(first) => row.string(first, "doc_to_target").map(Some),
             None => Err(row.error("doc_to_target", "gives an empty list, and a shot needs an answer")),

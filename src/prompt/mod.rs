@@ -95,7 +95,8 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(task: &'a Task, docs: &'a TaskDocs, options: &'a PromptOptions) -> Result<Self> {
         let first = docs.docs.first().ok_or_else(|| {
-            Error::input("the evaluated split has no documents").hint("check test_split, validation_split and process_docs")
+            Error::input("the evaluated split has no documents")
+                .hint("check test_split, validation_split and process_docs")
         })?;
         let reader = Reader::new(task, &docs.columns);
         let form = form(task, &reader, first)?;
@@ -157,7 +158,13 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn request_kinds(&mut self, doc: &Doc, row: &Row<'_>, target: &Value, choices: &[String]) -> Result<Vec<RequestKind>> {
+    fn request_kinds(
+        &mut self,
+        doc: &Doc,
+        row: &Row<'_>,
+        target: &Value,
+        choices: &[String],
+    ) -> Result<Vec<RequestKind>> {
         if self.task.output_type == OutputType::LoglikelihoodRolling {
             return Ok(vec![RequestKind::LoglikelihoodRolling { text: row.string(target, "doc_to_target")? }]);
         }
@@ -166,7 +173,9 @@ impl<'a> Builder<'a> {
             return self.choice_kinds(row, contexts, target, choices);
         }
         let (Some(context), true) = (contexts.pop(), contexts.is_empty()) else {
-            return Err(row.error("doc_to_text", "gives a number, which makes the choices contexts of a multiple_choice task"));
+            return Err(
+                row.error("doc_to_text", "gives a number, which makes the choices contexts of a multiple_choice task")
+            );
         };
         Ok(vec![match &self.decoding {
             Some(decoding) => RequestKind::Generate { context, decoding: decoding.clone() },

@@ -142,7 +142,10 @@ mod tests {
     #[test]
     fn indented() {
         let value = json!({"a": [1, {"b": []}], "c": {}});
-        assert_eq!(dumps_indented(&value), "{\n  \"a\": [\n    1,\n    {\n      \"b\": []\n    }\n  ],\n  \"c\": {}\n}");
+        assert_eq!(
+            dumps_indented(&value),
+            "{\n  \"a\": [\n    1,\n    {\n      \"b\": []\n    }\n  ],\n  \"c\": {}\n}"
+        );
     }
 
     #[test]

@@ -15,8 +15,9 @@ const MAX_DEPTH: usize = 200;
 pub fn parse(text: &str) -> Result<Value> {
     let mut parser = Parser { chars: text.chars().collect(), at: 0, depth: 0 };
     parser.whole().map_err(|problem| {
-        Error::input(format!("not a Python literal: {problem} at character {}: {}", parser.at + 1, excerpt(text)))
-            .hint("a literal is a quoted string, a number, True, False, None, or a list, tuple, set or dict of literals")
+        Error::input(format!("not a Python literal: {problem} at character {}: {}", parser.at + 1, excerpt(text))).hint(
+            "a literal is a quoted string, a number, True, False, None, or a list, tuple, set or dict of literals",
+        )
     })
 }
 
@@ -175,7 +176,11 @@ impl Parser {
     }
 
     /// Values with commas between them, up to the closing bracket or (`None`) the end.
-    fn items<T>(&mut self, close: Option<char>, read: fn(&mut Self) -> Result<T, String>) -> Result<ItemsOf<T>, String> {
+    fn items<T>(
+        &mut self,
+        close: Option<char>,
+        read: fn(&mut Self) -> Result<T, String>,
+    ) -> Result<ItemsOf<T>, String> {
         let mut items = ItemsOf { values: Vec::new(), comma: true };
         loop {
             self.blanks();
@@ -445,9 +450,38 @@ mod tests {
     #[test]
     fn refusals() {
         for text in [
-            "", "a", "[1", "[1 2]", "[,]", "1 2", "'a", "'a\nb'", "012", "1__0", "1_", "_1", "0x", "--1", "- a", "b'x'",
-            "f'x'", "1j", "'\\x4'", "'\\N{BULLET}'", "'\\ud83d'", "{[1]: 2}", "{1: 2, 3}", "1 + 2", "foo()", "1e999",
-            "99999999999999999999999", "'a'\n'b'", "\"\0\"", ".", "1.2.3", "\\",
+            "",
+            "a",
+            "[1",
+            "[1 2]",
+            "[,]",
+            "1 2",
+            "'a",
+            "'a\nb'",
+            "012",
+            "1__0",
+            "1_",
+            "_1",
+            "0x",
+            "--1",
+            "- a",
+            "b'x'",
+            "f'x'",
+            "1j",
+            "'\\x4'",
+            "'\\N{BULLET}'",
+            "'\\ud83d'",
+            "{[1]: 2}",
+            "{1: 2, 3}",
+            "1 + 2",
+            "foo()",
+            "1e999",
+            "99999999999999999999999",
+            "'a'\n'b'",
+            "\"\0\"",
+            ".",
+            "1.2.3",
+            "\\",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

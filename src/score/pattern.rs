@@ -3,8 +3,8 @@
 //! Known differences from `re`: case folding follows Unicode's simple folding; after an empty match the search goes on one
 //! character further, so of `(|a)` on `a` the second, longer match at the same place is not seen.
 
-use crate::python::regex_syntax::translate;
 use crate::error::{Error, Result};
+use crate::python::regex_syntax::translate;
 use crate::request::Unscored;
 use fancy_regex::{Captures, Regex, RegexBuilder};
 use std::collections::HashMap;

@@ -47,7 +47,9 @@ impl std::error::Error for ChatError {}
 impl From<ChatError> for Error {
     fn from(error: ChatError) -> Error {
         match error {
-            ChatError::Raised(message) => Error::input(format!("the chat template refuses the conversation: {message}")),
+            ChatError::Raised(message) => {
+                Error::input(format!("the chat template refuses the conversation: {message}"))
+            }
             ChatError::Failed(error) => error.context("chat template"),
         }
     }
@@ -121,7 +123,11 @@ impl ChatTemplate {
             bos_token => bos,
             eos_token => eos,
         };
-        let rendered = self.env.get_template(NAME).and_then(|template| template.render(context)).map_err(|err| chat_error(&err))?;
+        let rendered = self
+            .env
+            .get_template(NAME)
+            .and_then(|template| template.render(context))
+            .map_err(|err| chat_error(&err))?;
         match continued {
             None => Ok(rendered),
             Some(last) => cut_after(&rendered, &last.content).ok_or_else(|| {
@@ -166,7 +172,18 @@ fn to_json(value: &Value, kwargs: Kwargs) -> Result<String, minijinja::Error> {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 

@@ -3,11 +3,15 @@
 use super::value::to_str;
 use crate::python::text;
 use minijinja::value::{Kwargs, Value, ValueKind, from_args};
-use minijinja::{Error, ErrorKind, State};
+use minijinja::{Error, ErrorKind, State, UndefinedBehavior};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
 /// Answers `value.method(args)`.
 pub fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
+    let strict = state.undefined_behavior() == UndefinedBehavior::Strict;
+    if strict && args.iter().any(Value::is_undefined) {
+        return Err(Error::new(ErrorKind::UndefinedError, format!("an argument of `{method}` is undefined")));
+    }
     let own = match value.kind() {
         ValueKind::String => string_method(value.as_str().unwrap_or_default(), method, args)?,
         ValueKind::Seq | ValueKind::Iterable => list_method(value, method, args)?,
@@ -139,7 +143,8 @@ fn split_blanks(s: &str, from_right: bool, max: usize) -> Vec<&str> {
 fn join(separator: &str, items: &Value) -> Result<Value, Error> {
     let mut out = String::new();
     for (i, item) in items.try_iter()?.enumerate() {
-        let part = item.as_str().ok_or_else(|| invalid(format!("join: item {i} is `{}`, not a text", to_str(&item))))?;
+        let part =
+            item.as_str().ok_or_else(|| invalid(format!("join: item {i} is `{}`, not a text", to_str(&item))))?;
         if i > 0 {
             out.push_str(separator);
         }

@@ -5,8 +5,8 @@
 //!
 //! minijinja does the work; this wing adds Python's manners: values print as Python prints them, strings have Python's
 //! methods and escapes, an undefined name is an error that says which and what is there, and a template that runs away is
-//! stopped. Known differences from Jinja2: `a ~ b` writes floats below 1e-4 or from 1e16 on without an exponent; a method
-//! that is not called (`{{ doc.items }}`) gives the column of that name; lists cannot be changed in place; and there is
+//! stopped. Known differences from Jinja2: `a ~ b` writes floats below 1e-4 or from 1e16 on without an exponent, and lists
+//! without escapes for invisible characters (`(a | string) ~ b` writes both as Python does); a method that is not called (`{{ doc.items }}`) gives the column of that name; lists cannot be changed in place; and there is
 //! nothing to include.
 
 pub mod chat;
@@ -137,11 +137,9 @@ fn environment() -> Environment<'static> {
     env.remove_global("debug");
     env.set_unknown_method_callback(methods::call);
     filters::add_to(&mut env);
-    env.set_formatter(|out, _, printed| {
-        match printed.as_str() {
-            Some(text) => out.write_str(text).map_err(minijinja::Error::from),
-            None => out.write_str(&value::to_str(printed)).map_err(minijinja::Error::from),
-        }
+    env.set_formatter(|out, _, printed| match printed.as_str() {
+        Some(text) => out.write_str(text).map_err(minijinja::Error::from),
+        None => out.write_str(&value::to_str(printed)).map_err(minijinja::Error::from),
     });
     env
 }
@@ -167,7 +165,8 @@ fn listed(names: &[String]) -> String {
 
 /// The engine's error in our words, with the line within the template.
 fn plain_error(err: &minijinja::Error) -> Error {
-    let part = err.range().and_then(|range| err.template_source()?.get(range)).map(str::trim).filter(|part| !part.is_empty());
+    let part =
+        err.range().and_then(|range| err.template_source()?.get(range)).map(str::trim).filter(|part| !part.is_empty());
     let detail = err.detail().map(str::to_owned).unwrap_or_else(|| err.kind().to_string());
     let error = match (err.kind(), part) {
         // The detail names what is undefined.

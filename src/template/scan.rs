@@ -44,7 +44,8 @@ pub enum TokenKind {
 /// Rewrites a template; the error is a bad string escape.
 pub fn scan(source: &str, dialect: Dialect) -> Result<Scanned, Error> {
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
-    let mut scanner = Scanner { rest: &source, line: 1, dialect, out: String::with_capacity(source.len()), tokens: Vec::new() };
+    let mut scanner =
+        Scanner { rest: &source, line: 1, dialect, out: String::with_capacity(source.len()), tokens: Vec::new() };
     while let Some(start) = scanner.next_delimiter() {
         scanner.copy(start);
         if scanner.rest.starts_with("{#") {
@@ -70,9 +71,10 @@ struct Scanner<'a> {
 
 impl Scanner<'_> {
     fn next_delimiter(&self) -> Option<usize> {
-        self.rest.match_indices('{').map(|(at, _)| at).find(|at| {
-            matches!(self.rest.as_bytes().get(at + 1), Some(b'{' | b'%' | b'#'))
-        })
+        self.rest
+            .match_indices('{')
+            .map(|(at, _)| at)
+            .find(|at| matches!(self.rest.as_bytes().get(at + 1), Some(b'{' | b'%' | b'#')))
     }
 
     /// Moves over `length` bytes, without or with copying them.
@@ -163,12 +165,13 @@ impl Scanner<'_> {
         };
         let body = &self.rest[1..end];
         if !body.contains('\\') {
-            self.token(TokenKind::Text, &body.to_string());
+            self.token(TokenKind::Text, body);
             self.copy(end + 1);
             return Ok(());
         }
-        let value = unescape(body)
-            .map_err(|problem| Error::new(ErrorKind::SyntaxError, format!("{problem}, in a text on line {}", self.line)))?;
+        let value = unescape(body).map_err(|problem| {
+            Error::new(ErrorKind::SyntaxError, format!("{problem}, in a text on line {}", self.line))
+        })?;
         self.token(TokenKind::Text, &value);
         self.out.push('"');
         for c in value.chars() {
@@ -232,7 +235,8 @@ impl UseKind {
 }
 
 /// Words before a bracket that call nothing.
-const KEYWORDS: &[&str] = &["and", "elif", "else", "for", "if", "in", "is", "not", "or", "recursive", "set", "with", "call"];
+const KEYWORDS: &[&str] =
+    &["and", "elif", "else", "for", "if", "in", "is", "not", "or", "recursive", "set", "with", "call"];
 
 /// The filters, tests and functions that a template uses.
 pub fn uses(tokens: &[Token]) -> Vec<Use<'_>> {
@@ -269,6 +273,7 @@ pub fn uses(tokens: &[Token]) -> Vec<Use<'_>> {
 /// Whether the token `back` places before `at` is that word (and no text or attribute).
 fn is_word(tokens: &[Token], at: usize, back: usize, word: &str) -> bool {
     let Some(index) = at.checked_sub(back) else { return false };
-    let attribute = index.checked_sub(1).and_then(|i| tokens.get(i)).is_some_and(|t| t.text == "." && t.kind == TokenKind::Other);
+    let attribute =
+        index.checked_sub(1).and_then(|i| tokens.get(i)).is_some_and(|t| t.text == "." && t.kind == TokenKind::Other);
     tokens.get(index).is_some_and(|t| t.kind == TokenKind::Name && t.text == word) && !attribute
 }

@@ -2,7 +2,7 @@
 
 use crate::python::regex_syntax::translate;
 use fancy_regex::{Captures, Regex, RegexBuilder};
-use minijinja::value::{Kwargs, Rest, Value, from_args};
+use minijinja::value::{Kwargs, Rest, Value, ValueOrKwargs, from_args};
 use minijinja::{Error, ErrorKind, State};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -15,8 +15,9 @@ pub fn regex_replace(
     state: &State<'_, '_>,
     text: &str,
     pattern: &str,
-    rest: Rest<Value>,
+    rest: Rest<ValueOrKwargs>,
 ) -> Result<Value, Error> {
+    let rest = rest.into_values();
     let (repl, count, kwargs): (&str, Option<usize>, Kwargs) = from_args(&rest)?;
     let count = match count {
         Some(count) => count,
@@ -144,7 +145,10 @@ fn named_group(chars: &[char], at: &mut usize, regex: &Regex) -> Result<usize, S
     if let Ok(number) = name.parse() {
         return Ok(number);
     }
-    regex.capture_names().position(|known| known == Some(&name)).ok_or_else(|| format!("the pattern has no group `{name}`"))
+    regex
+        .capture_names()
+        .position(|known| known == Some(&name))
+        .ok_or_else(|| format!("the pattern has no group `{name}`"))
 }
 
 /// An octal escape at `at` (which holds `first`) and its length: `\0`, `\0d`, `\0dd` or three octal digits.

@@ -19,7 +19,8 @@ fn equals_jinja2() {
         match (ours, case.get("output")) {
             (Ok(text), Some(expected)) if text == expected.as_str().unwrap() => {}
             (Err(_), None) => {}
-            (ours, expected) => wrong.push(format!("{source:?}\n  ours:   {ours:?}\n  jinja2: {:?}", expected.unwrap_or(&case["error"]))),
+            (ours, expected) => wrong
+                .push(format!("{source:?}\n  ours:   {ours:?}\n  jinja2: {:?}", expected.unwrap_or(&case["error"]))),
         }
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
@@ -42,7 +43,10 @@ fn message(source: &str) -> String {
 
 #[test]
 fn check_names_what_is_unknown() {
-    assert_eq!(message("a\n{{ x | capitalise }}"), "line 2: unknown filter `capitalise`\n  hint: did you mean `capitalize`?");
+    assert_eq!(
+        message("a\n{{ x | capitalise }}"),
+        "line 2: unknown filter `capitalise`\n  hint: did you mean `capitalize`?"
+    );
     assert_eq!(message("{{ x is not definde }}"), "line 1: unknown test `definde`\n  hint: did you mean `defined`?");
     assert!(message("{{ x is None }}").contains("did you mean `none`?"));
     assert!(message("{{ rang(3) }}").contains("unknown function `rang`\n  hint: did you mean `range`?"));
@@ -50,8 +54,16 @@ fn check_names_what_is_unknown() {
     assert!(message("\n\n{% if x %}").starts_with("line 3: template: "), "{}", message("\n\n{% if x %}"));
     assert!(message("{{ x }").contains("line 1"));
     assert!(message("{{ '\\N{BULLET}' }}").contains("not supported"));
-    for good in ["{{ x.capitalise() }}", "{{ '| nosuch' }}", "{# | nosuch #}", "{% raw %}{{ x | nosuch }}{% endraw %}", "{% macro f() %}{% endmacro %}{{ f() }}",
-                 "{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}x{% endcall %}", "{% for x in y recursive %}{{ loop(x) }}{% endfor %}", "{{ not (x) and (y) }}"] {
+    for good in [
+        "{{ x.capitalise() }}",
+        "{{ '| nosuch' }}",
+        "{# | nosuch #}",
+        "{% raw %}{{ x | nosuch }}{% endraw %}",
+        "{% macro f() %}{% endmacro %}{{ f() }}",
+        "{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}x{% endcall %}",
+        "{% for x in y recursive %}{{ loop(x) }}{% endfor %}",
+        "{{ not (x) and (y) }}",
+    ] {
         assert!(check(good).is_ok(), "{good}: {:?}", check(good));
     }
 }

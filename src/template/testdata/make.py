@@ -39,6 +39,7 @@ DOC = {
     "blanks": "\x1c a \x1f b\u2003",
     "hint": "#### 42",
     "num": "  17 ",
+    "Avaliación": 0,
 }
 
 TEMPLATES = [
@@ -60,7 +61,7 @@ TEMPLATES = [
     "{{ list | map('upper') | join('') }}", "{{ list | map('upper') | list }}", "{{ numbers | map('string') | list }}", "{{ [choices] | map(attribute='label') | list }}",
     "{{ list | length }} {{ text | length }} {{ choices | length }} {{ unicode | length }}", "{{ list | count }}",
     "{{ question | trim }}|", "{{ '--a--' | trim('-') }}", "{{ blanks | trim }}|", "{{ 12 | trim }}", "{{ text | replace('o', '0') }}", "{{ text | replace('o', '0', 1) }}",
-    "{{ label | replace('2', 'two') }}", "{{ text | upper }} {{ text | lower }} {{ 'hELLO wORLD' | capitalize }} {{ unicode | capitalize }} {{ 'a b' | title }}",
+    "{{ label | replace('2', 'two') }}", "{{ [quote, small] | replace('x', '') }} {{ [quote] | upper }}", "{{ text | replace('', '-') }} {{ text | replace('l', 1, count=2) }}", "{{ text | upper }} {{ text | lower }} {{ 'hELLO wORLD' | capitalize }} {{ unicode | capitalize }} {{ 'a b' | title }}",
     "{{ answer | int }} {{ answer | int - 1 }} {{ 'x' | int }} {{ 'x' | int(5) }} {{ '3.7' | int }} {{ 3.7 | int }} {{ num | int }} {{ none | int }} {{ '1e3' | int }} {{ 'inf' | int }}",
     "{{ '0x1f' | int(0, 16) }} {{ '1_000' | int }} {{ flag | int }} {{ '-5' | int }} {{ [] | int }}", "{{ '1.5' | float }} {{ 'x' | float }} {{ 2 | float }} {{ ' 2.5 ' | float }}",
     "{{ none | default('d') }} {{ empty | default('d', true) }} {{ missing | default('d') }} {{ missing is defined }}", "{{ numbers | sort }} {{ numbers | sort(reverse=true) }}",
@@ -94,11 +95,13 @@ TEMPLATES = [
     # literals
     r"{{ 'a\nb\t\x41\u00e9\101\\' }}", r"{{ '\d+\/' }}", r"""{{ "it\'s" }}{{ 'say \"x\"' }}""", r"{{ '\a\v' }}", "{{ 'line\nbreak' }}", "{{ 1_000 }} {{ 0x1F }} {{ 1e3 }} {{ 'é😀' }}",
     # regex_replace
-    r"{{ text | regex_replace('l+', 'L') }} {{ text | regex_replace('(H)(e)', '\\2\\1') }} {{ text | regex_replace('(?P<x>W)', '<\\g<x>\\g<0>>') }} {{ text | regex_replace('l', '', 2) }}",
+    r"{{ text | regex_replace('l+', 'L') }} {{ text | regex_replace('(H)(e)', '\\2\\1') }} {{ text | regex_replace('(?P<x>W)', '<\\g<x>\\g<0>>') }} {{ text | regex_replace('l', '', 2) }} {{ text | regex_replace('l', 'L', count=1) }}",
     r"{{ 'abxd' | regex_replace('x*', '-') }} {{ 'a.b' | regex_replace('\\.', '\\n') }} {{ 'a b' | regex_replace('\\s', '_') }} {{ hint | regex_replace('#### (\\d+)', '\\g<1>!') }}", r"{{ '[x] a [y]' | regex_replace('\\[.*?\\]', '') }}",
+    # names beyond ASCII
+    "{{ 0 if Avaliación == 0 else 1 }} {{ {'ñ': 2}.ñ }}",
     # errors
     "{{ missing }}", "{{ missing.x }}", "{{ choices.zz }}", "{{ choices.zz.y }}", "{{ 'x' if false }}", "{% if missing %}x{% endif %}", "{{ missing == 1 }}", "{{ missing ~ 'x' }}", "{{ missing | string }}", "{{ missing | join }}", "{{ missing | trim }}",
-    "{{ missing | length }}", "{{ missing + 1 }}", "{% for x in missing %}{% endfor %}", "{{ list.index('z') }}", "{{ text.index('zz') }}", "{{ list[9] }}", "{{ text.nosuch() }}", "{{ label.strip() }}", "{{ none.strip() }}", "{{ ', '.join([1]) }}",
+    "{{ missing | length }}", "{{ missing + 1 }}", "{% for x in missing %}{% endfor %}", "{{ list.index('z') }}", "{{ text.index('zz') }}", "{{ list[9] }}", "{{ text.nosuch() }}", "{{ label.strip() }}", "{{ none.strip() }}", "{{ ', '.join([1]) }}", "{{ ', '.join(text.missing) }}", "{{ text.replace(missing, '') }}",
     "{{ text | nosuch }}", "{{ text is nosuch }}", "{{ nosuch() }}", "{{ text }", "{% if x %}", "{{ 1 / 0 }}", "{{ text + 1 }}", "{{ ''.split('') }}", "{% include 'x' %}", "{{ 'a' | regex_replace('(', '') }}", r"{{ 'a' | regex_replace('a', '\\1') }}", r"{{ 'a' | regex_replace('a', '\\q') }}",
     r"{{ '\x4' }}", "{{ [][0] }}", "{{ [] | first }}", "{{ none | length }}", "{{ list | join(', ') | nosuch('a') }}", "{{ flag.x }}", "{{ unknown_function(1) }}", "{{ 5 | trim('5') | int + missing }}",
 ]
