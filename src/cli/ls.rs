@@ -71,9 +71,9 @@ fn entries(include_path: &[PathBuf], kind: Kind) -> Result<Vec<Vec<String>>> {
 }
 
 fn entry_row(entry: &Entry) -> Vec<String> {
-    let file = entry.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
+    let file = entry.origin.file.display().to_string();
     match entry.kind {
-        Kind::Task => {
+        Kind::Task | Kind::PythonTask => {
             let output_type = entry.output_type.as_deref().unwrap_or("generate_until");
             row([&entry.name, output_type, entry.dataset.as_deref().unwrap_or_default(), &file])
         }
