@@ -40,7 +40,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Metrics => score::METRICS.iter().map(metric_row).collect(),
         What::Filters => score::FILTERS.iter().map(|f| row([f.name, f.doc])).collect(),
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
-        What::Architectures => model::ARCHES.iter().map(|a| row([a.name, a.doc])).collect(),
+        What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
     };
     let mut table = Table::new();
     table.load_style(NOTHING);
