@@ -251,7 +251,7 @@ fn bad_tasks_are_refused() {
 fn a_gold_answer_out_of_range_is_wrong_but_no_crash() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("rows.jsonl"), "{\"q\": \"1\", \"c\": [\"a\", \"b\"], \"a\": 7}\n").unwrap();
-    let yaml = "task: off\ndataset_path: json\ndataset_kwargs:\n  data_files:\n    test: rows.jsonl\ntest_split: test\n\
+    let yaml = "task: gold_off\ndataset_path: json\ndataset_kwargs:\n  data_files:\n    test: rows.jsonl\ntest_split: test\n\
                 output_type: multiple_choice\ndoc_to_text: \"{{q}}\"\ndoc_to_target: a\ndoc_to_choice: c\n";
     std::fs::write(dir.path().join("off.yaml"), yaml).unwrap();
     let output = fairmark()

@@ -40,7 +40,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Metrics => score::METRICS.iter().map(metric_row).collect(),
         What::Filters => score::FILTERS.iter().map(|f| row([f.name, f.doc])).collect(),
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
-        What::Architectures => model::ARCHES.iter().map(|a| row([a.name, a.doc])).collect(),
+        What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
     };
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -71,9 +71,9 @@ fn entries(include_path: &[PathBuf], kind: Kind) -> Result<Vec<Vec<String>>> {
 }
 
 fn entry_row(entry: &Entry) -> Vec<String> {
-    let file = entry.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
+    let file = entry.origin.file.display().to_string();
     match entry.kind {
-        Kind::Task => {
+        Kind::Task | Kind::PythonTask => {
             let output_type = entry.output_type.as_deref().unwrap_or("generate_until");
             row([&entry.name, output_type, entry.dataset.as_deref().unwrap_or_default(), &file])
         }

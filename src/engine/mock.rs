@@ -1,19 +1,30 @@
-//! An engine without a model, for tests and dry runs: answers follow from a hash of the request.
+//! An engine without weights, for tests and for trying out tasks: its answers are made of a hash of the request.
 //!
-//! `mock` or `mock:key=value,...`: `seed=N` gives another "model"; `fail=N` leaves about one request in N unanswered;
-//! `stop=N` behaves as if the user had interrupted after N answers.
+//! `mock` and `mock:seed=1,fail=3,stop=100` name it on the command line:
+//! - `seed`: other answers (default 0);
+//! - `fail`: every n-th request (by its hash, so always the same ones) cannot be answered;
+//! - `stop`: cancels itself after so many answers, as a user's interrupt would.
 
 use super::{Cancel, Engine, Identity, Inspection, Sink};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use crate::python::json::sha256;
-use crate::request::{Answer, Finish, Prompt, Request, RequestKind, Response, Unscored, Usage};
+use crate::request::{Answer, Finish, Message, Prompt, Request, RequestKind, Response, Unscored, Usage};
 
-/// Whether a model's name asks for the mock.
+/// Words of generated answers.
+const WORDS: &[&str] = &["the", "a", "cat", "river", "is", "was", "seven", "blue", "42", "under", "yes", "no"];
+
+/// The options of the model's name.
+const OPTIONS: &[&str] = &["seed", "fail", "stop"];
+
+/// Tokens of a mock: one for four characters, begun ones included.
+const CHARS_PER_TOKEN: usize = 4;
+
+/// Whether a model's name means the mock.
 pub fn is_mock(model: &str) -> bool {
     model == "mock" || model.starts_with("mock:")
 }
 
-/// See the module's description.
+/// The engine.
 pub struct MockEngine {
     identity: Identity,
     seed: u64,
@@ -22,71 +33,113 @@ pub struct MockEngine {
 }
 
 impl MockEngine {
-    /// Reads `mock[:key=value,...]`.
+    /// Reads a name such as `mock` or `mock:seed=1,fail=10`.
     pub fn new(model: &str) -> Result<MockEngine> {
-        let mut engine = MockEngine { identity: identity(model, 0), seed: 0, fail: None, stop: None };
-        let options = model.strip_prefix("mock:").unwrap_or_default();
-        for option in options.split(',').filter(|o| !o.is_empty()) {
-            let bad = || Error::input(format!("`{option}` is not an option of the mock")).hint("it knows seed=N, fail=N and stop=N");
-            let (key, value) = option.split_once('=').ok_or_else(bad)?;
-            let value: u64 = value.parse().map_err(|_| bad())?;
+        let written = model.strip_prefix("mock").unwrap_or(model).trim_start_matches(':');
+        let (mut seed, mut fail, mut stop) = (0, None, None);
+        for option in written.split(',').filter(|option| !option.is_empty()) {
+            let (key, value) = option.split_once('=').unwrap_or((option, ""));
+            let number: u64 = value.parse().map_err(|_| {
+                Error::input(format!("`{model}`: {key} needs a number")).hint("write it like `mock:seed=1,fail=10`")
+            })?;
             match key {
-                "seed" => engine.seed = value,
-                "fail" if value > 0 => engine.fail = Some(value),
-                "stop" => engine.stop = Some(value as usize),
-                _ => return Err(bad()),
+                "seed" => seed = number,
+                "fail" => fail = Some(number.max(1)),
+                "stop" => stop = Some(number as usize),
+                _ => {
+                    let known = format!("it knows {}", OPTIONS.join(", "));
+                    let hint = nearest(key, OPTIONS.iter().copied()).map_or(known, |near| format!("did you mean `{near}`?"));
+                    return Err(Error::input(format!("`{model}`: the mock has no option `{key}`")).hint(hint));
+                }
             }
         }
-        engine.identity = identity(model, engine.seed);
-        Ok(engine)
+        Ok(MockEngine { identity: identity(model, seed, fail), seed, fail, stop })
+    }
+
+    /// A number below 1 that depends on the seed, the request and the purpose.
+    fn draw(&self, key: &str, purpose: &str) -> f64 {
+        let bits = sha256(&format!("{}#{key}#{purpose}", self.seed));
+        let bits = bits.get(..13).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
+        bits as f64 / (1u64 << 52) as f64
     }
 
     fn respond(&self, request: &Request) -> std::result::Result<Response, Unscored> {
         let key = request.key();
-        let hash = sha256(&format!("{} {key}", self.seed));
-        let bits = u64::from_str_radix(hash.get(..13).unwrap_or("0"), 16).unwrap_or(0); // 52 bits
-        if self.fail.is_some_and(|n| bits % n == 0) {
+        if self.fail.is_some_and(|n| (self.draw(&key, "fail") * n as f64) < 1.0) {
             return Err(Unscored::new("the mock was told to fail"));
         }
-        let unit = bits as f64 / (1u64 << 52) as f64;
-        let tokens = |text: &str| text.split_whitespace().count().max(1);
-        let (answer, completion_tokens) = match &request.kind {
-            RequestKind::Loglikelihood { continuation, .. } => {
-                let num_tokens = tokens(continuation);
-                let logprob = -(num_tokens as f64) * (0.5 + 4.0 * unit);
-                (Answer::Loglikelihood { logprob, is_greedy: unit < 0.1, num_tokens }, num_tokens)
+        let (prompt, completion) = lengths(request);
+        // Between -0.2 and -3.2 a token, as language models give.
+        let logprob = -(completion as f64) * (0.2 + 3.0 * self.draw(&key, "logprob"));
+        let answer = match &request.kind {
+            RequestKind::Loglikelihood { .. } => {
+                Answer::Loglikelihood { logprob, is_greedy: self.draw(&key, "greedy") < 0.25, num_tokens: completion }
             }
-            RequestKind::LoglikelihoodRolling { text } => {
-                let num_tokens = tokens(text);
-                (Answer::Rolling { logprob: -(num_tokens as f64) * (2.0 + unit), num_tokens }, num_tokens)
-            }
-            RequestKind::Generate { .. } => {
-                let number = bits % 100;
-                let text = format!(" The answer is {number}.\n#### {number}");
-                (Answer::Text { text, finish: Finish::Stop }, 5)
+            RequestKind::LoglikelihoodRolling { .. } => Answer::Rolling { logprob, num_tokens: completion },
+            RequestKind::Generate { decoding, .. } => {
+                let text = self.words(&key, decoding.max_gen_toks.unwrap_or(completion).min(completion));
+                let stop = decoding.until.iter().filter(|stop| !stop.is_empty());
+                let text = stop.fold(text.as_str(), |text, stop| text.split_once(stop.as_str()).map_or(text, |t| t.0));
+                Answer::Text { text: text.to_string(), finish: Finish::Stop }
             }
         };
-        Ok(Response { answer, usage: Usage { prompt_tokens: 1, completion_tokens, truncated_tokens: 0 } })
+        let usage = Usage { prompt_tokens: prompt, completion_tokens: completion, truncated_tokens: 0 };
+        Ok(Response { answer, usage })
+    }
+
+    fn words(&self, key: &str, most: usize) -> String {
+        let count = (1.0 + self.draw(key, "count") * most as f64) as usize;
+        let word = |i: usize| {
+            let index = (self.draw(key, &format!("word {i}")) * WORDS.len() as f64) as usize;
+            WORDS.get(index).copied().unwrap_or_default()
+        };
+        (0..count.min(most)).map(word).collect::<Vec<_>>().join(" ")
     }
 }
 
-fn identity(model: &str, seed: u64) -> Identity {
+/// Tokens of prompt and completion.
+fn lengths(request: &Request) -> (usize, usize) {
+    let tokens = |text: &str| text.chars().count().div_ceil(CHARS_PER_TOKEN);
+    match &request.kind {
+        RequestKind::Loglikelihood { context, continuation } => {
+            (tokens(&rendered(context)), tokens(continuation).max(1))
+        }
+        RequestKind::LoglikelihoodRolling { text } => (1, tokens(text)),
+        RequestKind::Generate { context, .. } => (tokens(&rendered(context)), 5),
+    }
+}
+
+/// Turns with the role before each, and the answer's beginning last.
+fn rendered(prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::Text(text) => text.clone(),
+        Prompt::Chat(messages) => {
+            let turn = |m: &Message| format!("<{}>{}", m.role.as_str(), m.content);
+            messages.iter().map(turn).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+fn identity(model: &str, seed: u64, fail: Option<u64>) -> Identity {
+    let mut options = vec![format!("seed={seed}")];
+    options.extend(fail.map(|n| format!("fail={n}")));
     Identity {
-        engine: "mock".into(),
-        name: model.to_string(),
-        label: if seed == 0 { "mock".into() } else { format!("mock-{seed}") },
+        engine: "mock".to_string(),
+        // `stop` decides when it ends, not what it answers: a stopped run is continued by the same engine without it.
+        name: if options.len() == 1 && seed == 0 { "mock".to_string() } else { format!("mock:{}", options.join(",")) },
+        label: model.to_string(),
         architecture: None,
         num_parameters: None,
         dtype: None,
         revision: None,
-        sha: Some(sha256(&format!("mock {seed}"))),
+        sha: None,
         max_length: None,
         bos_token: None,
         eos_token: None,
         pad_token: None,
         eot_token_id: None,
         chat_template: None,
-        options: Vec::new(),
+        options,
     }
 }
 
@@ -95,29 +148,34 @@ impl Engine for MockEngine {
         &self.identity
     }
 
-    /// Turns one below the other, each with its role in front.
     fn render(&self, prompt: &Prompt) -> Result<String> {
-        Ok(match prompt {
-            Prompt::Text(text) => text.clone(),
-            Prompt::Chat(messages) => {
-                messages.iter().map(|m| format!("{}: {}\n", m.role.as_str(), m.content)).collect()
-            }
-        })
+        Ok(rendered(prompt))
     }
 
-    /// The mock has no tokens.
+    /// The mock has no tokenizer: ids are the characters' code points.
     fn inspect(&self, request: &Request) -> Result<Inspection> {
-        let rendered = match &request.kind {
-            RequestKind::Loglikelihood { context, .. } | RequestKind::Generate { context, .. } => self.render(context)?,
-            RequestKind::LoglikelihoodRolling { text } => text.clone(),
+        let ids = |text: &str| text.chars().map(u32::from).collect();
+        let (rendered, continuation) = match &request.kind {
+            RequestKind::Loglikelihood { context, continuation } => (rendered(context), ids(continuation)),
+            RequestKind::LoglikelihoodRolling { text } => (String::new(), ids(text)),
+            RequestKind::Generate { context, .. } => (rendered(context), Vec::new()),
         };
-        Ok(Inspection { rendered, context_ids: vec![], continuation_ids: vec![], bos_count: 0, truncated_tokens: 0 })
+        Ok(Inspection {
+            context_ids: ids(&rendered),
+            rendered,
+            continuation_ids: continuation,
+            bos_count: 0,
+            truncated_tokens: 0,
+        })
     }
 
     fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
         for (index, request) in requests.iter().enumerate() {
-            if cancel.is_cancelled() || self.stop == Some(index) {
-                return Ok(());
+            if self.stop == Some(index) {
+                cancel.cancel();
+            }
+            if cancel.is_cancelled() {
+                break;
             }
             sink(index, self.respond(request))?;
         }
@@ -128,13 +186,69 @@ impl Engine for MockEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Decoding;
+
+    fn requests() -> Vec<Request> {
+        let decoding = Decoding {
+            until: vec!["zebra".into()],
+            max_gen_toks: Some(3),
+            do_sample: false,
+            temperature: 0.0,
+            top_p: None,
+            top_k: None,
+            min_p: None,
+            written: Default::default(),
+        };
+        let context = |i: usize| Prompt::Text(format!("prompt {i}"));
+        let kind = |i: usize| match i % 3 {
+            0 => RequestKind::Loglikelihood { context: context(i), continuation: " an answer".into() },
+            1 => RequestKind::LoglikelihoodRolling { text: format!("a text {i}") },
+            _ => RequestKind::Generate { context: context(i), decoding: decoding.clone() },
+        };
+        (0..60).map(|i| Request { kind: kind(i), sample: 0, seed: 0 }).collect()
+    }
+
+    fn answers(model: &str, requests: &[Request]) -> Vec<std::result::Result<Response, Unscored>> {
+        let engine = MockEngine::new(model).unwrap();
+        let mut answers = Vec::new();
+        let mut sink = |_: usize, outcome| {
+            answers.push(outcome);
+            Ok(())
+        };
+        engine.answer(requests, &Cancel::default(), &mut sink).unwrap();
+        answers
+    }
 
     #[test]
-    fn options_are_checked() {
-        assert!(is_mock("mock") && is_mock("mock:seed=2") && !is_mock("mockingbird"));
-        assert!(MockEngine::new("mock:seed=2,fail=3,stop=4").is_ok());
-        for bad in ["mock:sed=2", "mock:seed=x", "mock:fail=0"] {
-            assert!(MockEngine::new(bad).is_err(), "{bad}");
+    fn answers_depend_on_request_and_seed_only() {
+        let requests = requests();
+        let first = answers("mock", &requests);
+        assert_eq!(first, answers("mock:seed=0", &requests));
+        assert_ne!(first, answers("mock:seed=1", &requests));
+        assert_eq!(first[7..], answers("mock", &requests[7..]));
+        for answer in first {
+            match answer.unwrap().answer {
+                Answer::Loglikelihood { logprob, .. } | Answer::Rolling { logprob, .. } => assert!(logprob < 0.0),
+                Answer::Text { text, .. } => assert!((1..=3).contains(&text.split(' ').count()), "{text:?}"),
+            }
         }
+    }
+
+    #[test]
+    fn fails_and_stops_as_told() {
+        let requests = requests();
+        let failed = answers("mock:fail=4", &requests).iter().filter(|a| a.is_err()).count();
+        assert!((5..30).contains(&failed), "{failed} of 60");
+        assert_eq!(answers("mock:stop=7", &requests).len(), 7);
+        let name = |model| MockEngine::new(model).unwrap().identity.name;
+        assert_eq!((name("mock:stop=7").as_str(), name("mock:seed=2,stop=7").as_str()), ("mock", "mock:seed=2"));
+    }
+
+    #[test]
+    fn reads_its_name() {
+        assert!(is_mock("mock") && is_mock("mock:seed=1") && !is_mock("mockery"));
+        let refusal = |model: &str| MockEngine::new(model).err().unwrap().to_string();
+        assert!(refusal("mock:sed=1").contains("did you mean `seed`"));
+        assert!(refusal("mock:seed=x").contains("needs a number"));
     }
 }

@@ -1,68 +1,87 @@
-//! Where a model's files are: a folder, or a hub id whose snapshot is fetched.
+//! Where a model is: a folder, or a repository of the hub.
 
+use super::config::{CONFIG, GENERATION_CONFIG};
+use super::tokenizer::{SPECIAL_TOKENS_MAP, TOKENIZER, TOKENIZER_CONFIG};
 use crate::error::{Error, Result};
 use crate::hub::{Hub, RepoKind};
 use std::path::{Path, PathBuf};
 
-/// A model's files on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelFolder {
-    pub path: PathBuf,
-    /// The hub's commit, when the files come from there.
-    pub commit: Option<String>,
-    pub revision: Option<String>,
-    /// Name for tables.
-    pub label: String,
+/// Small files of a checkpoint.
+const METADATA: &[&str] =
+    &[CONFIG, GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP, "chat_template.jinja"];
+
+/// How much of a model is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Everything but the weights.
+    Metadata,
+    All,
 }
 
-/// Finds `model`: a folder if there is one of that name, else a hub id `org/name[@revision]`.
-pub fn resolve(model: &str, offline: bool) -> Result<ModelFolder> {
+/// A model that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSource {
+    pub dir: PathBuf,
+    /// Name for tables: the last part of the folder or id.
+    pub label: String,
+    /// The commit, for a model of the hub.
+    pub commit: Option<String>,
+    /// The revision that was asked for.
+    pub revision: Option<String>,
+}
+
+/// Finds a model by folder, or by hub id (`org/name`, `org/name@revision`).
+pub fn find(model: &str, revision: Option<&str>, offline: bool, part: Part) -> Result<ModelSource> {
     let path = Path::new(model);
     if path.is_dir() {
-        let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        let label = full.file_name().map_or_else(|| model.to_string(), |n| n.to_string_lossy().into_owned());
-        return Ok(ModelFolder { path: path.to_path_buf(), commit: None, revision: None, label });
+        if let Some(revision) = revision {
+            return Err(Error::input(format!("a folder has no revision `{revision}`")).file(path));
+        }
+        return Ok(ModelSource { dir: path.to_path_buf(), label: folder_label(path), commit: None, revision: None });
     }
-    let (id, revision) = match model.split_once('@') {
-        Some((id, revision)) => (id, Some(revision.to_string())),
+    if path.exists() {
+        return Err(Error::input("is a file").file(path).hint("name the folder that holds config.json and the weights"));
+    }
+    let (id, own_revision) = match model.split_once('@') {
+        Some((id, revision)) => (id, Some(revision)),
         None => (model, None),
     };
-    if path.exists() || !is_hub_id(id) {
-        return Err(Error::input("there is no model folder of this name")
-            .file(path)
-            .hint("name a folder with config.json, tokenizer.json and safetensors files, or a hub id such as org/name"));
+    if !is_hub_id(id) {
+        return Err(Error::input("there is no such folder").file(path).hint(
+            "a model is a folder with config.json, tokenizer.json and model.safetensors, or a hub id like `org/name`",
+        ));
     }
-    let snapshot = Hub::from_env(offline)?
-        .snapshot(RepoKind::Model, id, revision.as_deref(), &is_wanted)
-        .map_err(|e| e.hint(format!("`{model}` is not a folder here, so it was taken for a hub id")))?;
-    let label = id.rsplit('/').next().unwrap_or(id).to_string();
-    Ok(ModelFolder { path: snapshot.dir, commit: Some(snapshot.commit), revision, label })
+    let revision = revision.or(own_revision);
+    let wanted = |name: &str| METADATA.contains(&name) || (part == Part::All && is_weights(name));
+    let snapshot = Hub::from_env(offline)?.snapshot(RepoKind::Model, id, revision, &wanted).map_err(|e| {
+        e.context(format!("cannot get the model `{id}`")).hint(format!("there is no folder `{id}` here either"))
+    })?;
+    Ok(ModelSource {
+        dir: snapshot.dir,
+        label: id.rsplit('/').next().unwrap_or(id).to_string(),
+        commit: Some(snapshot.commit),
+        revision: revision.map(str::to_string),
+    })
 }
 
-/// `org/name`, with the characters that the hub allows.
+/// `org/name` of letters, digits, `-`, `_` and `.`, and not a relative path.
 fn is_hub_id(id: &str) -> bool {
-    let good = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
+    let part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
-    matches!(id.split('/').collect::<Vec<_>>().as_slice(), [org, name] if good(org) && good(name))
+    matches!(id.split('/').collect::<Vec<_>>().as_slice(), [org, name] if part(org) && part(name))
 }
 
-/// The files that loading a model needs.
-fn is_wanted(file: &str) -> bool {
-    let root = !file.contains('/');
-    root && (file.ends_with(".safetensors")
-        || file.ends_with(".safetensors.index.json")
-        || [
-            "config.json",
-            "generation_config.json",
-            "tokenizer.json",
-            "tokenizer_config.json",
-            "special_tokens_map.json",
-            "chat_template.jinja",
-        ]
-        .contains(&file))
+/// Weights as transformers names them; other copies of them in the repository are not wanted.
+fn is_weights(name: &str) -> bool {
+    name == "model.safetensors.index.json" || (name.starts_with("model") && name.ends_with(".safetensors"))
+}
+
+fn folder_label(path: &Path) -> String {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let whole = || std::fs::canonicalize(path).ok().and_then(|path| name(&path));
+    name(path).or_else(whole).unwrap_or_else(|| path.display().to_string())
 }
 
 #[cfg(test)]
@@ -70,16 +89,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hub_ids() {
-        assert!(is_hub_id("meta-llama/Llama-3.2-1B"));
-        for bad in ["../models/x", "name", "a/b/c", "/abs", "org/", "org/.."] {
-            assert!(!is_hub_id(bad), "{bad}");
+    fn a_folder_wins_and_nonsense_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("my-model");
+        std::fs::create_dir(&model).unwrap();
+        let found = find(model.to_str().unwrap(), None, true, Part::All).unwrap();
+        assert_eq!((found.label.as_str(), found.commit), ("my-model", None));
+        assert!(find(model.to_str().unwrap(), Some("main"), true, Part::All).is_err());
+        let file = model.join("config.json");
+        std::fs::write(&file, "{}").unwrap();
+        assert!(find(file.to_str().unwrap(), None, true, Part::All).unwrap_err().to_string().contains("is a file"));
+        for missing in ["no-such-folder", "./no/such", "a/b/c", "../x/y", "/no/such/folder", ""] {
+            let err = find(missing, None, true, Part::All).unwrap_err().to_string();
+            assert!(err.contains("no such folder") && err.contains("hint:"), "{err}");
         }
     }
 
     #[test]
-    fn a_missing_folder_is_named() {
-        let err = resolve("../nowhere/model", true).unwrap_err().to_string();
-        assert!(err.contains("../nowhere/model") && err.contains("hint:"), "{err}");
+    fn knows_hub_ids_and_weight_files() {
+        assert!(is_hub_id("google/gemma-2b") && is_hub_id("HuggingFaceTB/SmolLM-135M"));
+        assert!(!is_hub_id("gemma") && !is_hub_id("../gemma") && !is_hub_id("a/b/c"));
+        assert!(is_weights("model-00001-of-00002.safetensors") && !is_weights("onnx/model.safetensors"));
+        assert!(!is_weights("consolidated.safetensors"));
     }
 }

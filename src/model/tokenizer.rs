@@ -1,143 +1,252 @@
-//! `tokenizer.json` with what `tokenizer_config.json` adds: special tokens, the BOS rule, the chat template.
+//! `tokenizer.json` and what lies beside it: texts to token ids and back.
 
+use super::ModelConfig;
+use super::config::read_json;
 use crate::error::{Error, Result};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
+use tokenizers::AddedToken;
 
-/// A model's tokenizer.
+pub const TOKENIZER: &str = "tokenizer.json";
+pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
+
+/// transformers writes 10^30 where a tokenizer has no limit; no real one comes near this.
+const NO_LIMIT: f64 = 1e9;
+
+/// A token with a meaning of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecialToken {
+    pub id: u32,
+    pub text: String,
+}
+
+/// Texts to ids and back.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     file: PathBuf,
-    bos: Option<Special>,
-    eos: Option<Special>,
-    pad: Option<Special>,
-    /// Whether texts get the beginning-of-sequence token; `None`: as the post-processor does.
-    add_bos: Option<bool>,
-    model_max_length: Option<usize>,
-    chat_template: Option<String>,
+    pub bos: Option<SpecialToken>,
+    pub eos: Option<SpecialToken>,
+    pub pad: Option<SpecialToken>,
+    /// `model_max_length`, where it is a real limit.
+    pub max_length: Option<usize>,
+    /// Put BOS in front although no post-processor does.
+    prepends_bos: bool,
+    /// `add_bos_token` says otherwise than the post-processor does.
+    pub bos_contradiction: bool,
 }
 
-/// A special token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Special {
-    pub text: String,
-    pub id: u32,
+/// The keys of `tokenizer_config.json` that are read. (`special_tokens_map.json` has some of them.)
+#[derive(Deserialize, Default)]
+struct Written {
+    #[serde(default)]
+    add_bos_token: Option<bool>,
+    #[serde(default)]
+    model_max_length: Option<f64>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Written {
+    /// The text of a special token, written as a string or as an object with `content`.
+    fn token(&self, key: &str) -> Option<String> {
+        let value = self.rest.get(key)?;
+        value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_string)
+    }
+
+    /// Further special tokens.
+    fn extra(&self) -> impl Iterator<Item = String> {
+        let lists = ["extra_special_tokens", "additional_special_tokens"].into_iter().filter_map(|key| self.rest.get(key));
+        let tokens = lists.filter_map(Value::as_array).flatten();
+        tokens.filter_map(|t| t.as_str().or_else(|| t.get("content")?.as_str()).map(str::to_string))
+    }
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer files in `folder`. `add_bos` overrides what they say about the beginning of sequence.
-    pub fn read(folder: &Path, add_bos: Option<bool>) -> Result<Tokenizer> {
-        let file = folder.join("tokenizer.json");
-        let bytes = std::fs::read(&file).map_err(|e| {
-            Error::io("cannot read the tokenizer", &file, e)
-                .hint("fairmark reads tokenizer.json; models with only tokenizer.model must be converted first")
-        })?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|e| {
-            Error::input("this is not a tokenizer that can be read").file(&file).cause(e).hint("download the file again")
-        })?;
-        // Prompts are cut by the engine, which counts what it cuts; batches are not padded.
-        inner.with_truncation(None).map_err(|e| Error::input("cannot switch truncation off").file(&file).cause(e))?;
-        inner.with_padding(None);
-        let config = config(folder)?;
-        let special = |key: &str| -> Option<Special> {
-            let text = match &config[key] {
-                Value::String(text) => text,
-                object => object.get("content")?.as_str()?,
-            };
-            Some(Special { text: text.to_string(), id: inner.token_to_id(text)? })
+    /// Loads the tokenizer of a model's folder and checks that the model has all its tokens.
+    pub fn load(dir: &Path, config: &ModelConfig) -> Result<Tokenizer> {
+        let file = dir.join(TOKENIZER);
+        let mut inner = read(&file)?;
+        check_size(&inner, config.vocab_size).map_err(|e| e.file(&file))?;
+        let written: Written = read_json(&dir.join(TOKENIZER_CONFIG))?.unwrap_or_default();
+        let map: Written = read_json(&dir.join(SPECIAL_TOKENS_MAP))?.unwrap_or_default();
+        let text = |key: &str| written.token(key).or_else(|| map.token(key));
+        mark_special(&mut inner, ["bos_token", "eos_token", "pad_token", "unk_token"].into_iter().filter_map(text));
+        mark_special(&mut inner, written.extra());
+        let named = |key: &str, id: Option<u32>| {
+            let by_text = text(key).and_then(|text| Some(SpecialToken { id: inner.token_to_id(&text)?, text }));
+            by_text.or_else(|| id.and_then(|id| Some(SpecialToken { id, text: inner.id_to_token(id)? })))
         };
-        let (bos, eos, pad) = (special("bos_token"), special("eos_token"), special("pad_token"));
-        let add_bos = add_bos.or(config["add_bos_token"].as_bool());
-        let model_max_length = config["model_max_length"].as_u64().filter(|n| *n < 1 << 32).map(|n| n as usize);
-        let chat_template = chat_template(folder, &config)?;
-        Ok(Tokenizer { inner, file, bos, eos, pad, add_bos, model_max_length, chat_template })
+        let (bos, eos) = (named("bos_token", config.bos_token_id), named("eos_token", config.eos_token_ids.first().copied()));
+        let pad = named("pad_token", None);
+        let max_length = written.model_max_length.filter(|n| *n >= 1.0 && *n < NO_LIMIT).map(|n| n as usize);
+        let mut tokenizer =
+            Tokenizer { inner, file, bos, eos, pad, max_length, prepends_bos: false, bos_contradiction: false };
+        tokenizer.decide_bos(written.add_bos_token)?;
+        Ok(tokenizer)
     }
 
-    pub fn bos(&self) -> Option<&Special> {
-        self.bos.as_ref()
-    }
-
-    pub fn eos(&self) -> Option<&Special> {
-        self.eos.as_ref()
-    }
-
-    pub fn pad(&self) -> Option<&Special> {
-        self.pad.as_ref()
-    }
-
-    pub fn model_max_length(&self) -> Option<usize> {
-        self.model_max_length
-    }
-
-    /// The chat template's source.
-    pub fn chat_template(&self) -> Option<&str> {
-        self.chat_template.as_deref()
-    }
-
-    /// The largest token id plus one must not exceed the embedding's rows.
-    pub fn check_vocabulary(&self, rows: usize) -> Result<()> {
-        let largest = self.inner.get_vocab(true).into_values().max().unwrap_or(0) as usize;
-        if largest < rows {
-            return Ok(());
+    /// The post-processor of `tokenizer.json` decides whether BOS stands in front; only where there is none does
+    /// `add_bos_token`.
+    fn decide_bos(&mut self, wanted: Option<bool>) -> Result<()> {
+        let Some(bos) = self.bos.as_ref().map(|bos| bos.id) else { return Ok(()) };
+        if self.inner.get_post_processor().is_none() {
+            self.prepends_bos = wanted == Some(true);
+        } else {
+            let does = self.encode("a", true)?.first() == Some(&bos);
+            self.bos_contradiction = wanted.is_some_and(|wanted| wanted != does);
         }
-        Err(Error::input(format!("the tokenizer has ids up to {largest}, the model's embedding only {rows} rows"))
-            .file(&self.file)
-            .hint("tokenizer and weights do not belong together; take both from the same checkpoint"))
+        Ok(())
     }
 
-    /// Token ids of a text. Special tokens are added by the tokenizer's own rule, except that the beginning of sequence
-    /// is never doubled: a text that starts with it (from a chat template) gets nothing added.
-    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let has_bos = self.bos.as_ref().is_some_and(|bos| text.starts_with(&bos.text));
-        let add = !has_bos && self.add_bos != Some(false);
-        let mut ids = self.encode_raw(text, add)?;
-        if let (true, Some(true), Some(bos)) = (add, self.add_bos, &self.bos)
-            && ids.first() != Some(&bos.id)
-        {
-            ids.insert(0, bos.id);
-        }
-        Ok(ids)
-    }
-
-    /// Token ids of a text, with or without the post-processor's special tokens.
-    pub fn encode_raw(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+    /// Ids of a text, with or without what the tokenizer puts around it (BOS).
+    pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
         let encoding = self.inner.encode_fast(text, special);
         let encoding = encoding.map_err(|e| Error::input("cannot tokenize a text").file(&self.file).cause(e))?;
-        Ok(encoding.get_ids().to_vec())
+        let bos = self.bos.iter().filter(|_| special && self.prepends_bos).map(|bos| bos.id);
+        Ok(bos.chain(encoding.get_ids().iter().copied()).collect())
     }
 
-    /// Text of token ids, special tokens left out.
-    pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        self.inner.decode(ids, true).map_err(|e| Error::input("cannot decode tokens").file(&self.file).cause(e))
+    /// The text of ids; special tokens are left out if so wished.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        let text = self.inner.decode(ids, skip_special);
+        text.map_err(|e| Error::input("cannot turn tokens into text").file(&self.file).cause(e))
+    }
+
+    /// The token that stands before a text without context: BOS, else EOS.
+    pub fn prefix(&self) -> Option<&SpecialToken> {
+        self.bos.as_ref().or(self.eos.as_ref())
     }
 }
 
-/// `tokenizer_config.json`, or null.
-fn config(folder: &Path) -> Result<Value> {
-    let file = folder.join("tokenizer_config.json");
-    let bytes = match std::fs::read(&file) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Value::Null),
-        Err(e) => return Err(Error::io("cannot read the tokenizer's configuration", &file, e)),
-    };
-    serde_json::from_slice(&bytes)
-        .map_err(|e| Error::input("this is not a tokenizer configuration").file(&file).cause(e).hint("download it again"))
+fn read(file: &Path) -> Result<tokenizers::Tokenizer> {
+    let bytes = std::fs::read(file).map_err(|e| {
+        let missing = e.kind() == std::io::ErrorKind::NotFound;
+        let err = Error::io(if missing { "is not there" } else { "cannot read" }, file, e);
+        err.hint(
+            "save the tokenizer in the fast format: AutoTokenizer.from_pretrained(...).save_pretrained(...) in transformers",
+        )
+    })?;
+    let mut tokenizer = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|e| {
+        Error::input("is not a tokenizer that can be read").file(file).cause(e).hint(
+            "it should be the tokenizer.json of the Hugging Face tokenizers library; fetch it again if it was cut short",
+        )
+    })?;
+    // Settings for batches of a fixed length are for other programs.
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(|e| Error::input("cannot be set up").file(file).cause(e))?;
+    Ok(tokenizer)
 }
 
-/// `chat_template.jinja`, else `chat_template` of the configuration: a text, or a list of named ones (`default` counts).
-fn chat_template(folder: &Path, config: &Value) -> Result<Option<String>> {
-    let file = folder.join("chat_template.jinja");
-    match std::fs::read_to_string(&file) {
-        Ok(text) => return Ok(Some(text)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Error::io("cannot read the chat template", &file, e)),
+fn check_size(tokenizer: &tokenizers::Tokenizer, vocab_size: usize) -> Result<()> {
+    let vocab = tokenizer.get_vocab(true);
+    match vocab.iter().max_by_key(|(_, id)| **id) {
+        None => Err(Error::input("the tokenizer has no tokens")),
+        Some((token, id)) if *id as usize >= vocab_size => Err(Error::input(format!(
+            "the tokenizer has the token {token:?} with id {id}, but the model's vocabulary has {vocab_size} (vocab_size in \
+             config.json)"
+        ))
+        .hint("tokenizer and weights are of different models, or tokens were added without growing the embedding")),
+        Some(_) => Ok(()),
     }
-    Ok(match &config["chat_template"] {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(named) => {
-            let default = named.iter().find(|t| t["name"] == "default").or(named.first());
-            default.and_then(|t| t["template"].as_str()).map(str::to_string)
+}
+
+/// Makes tokens special that the configuration names as such; the model's own ids are kept, and tokens that the vocabulary lacks
+/// are left out, because the model has no row for them.
+fn mark_special(tokenizer: &mut tokenizers::Tokenizer, texts: impl Iterator<Item = String>) {
+    let known = tokenizer.get_added_tokens_decoder();
+    let new = texts.filter(|text| {
+        tokenizer.token_to_id(text).is_some_and(|id| !known.get(&id).is_some_and(|t| t.special && t.content == *text))
+    });
+    let new: Vec<AddedToken> = new.map(|text| AddedToken::from(text, true)).collect();
+    if !new.is_empty() {
+        tokenizer.add_special_tokens(new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::{copy_model, shared};
+    use serde_json::json;
+
+    fn load(dir: &Path) -> Result<Tokenizer> {
+        Tokenizer::load(dir, &ModelConfig::load(dir)?)
+    }
+
+    fn change(dir: &Path, file: &str, change: impl FnOnce(&mut Value)) {
+        let path = dir.join(file);
+        let mut value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        change(&mut value);
+        std::fs::write(path, value.to_string()).unwrap();
+    }
+
+    #[test]
+    fn bos_comes_from_the_files() {
+        let Some(model) = copy_model("stories260K") else { return };
+        let dir = model.path();
+        let ids = |special| load(dir).unwrap().encode("Once upon a time", special).unwrap();
+        // prompt_ids of the model's reference.json
+        assert_eq!(ids(true), [1, 403, 407, 261, 378]);
+        assert_eq!(ids(false), [403, 407, 261, 378]);
+        change(dir, TOKENIZER, |t| t["post_processor"] = Value::Null);
+        assert_eq!(ids(true), [403, 407, 261, 378]);
+        change(dir, TOKENIZER_CONFIG, |c| c["add_bos_token"] = json!(true));
+        assert_eq!(ids(true), [1, 403, 407, 261, 378]);
+    }
+
+    #[test]
+    fn special_tokens_are_strings_or_objects() {
+        let Some(model) = copy_model("tiny-gemma") else { return };
+        let dir = model.path();
+        change(dir, TOKENIZER_CONFIG, |c| {
+            c["bos_token"] = json!({"__type": "AddedToken", "content": "<bos>", "lstrip": false});
+            c["eos_token"] = Value::Null;
+            c["model_max_length"] = json!(1e30);
+        });
+        let tokenizer = load(dir).unwrap();
+        assert_eq!(tokenizer.bos, Some(SpecialToken { id: 2, text: "<bos>".into() }));
+        assert_eq!(tokenizer.eos.as_ref().unwrap().text, "<eos>", "from config.json");
+        assert_eq!(tokenizer.max_length, None);
+        assert!(!tokenizer.bos_contradiction);
+        change(dir, TOKENIZER_CONFIG, |c| c["add_bos_token"] = json!(false));
+        let tokenizer = load(dir).unwrap();
+        assert!(tokenizer.bos_contradiction);
+        assert_eq!(tokenizer.encode("x", true).unwrap()[0], 2, "the post-processor decides");
+    }
+
+    #[test]
+    fn wrong_tokenizers_are_refused() {
+        let Some(model) = copy_model("tiny-gemma") else { return };
+        let dir = model.path();
+        let says = |part: &str| {
+            let err = load(dir).err().expect("should be refused").to_string();
+            assert!(err.contains(part) && err.contains("tokenizer.json") && err.contains("hint:"), "{part}: {err}");
+        };
+        change(dir, "config.json", |c| c["vocab_size"] = json!(4000));
+        says("vocabulary has 4000");
+        std::fs::write(dir.join(TOKENIZER), "{\"version\": 1").unwrap();
+        says("is not a tokenizer");
+        std::fs::write(dir.join(TOKENIZER), b"{\"version\": \"\xff\"}").unwrap();
+        says("is not a tokenizer");
+        std::fs::remove_file(dir.join(TOKENIZER)).unwrap();
+        says("is not there");
+    }
+
+    #[test]
+    fn ids_equal_the_published_vectors() {
+        let Some(shared) = shared() else { return };
+        let path = shared.join("tokenizers/vectors.json");
+        let vectors: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let texts: Vec<String> = serde_json::from_value(vectors["texts"].clone()).unwrap();
+        for family in ["llama2", "gemma"] {
+            let tokenizer = read(&shared.join("tokenizers").join(family).join(TOKENIZER)).unwrap();
+            let expected: Vec<Vec<u32>> = serde_json::from_value(vectors["ids"][family].clone()).unwrap();
+            assert_eq!(texts.len(), expected.len());
+            for (text, expected) in texts.iter().zip(expected) {
+                assert_eq!(tokenizer.encode(text.as_str(), false).unwrap().get_ids(), expected, "{family}: {text:?}");
+            }
         }
-        _ => None,
-    })
+    }
 }

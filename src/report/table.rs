@@ -1,8 +1,8 @@
 //! The comparison table for terminals.
 
 use super::view::{Cell, Comparison, Row};
-use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
-use comfy_table::{Attribute, CellAlignment, ContentArrangement, Table};
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{Attribute, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 /// How the table is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,11 +15,17 @@ pub enum Style {
     Markdown,
 }
 
+/// A line above, below and under the header, none between rows.
+const THREE_LINES: TableStyle = TableStyle::new()
+    .top_border(LineStyle::new('─', '─', '─', '─'))
+    .header_separator(LineStyle::new('─', '─', '─', '─'))
+    .bottom_border(LineStyle::new('─', '─', '─', '─'));
+
 /// Draws the table; it ends with a newline.
 pub fn render(comparison: &Comparison, style: Style) -> String {
     let mut table = Table::new();
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.load_style(if style == Style::Markdown { ASCII_MARKDOWN } else { UTF8_HORIZONTAL_ONLY });
+    table.load_style(if style == Style::Markdown { ASCII_MARKDOWN } else { THREE_LINES });
     if style == Style::Colour {
         table.enforce_styling();
     }

@@ -1,71 +1,158 @@
-//! Requests to token ids, by the reference's rules.
+//! Prompts and continuations to token ids, split as the reference splits them.
 
-use super::LocalEngine;
-use crate::engine::Inspection;
-use crate::error::{Error, Result};
-use crate::request::{Prompt, Request, RequestKind};
+use crate::error::Result;
+use crate::model::Tokenizer;
+use crate::request::Unscored;
 
-/// Context and continuation as ids.
+/// Turns texts into ids.
+pub struct Encoder<'a> {
+    pub tokenizer: &'a Tokenizer,
+    /// Forces BOS on or off; `None` leaves it to the tokenizer's files.
+    pub add_bos: Option<bool>,
+    /// How the token that stands before an empty context looks as text.
+    prefix_text: Option<String>,
+}
+
+/// A context that several continuations may share.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pair {
+pub struct Context {
+    pub text: String,
+    /// Ids of the text without the white space at its end, which belongs to the continuation.
+    ids: Vec<u32>,
+}
+
+/// A context and its continuation, as ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
     pub context: Vec<u32>,
     pub continuation: Vec<u32>,
 }
 
-impl LocalEngine {
-    /// The id that stands before a text without context: BOS, else EOS.
-    pub(super) fn prefix_id(&self) -> Result<u32> {
-        let special = self.tokenizer.bos().or(self.tokenizer.eos());
-        special.map(|s| s.id).ok_or_else(|| {
-            Error::input("the tokenizer has neither a beginning- nor an end-of-sequence token to start an empty context with")
-        })
+impl<'a> Encoder<'a> {
+    pub fn new(tokenizer: &'a Tokenizer, add_bos: Option<bool>) -> Result<Encoder<'a>> {
+        let prefix_text = tokenizer.prefix().map(|token| tokenizer.decode(&[token.id], false)).transpose()?;
+        Ok(Encoder { tokenizer, add_bos, prefix_text })
     }
 
-    /// Encodes context and continuation together and the context alone; the continuation is what is left. White space at
-    /// the context's end belongs to the continuation, so that words keep their leading space.
-    pub(super) fn encode_pair(&self, context: &str, continuation: &str) -> Result<Pair> {
-        if context.is_empty() {
-            let prefix = self.prefix_id()?;
-            let mut ids = self.tokenizer.encode_raw(continuation, false)?;
-            if ids.first() != Some(&prefix) {
-                return Ok(Pair { context: vec![prefix], continuation: ids });
-            }
-            let continuation = ids.split_off(1);
-            return Ok(Pair { context: ids, continuation });
+    /// Ids of a text to be scored or of a context: with BOS where the tokenizer's files (or the user) say so, and never a second
+    /// one where a chat template has already written it.
+    pub fn text(&self, text: &str) -> Result<Vec<u32>> {
+        self.guarded(text, self.prefix_text.as_deref())
+    }
+
+    /// Ids of a prompt to be continued. (The reference looks for a written BOS here, but not for a written EOS.)
+    pub fn prompt(&self, text: &str) -> Result<Vec<u32>> {
+        self.guarded(text, self.tokenizer.bos.as_ref().map(|bos| bos.text.as_str()))
+    }
+
+    fn guarded(&self, text: &str, written: Option<&str>) -> Result<Vec<u32>> {
+        let special = self.add_bos.unwrap_or(true) && !written.is_some_and(|w| !w.is_empty() && text.starts_with(w));
+        let mut ids = self.tokenizer.encode(text, special)?;
+        if special
+            && self.add_bos == Some(true)
+            && let Some(bos) = &self.tokenizer.bos
+            && ids.first() != Some(&bos.id)
+        {
+            ids.insert(0, bos.id);
         }
-        let kept = context.trim_end_matches(crate::python::text::is_space);
-        let whole = self.tokenizer.encode(&format!("{context}{continuation}"))?;
-        let context = self.tokenizer.encode(kept)?;
-        // A merge across the border may make the whole shorter than its parts: the reference's split, kept.
-        let continuation = whole.get(context.len()..).unwrap_or_default().to_vec();
-        Ok(Pair { context, continuation })
+        Ok(ids)
     }
 
-    /// Ids of a prompt to continue, not yet cut.
-    pub(super) fn encode_prompt(&self, prompt: &Prompt) -> Result<Vec<u32>> {
-        self.tokenizer.encode(&self.chat.render(prompt)?)
+    /// Prepares a context.
+    pub fn context(&self, text: String) -> Result<Context> {
+        let ids = if text.is_empty() { Vec::new() } else { self.text(trim_end(&text))? };
+        Ok(Context { text, ids })
     }
 
-    pub(super) fn inspect_request(&self, request: &Request) -> Result<Inspection> {
-        let (rendered, context, continuation, room) = match &request.kind {
-            RequestKind::Loglikelihood { context, continuation } => {
-                let rendered = self.chat.render(context)?;
-                let pair = self.encode_pair(&rendered, continuation)?;
-                (rendered, pair.context, pair.continuation, self.max_length + 1)
-            }
-            // Rolling texts are cut into windows, not truncated.
-            RequestKind::LoglikelihoodRolling { text } => {
-                (text.clone(), vec![self.prefix_id()?], self.tokenizer.encode(text)?, usize::MAX)
-            }
-            RequestKind::Generate { context, decoding } => {
-                let rendered = self.chat.render(context)?;
-                let ids = self.tokenizer.encode(&rendered)?;
-                (rendered, ids, Vec::new(), self.prompt_room(decoding).max(1))
-            }
+    /// Splits context and continuation: both are tokenized together, and what goes beyond the length of the context's own ids is
+    /// the continuation. White space at the end of the context counts to the continuation.
+    pub fn pair(&self, context: &Context, continuation: &str) -> Result<Result<Pair, Unscored>> {
+        let (mut context_ids, mut continuation_ids) = if context.text.is_empty() {
+            (Vec::new(), self.tokenizer.encode(continuation, false)?)
+        } else {
+            let whole = self.text(&format!("{}{continuation}", context.text))?;
+            (context.ids.clone(), whole.get(context.ids.len()..).unwrap_or_default().to_vec())
         };
-        let truncated_tokens = (context.len() + continuation.len()).saturating_sub(room);
-        let bos = self.tokenizer.bos().map(|b| b.id);
-        let bos_count = context.iter().take_while(|id| Some(**id) == bos).count();
-        Ok(Inspection { rendered, context_ids: context, continuation_ids: continuation, bos_count, truncated_tokens })
+        if context_ids.is_empty() {
+            let Some(prefix) = self.tokenizer.prefix() else {
+                return Ok(Err(Unscored::new("the context is empty and the tokenizer has neither a BOS nor an EOS token")));
+            };
+            if continuation_ids.first() == Some(&prefix.id) {
+                continuation_ids.remove(0);
+            }
+            context_ids.push(prefix.id);
+        }
+        if continuation_ids.is_empty() {
+            return Ok(Err(Unscored::new(format!("the continuation {continuation:?} has no token of its own"))));
+        }
+        Ok(Ok(Pair { context: context_ids, continuation: continuation_ids }))
+    }
+
+    /// How many BOS tokens stand at the front.
+    pub fn bos_count(&self, ids: &[u32]) -> usize {
+        let bos = self.tokenizer.bos.as_ref().map(|bos| bos.id);
+        ids.iter().take_while(|id| Some(**id) == bos).count()
+    }
+}
+
+/// Without the white space at the end, as Python's `rstrip` understands it.
+fn trim_end(text: &str) -> &str {
+    text.trim_end_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelConfig;
+    use crate::model::testing::shared_model;
+
+    fn tokenizer(model: &str) -> Option<Tokenizer> {
+        let dir = shared_model(model)?;
+        Some(Tokenizer::load(&dir, &ModelConfig::load(&dir).unwrap()).unwrap())
+    }
+
+    // Expected ids: HFLM of lm-eval 0.4.13 on the same folders, `_encode_pair(context, continuation)` and, for the empty
+    // context, the branch of `loglikelihood`.
+    #[test]
+    fn pairs_equal_the_references() {
+        for (model, add_bos, context, continuation, expected) in PAIRS {
+            let Some(tokenizer) = tokenizer(model) else { return };
+            let encoder = Encoder::new(&tokenizer, *add_bos).unwrap();
+            let pair = encoder.pair(&encoder.context(context.to_string()).unwrap(), continuation).unwrap().unwrap();
+            let found = (pair.context.as_slice(), pair.continuation.as_slice());
+            assert_eq!(found, *expected, "{model} {add_bos:?} {context:?} {continuation:?}");
+        }
+    }
+
+    type Case = (&'static str, Option<bool>, &'static str, &'static str, (&'static [u32], &'static [u32]));
+    #[rustfmt::skip]
+    const PAIRS: &[Case] = &[
+        ("stories260K", None, "Once upon a time", " there was", (&[1, 403, 407, 261, 378], &[383, 286])),
+        ("stories260K", None, "Once upon a time ", "there was", (&[1, 403, 407, 261, 378], &[383, 286])),
+        ("stories260K", None, "Once upon a time\u{a0}\n", "there was", (&[1, 403, 407, 261, 378], &[498, 13, 413, 260, 276, 286])),
+        ("stories260K", None, "", " there was", (&[1], &[410, 383, 286])),
+        ("stories260K", None, "", "<s>Once", (&[1], &[403])),
+        ("stories260K", None, " \n", "Once", (&[1], &[410, 410, 13, 441, 416, 331])),
+        ("tiny-gemma", None, "Hi there", " you", (&[2, 45, 78, 962], &[314])),
+        ("tiny-gemma", None, "<bos>Hi there", " you", (&[2, 45, 78, 962], &[314])),
+        ("tiny-gemma", Some(false), "Hi there", " you", (&[45, 78, 962], &[314])),
+        ("tiny-gemma", Some(true), "Hi there", " you", (&[2, 45, 78, 962], &[314])),
+        ("tiny-gemma", Some(true), "<bos>Hi there", " you", (&[2, 45, 78, 962], &[314])),
+        ("tiny-gemma", None, "", " hello", (&[2], &[443, 535, 84])),
+        ("tiny-llama", None, "The quick bro", "wn fox", (&[2, 950, 3506, 2477], &[294, 84, 93])),
+    ];
+
+    #[test]
+    fn a_continuation_without_tokens_is_unscored() {
+        let Some(tokenizer) = tokenizer("tiny-gemma") else { return };
+        let encoder = Encoder::new(&tokenizer, None).unwrap();
+        let context = encoder.context("Hello".into()).unwrap();
+        assert!(encoder.pair(&context, "").unwrap().unwrap_err().reason.contains("no token"));
+    }
+
+    #[test]
+    fn trims_like_python() {
+        assert_eq!(trim_end("a \u{a0}\u{3000}\x1c\n"), "a");
+        assert_eq!(trim_end("a\u{200b}"), "a\u{200b}");
     }
 }

@@ -1,150 +1,159 @@
-//! Generation: greedy or sampled, ended by stop strings, end-of-sequence tokens, or length.
+//! Text that follows a prompt, token by token.
 
-use super::score::argmax;
-use super::{LocalEngine, Outcome};
-use crate::model::decoder::KvCache;
-use crate::request::{Answer, Decoding, Finish, Prompt, Request, Response, Unscored, Usage};
-use candle_core::Tensor;
-use candle_transformers::generation::{LogitsProcessor, Sampling};
+use super::sampling::Picker;
+use crate::engine::Cancel;
+use crate::error::Result;
+use crate::model::{Model, Tokenizer};
+use crate::request::{Answer, Finish, Response, Unscored, Usage};
 
-/// Tokens to generate when the task does not say: the reference's default.
-const DEFAULT_MAX_GEN_TOKS: usize = 256;
+/// Tokens of most answers when nobody says otherwise, as in the reference.
+pub const DEFAULT_MAX_GEN_TOKS: usize = 256;
 
-impl LocalEngine {
-    /// Tokens of prompt that fit beside the answer.
-    pub(super) fn prompt_room(&self, decoding: &Decoding) -> usize {
-        self.max_length.saturating_sub(decoding.max_gen_toks.unwrap_or(DEFAULT_MAX_GEN_TOKS))
-    }
+/// Tokens looked at beyond those that a stop string can have, for pieces of characters at the edge.
+const TAIL_MARGIN: usize = 8;
 
-    pub(super) fn generate(&self, request: &Request, context: &Prompt, decoding: &Decoding) -> Outcome {
-        let max = decoding.max_gen_toks.unwrap_or(DEFAULT_MAX_GEN_TOKS);
-        let room = self.prompt_room(decoding);
-        if room == 0 {
-            return Err(Unscored::new(format!(
-                "max_gen_toks {max} leaves no room for a prompt in the window of {}",
-                self.max_length
-            )));
-        }
-        let mut ids = self.encode_prompt(context).map_err(|e| Unscored::new(e.to_string()))?;
-        if ids.is_empty() {
-            ids.push(self.prefix_id().map_err(|e| Unscored::new(e.to_string()))?);
-        }
-        let truncated_tokens = ids.len().saturating_sub(room);
-        ids.drain(..truncated_tokens);
-        let (tokens, finish) = self
-            .decode_loop(&ids, decoding, max, sampler(request, decoding))
-            .map_err(|e| Unscored::new(format!("the forward pass failed: {e}")))??;
-        let text = self.tokenizer.decode(&tokens).map_err(|e| Unscored::new(e.to_string()))?;
-        let usage = Usage { prompt_tokens: ids.len(), completion_tokens: tokens.len(), truncated_tokens };
-        Ok(Response { answer: Answer::Text { text: self.cut(text, decoding), finish }, usage })
-    }
-
-    /// One token at a time; the cache holds what came before.
-    fn decode_loop(
-        &self,
-        prompt: &[u32],
-        decoding: &Decoding,
-        max: usize,
-        mut sampler: Option<LogitsProcessor>,
-    ) -> candle_core::Result<std::result::Result<(Vec<u32>, Finish), Unscored>> {
-        let stops = self.stops(decoding);
-        // A stop string that a new token completes lies within the last tokens: each holds at least one byte of it.
-        let look_back = stops.iter().map(|s| s.len()).max().unwrap_or(0) + 8;
-        let mut cache = KvCache::default();
-        let mut hidden = self.decoder.forward(prompt, &mut cache)?;
-        let mut tokens: Vec<u32> = Vec::new();
-        while tokens.len() < max {
-            let last = hidden.narrow(0, hidden.dim(0)? - 1, 1)?;
-            let logits = self.decoder.logits(&last)?.squeeze(0)?;
-            let Some(id) = next_token(&logits, sampler.as_mut(), decoding.min_p)? else {
-                return Ok(Err(Unscored::new("the model gave logits that are not numbers")));
-            };
-            if self.eos_ids.contains(&id) {
-                return Ok(Ok((tokens, Finish::Stop)));
-            }
-            tokens.push(id);
-            let tail = tokens.get(tokens.len().saturating_sub(look_back)..).unwrap_or_default();
-            let tail = self.tokenizer.decode(tail).unwrap_or_default();
-            if stops.iter().any(|stop| tail.contains(stop)) {
-                return Ok(Ok((tokens, Finish::Stop)));
-            }
-            if tokens.len() < max {
-                hidden = self.decoder.forward(&[id], &mut cache)?;
-            }
-        }
-        Ok(Ok((tokens, Finish::Length)))
-    }
-
-    /// The task's stop strings, and the end-of-sequence text as the reference adds it.
-    fn stops<'a>(&'a self, decoding: &'a Decoding) -> Vec<&'a str> {
-        let eos = self.tokenizer.eos().map(|t| t.text.as_str());
-        decoding.until.iter().map(String::as_str).chain(eos).filter(|s| !s.is_empty()).collect()
-    }
-
-    /// The text before each stop's first occurrence, stop by stop in order.
-    fn cut(&self, mut text: String, decoding: &Decoding) -> String {
-        for stop in self.stops(decoding) {
-            if let Some(at) = text.find(stop) {
-                text.truncate(at);
-            }
-        }
-        text
-    }
+/// A prompt to continue.
+pub struct Generation {
+    pub request: usize,
+    pub ids: Vec<u32>,
+    pub truncated_tokens: usize,
+    pub max_new_tokens: usize,
+    /// Stop strings in the order of the task, the end-of-sequence token's text last.
+    pub stops: Vec<String>,
 }
 
-/// The next id, or `None` when the logits are not numbers.
-fn next_token(
-    logits: &Tensor,
-    sampler: Option<&mut LogitsProcessor>,
-    min_p: Option<f64>,
-) -> candle_core::Result<Option<u32>> {
-    let values = logits.to_vec1::<f32>()?;
-    if values.iter().any(|v| v.is_nan()) {
-        return Ok(None);
+/// Cuts a prompt to what leaves room for the answer.
+pub fn fit(mut ids: Vec<u32>, max_new_tokens: usize, max_length: usize) -> std::result::Result<(Vec<u32>, usize), Unscored> {
+    let room = max_length.saturating_sub(max_new_tokens);
+    if room == 0 {
+        return Err(Unscored::new(format!(
+            "max_gen_toks {max_new_tokens} leaves no room for a prompt in the window of {max_length} tokens"
+        )));
     }
-    match sampler {
-        None => Ok(Some(argmax(&values) as u32)),
-        Some(sampler) => sampler.sample_f(logits, |probabilities| keep_likely(probabilities, min_p)).map(Some),
-    }
+    let cut = ids.len().saturating_sub(room);
+    ids.drain(..cut);
+    Ok((ids, cut))
 }
 
-/// min-p: drops tokens less likely than `min_p` times the likeliest (arXiv 2407.01082), before top-k and top-p.
-fn keep_likely(probabilities: &mut [f32], min_p: Option<f64>) {
-    let Some(min_p) = min_p else { return };
-    let threshold = min_p as f32 * probabilities.iter().copied().fold(0.0, f32::max);
-    for p in probabilities.iter_mut().filter(|p| **p < threshold) {
-        *p = 0.0;
+/// Continues a prompt; `None` when cancelled. Ends at an end-of-sequence token (which is not part of the text), a stop string or
+/// the limit.
+pub fn generate(
+    model: &Model,
+    tokenizer: &Tokenizer,
+    job: &Generation,
+    picker: &mut Picker,
+    eos: &[u32],
+    cancel: &Cancel,
+) -> Result<Option<std::result::Result<Response, Unscored>>> {
+    let mut cache = model.new_cache(job.ids.len() + job.max_new_tokens);
+    let tail = job.stops.iter().map(String::len).max().unwrap_or(0) + TAIL_MARGIN;
+    let mut generated: Vec<u32> = Vec::new();
+    let mut completion_tokens = 0;
+    let mut finish = Finish::Length;
+    while completion_tokens < job.max_new_tokens {
+        if cancel.is_cancelled() {
+            return Ok(None);
+        }
+        let input = generated.last().map_or(job.ids.as_slice(), std::slice::from_ref);
+        let hidden = model.forward(input, Some(&mut cache))?;
+        let logits = model.logits(&hidden, input.len() - 1, 1)?;
+        if logits.iter().any(|logit| logit.is_nan()) {
+            let reason = "the model gave NaN logits: its weights or its arithmetic (--dtype) are at fault";
+            return Ok(Some(Err(Unscored::new(reason))));
+        }
+        let next = picker.pick(&logits)?;
+        completion_tokens += 1;
+        if eos.contains(&next) {
+            finish = Finish::Stop;
+            break;
+        }
+        generated.push(next);
+        // Special tokens count here, so that a stop string may name one (`</s>`, `<|im_end|>`).
+        let recent = generated.get(generated.len().saturating_sub(tail)..).unwrap_or_default();
+        if contains_stop(&tokenizer.decode(recent, false)?, &job.stops) {
+            finish = Finish::Stop;
+            break;
+        }
     }
+    let text = tokenizer.decode(&generated, true)?;
+    let kept = cut_at_stops(&text, &job.stops);
+    if kept.len() < text.len() {
+        finish = Finish::Stop;
+    }
+    let usage = Usage { prompt_tokens: job.ids.len(), completion_tokens, truncated_tokens: job.truncated_tokens };
+    Ok(Some(Ok(Response { answer: Answer::Text { text: kept.to_string(), finish }, usage })))
 }
 
-/// The sampler of a request, seeded by seed, question and sample index: its draws depend on nothing else that runs.
-/// `None` means greedy, which a temperature of 0 also does.
-fn sampler(request: &Request, decoding: &Decoding) -> Option<LogitsProcessor> {
-    if !decoding.do_sample || decoding.temperature <= 0.0 {
-        return None;
-    }
-    let temperature = decoding.temperature;
-    let sampling = match (decoding.top_k, decoding.top_p) {
-        (Some(k), Some(p)) => Sampling::TopKThenTopP { k, p, temperature },
-        (Some(k), None) => Sampling::TopK { k, temperature },
-        (None, Some(p)) => Sampling::TopP { p, temperature },
-        (None, None) => Sampling::All { temperature },
-    };
-    // The key is a hash over all of these; its first 16 digits are 64 bits.
-    let seed = request.key().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(request.seed);
-    Some(LogitsProcessor::from_sampling(seed, sampling))
+fn contains_stop(text: &str, stops: &[String]) -> bool {
+    stops.iter().any(|stop| !stop.is_empty() && text.contains(stop.as_str()))
+}
+
+/// The text before the first occurrence of each stop string in turn.
+fn cut_at_stops<'a>(text: &'a str, stops: &[String]) -> &'a str {
+    let cut = |text: &'a str, stop: &String| text.split_once(stop.as_str()).map_or(text, |(before, _)| before);
+    stops.iter().filter(|stop| !stop.is_empty()).fold(text, cut)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::testing::shared_model;
+    use crate::model::{DTypeChoice, Model};
+    use serde_json::Value;
 
     #[test]
-    fn min_p_is_relative_to_the_likeliest() {
-        let mut p = [0.5, 0.3, 0.15, 0.05];
-        keep_likely(&mut p, Some(0.3));
-        assert_eq!(p, [0.5, 0.3, 0.15, 0.0]);
-        keep_likely(&mut p, None);
-        assert_eq!(p, [0.5, 0.3, 0.15, 0.0]);
+    fn prompts_are_cut_from_the_left() {
+        assert_eq!(fit(vec![1, 2, 3], 2, 4).unwrap(), (vec![2, 3], 1));
+        assert_eq!(fit(vec![1], 2, 4).unwrap(), (vec![1], 0));
+        assert!(fit(vec![1], 4, 4).unwrap_err().reason.contains("no room"));
+    }
+
+    #[test]
+    fn stops_cut_in_turn() {
+        let stops = ["b".to_string(), String::new(), "a".to_string()];
+        assert_eq!(cut_at_stops("xaxbx", &stops), "x");
+        assert_eq!(cut_at_stops("xyz", &stops), "xyz");
+    }
+
+    fn run(model: &Model, tokenizer: &Tokenizer, ids: Vec<u32>, new: usize, stops: &[&str], eos: &[u32]) -> (String, Finish, usize) {
+        let stops = stops.iter().map(|s| s.to_string()).collect();
+        let job = Generation { request: 0, ids, truncated_tokens: 0, max_new_tokens: new, stops };
+        let response = generate(model, tokenizer, &job, &mut Picker::Greedy, eos, &Cancel::default()).unwrap().unwrap().unwrap();
+        let Answer::Text { text, finish } = response.answer else { panic!("a text") };
+        (text, finish, response.usage.completion_tokens)
+    }
+
+    // reference.json: greedy ids of transformers in f32.
+    #[test]
+    fn greedy_text_equals_the_reference() {
+        for name in ["stories260K", "llama2xs-279K"] {
+            let Some(dir) = shared_model(name) else { return };
+            let model = Model::load(&dir, DTypeChoice::Auto).unwrap();
+            let tokenizer = Tokenizer::load(&dir, &model.config).unwrap();
+            let reference: Value = serde_json::from_slice(&std::fs::read(dir.join("reference.json")).unwrap()).unwrap();
+            for greedy in reference["greedy"].as_array().unwrap() {
+                let ids = |key: &str| serde_json::from_value::<Vec<u32>>(greedy[key].clone()).unwrap();
+                let new = ids("new_ids");
+                let expected = tokenizer.decode(&new, true).unwrap();
+                let (text, ..) = run(&model, &tokenizer, ids("prompt_ids"), new.len(), &[], &model.config.eos_token_ids);
+                assert_eq!(text, expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn ends_at_stop_strings_across_tokens_and_at_any_end_token() {
+        let Some(dir) = shared_model("stories260K") else { return };
+        let model = Model::load(&dir, DTypeChoice::Auto).unwrap();
+        let tokenizer = Tokenizer::load(&dir, &model.config).unwrap();
+        let prompt = vec![1, 403, 407, 261, 378];
+        // Goes on ", there was a little girl named Lily. She loved ..." (the model's reference.json).
+        let (text, finish, tokens) = run(&model, &tokenizer, prompt.clone(), 60, &["girl named"], &[]);
+        assert_eq!((text.as_str(), finish), (", there was a little ", Finish::Stop));
+        assert!(tokens < 30, "{tokens}");
+        let (_, finish, tokens) = run(&model, &tokenizer, prompt.clone(), 60, &[], &[9999, 261]);
+        assert_eq!((finish, tokens), (Finish::Stop, 4));
+        let (text, finish, tokens) = run(&model, &tokenizer, prompt, 3, &["girl"], &[]);
+        assert_eq!((text.as_str(), finish, tokens), (", there was", Finish::Length, 3));
     }
 }

@@ -1,135 +1,289 @@
-//! A checkpoint on this machine: chat template, tokens, scoring, generation.
+//! The engine that runs a checkpoint in this process.
 //!
-//! One sequence per forward pass and no padding: an answer never depends on what else is asked, on order or on threads.
+//! Comes in: requests and a model's folder or hub id. Goes out: log-likelihoods and texts. Answers are the same bits whatever the
+//! threads, the order of the requests, or which of them are asked together.
 
 mod chat;
 mod encode;
 mod generate;
+mod plan;
+mod sampling;
 mod score;
+mod workers;
 
-use super::{Cancel, Engine, EngineOptions, Identity, Inspection, Sink};
+#[cfg(test)]
+mod tests;
+
+pub use crate::model::DTypeChoice;
+pub use chat::SystemFallback;
+
+use super::{Cancel, Engine, Identity, Inspection, Sink};
 use crate::error::{Error, Result};
-use crate::model::config::{ModelConfig, TokenIds};
-use crate::model::decoder::Decoder;
-use crate::model::source::{self, ModelFolder};
-use crate::model::tokenizer::Tokenizer;
-use crate::model::{arch, weights};
-use crate::python::json::sha256;
-use crate::request::{Prompt, Request, RequestKind, Response, Unscored};
-use candle_core::{DType, Device};
-use chat::Chat;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use std::path::Path;
-use std::sync::mpsc;
+use crate::model::{Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
+use crate::request::{Decoding, Prompt, Request, RequestKind, Response, Unscored};
+use chat::{Chat, template_source};
+use encode::{Context, Encoder, Pair};
+use generate::{DEFAULT_MAX_GEN_TOKS, Generation};
+use plan::{ScorePlan, Sequence, Span, SpanScore};
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use sampling::Picker;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
-/// The number format to compute in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum DTypeChoice {
-    /// The checkpoint's own.
-    #[default]
-    Auto,
-    F32,
-    Bf16,
-    F16,
+/// How a local model is loaded.
+#[derive(Debug, Clone, Default)]
+pub struct LocalOptions {
+    /// A folder, or a hub id (`org/name`, `org/name@revision`).
+    pub model: String,
+    /// Revision of a hub id.
+    pub revision: Option<String>,
+    pub dtype: DTypeChoice,
+    /// What happens to a system turn that the chat template refuses.
+    pub system_fallback: SystemFallback,
+    /// Context window in tokens; `None`: the model's.
+    pub max_length: Option<usize>,
+    /// Force the beginning-of-sequence token on or off; `None`: as the tokenizer's files say.
+    pub add_bos: Option<bool>,
+    /// Never use the network.
+    pub offline: bool,
+    /// Prompts will be conversations: the model must have a chat template.
+    pub chat: bool,
+    /// Threads to use; 0: all cores. Decides only the time.
+    pub threads: usize,
 }
 
-/// What to do with a system turn that the chat template refuses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SystemFallback {
-    /// Put its text at the front of the first user turn.
-    #[default]
-    Fold,
-    /// Leave it out, as the reference does.
-    Drop,
-}
-
-/// A loaded checkpoint.
+/// A checkpoint that answers requests.
 pub struct LocalEngine {
     identity: Identity,
-    decoder: Decoder,
+    model: Model,
     tokenizer: Tokenizer,
-    chat: Chat,
-    /// Ids that end a generation.
-    eos_ids: Vec<u32>,
+    chat: Option<Chat>,
+    add_bos: Option<bool>,
     max_length: usize,
-    threads: rayon::ThreadPool,
-    notices: Vec<String>,
+    /// Tokens that end a text.
+    eos: Vec<u32>,
+    /// The text of the tokenizer's EOS token, which is a stop string as well.
+    eos_text: Option<String>,
+    threads: usize,
+    notices: Mutex<BTreeSet<String>>,
 }
 
-/// Everything about a checkpoint but its weights.
-struct Opened {
-    folder: ModelFolder,
-    config: ModelConfig,
-    arch: &'static arch::ArchRow,
-    tokenizer: Tokenizer,
-    chat: Chat,
-    dtype: DType,
-    max_length: usize,
+/// Window of models that name none.
+const DEFAULT_MAX_LENGTH: usize = 2048;
+
+type Outcome = std::result::Result<Response, Unscored>;
+
+/// A request as token ids.
+enum Prepared {
+    Pair(Pair),
+    Rolling { tokens: Vec<u32>, prefix: u32 },
+    Generation(Generation),
+}
+
+/// What a worker does at a time.
+enum Job<'a> {
+    Score(Sequence),
+    Generate(Generation, &'a Request, &'a Decoding),
+}
+
+/// What comes of it.
+enum Done {
+    Scores(Vec<(Span, std::result::Result<SpanScore, Unscored>)>),
+    Text(usize, Outcome),
+    Cancelled,
 }
 
 impl LocalEngine {
-    /// Looks at everything but the weights' contents: files, configuration, architecture, tokenizer, chat template.
-    pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
-        let opened = open(model, options)?;
-        weights::files(&opened.folder.path).map(drop)
+    /// Looks whether the model can be loaded, without reading weights: its files are there and whole, the architecture is known,
+    /// the tokenizer fits.
+    pub fn check(options: &LocalOptions) -> Result<()> {
+        let source = locate(options, Part::Metadata)?;
+        let config = ModelConfig::load(&source.dir)?;
+        config.arch()?;
+        Tokenizer::load(&source.dir, &config)?;
+        if source.commit.is_none() {
+            Model::check(&source.dir)?;
+        }
+        let template = template_source(&source.dir)?;
+        if options.chat { require_template(&template, &source).map(drop) } else { Ok(()) }
     }
 
-    /// Loads a checkpoint.
-    pub fn load(model: &str, options: &EngineOptions) -> Result<LocalEngine> {
-        let Opened { folder, config, arch, tokenizer, chat, dtype, max_length } = open(model, options)?;
-        let weights = weights::Weights::open(&folder.path, dtype, &Device::Cpu)?;
-        let spec = (arch.spec)(&config)?;
-        tokenizer.check_vocabulary(spec.vocab_size)?;
-        // One more than the window: the token after a full window is scored from the window's last position.
-        let decoder = Decoder::load(spec, &weights, max_length + 1)?;
-        let (eos_ids, notice) = eos_ids(&folder.path, &config, &tokenizer)?;
-        let identity = Identity {
-            engine: "local".into(),
-            name: model.to_string(),
-            label: folder.label.clone(),
-            architecture: Some(arch.name.to_string()),
-            num_parameters: Some(decoder.num_parameters()),
-            dtype: Some(dtype_name(dtype).to_string()),
-            revision: folder.revision.clone(),
-            sha: Some(fingerprint(&folder, &weights)?),
-            max_length: Some(max_length),
-            bos_token: tokenizer.bos().map(|t| t.text.clone()),
-            eos_token: tokenizer.eos().map(|t| t.text.clone()),
-            pad_token: tokenizer.pad().map(|t| t.text.clone()),
-            eot_token_id: tokenizer.eos().map(|t| t.id),
-            chat_template: tokenizer.chat_template().map(str::to_string),
-            options: identity_options(options),
+    /// Loads the model.
+    pub fn load(options: &LocalOptions) -> Result<LocalEngine> {
+        let source = locate(options, Part::All)?;
+        let template = template_source(&source.dir)?;
+        let config = ModelConfig::load(&source.dir)?;
+        let tokenizer = Tokenizer::load(&source.dir, &config)?;
+        let text = |token: &Option<crate::model::SpecialToken>| token.as_ref().map(|t| t.text.clone());
+        let (bos, eos) = (text(&tokenizer.bos), text(&tokenizer.eos));
+        let chat = if options.chat {
+            let source = require_template(&template, &source)?;
+            let (bos, eos) = (bos.as_deref().unwrap_or_default(), eos.as_deref().unwrap_or_default());
+            Some(Chat::new(source, bos, eos, options.system_fallback)?)
+        } else {
+            None
         };
-        let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.threads)
-            .build()
-            .map_err(|e| Error::input("cannot start threads").cause(e).hint("try fewer with `--threads`"))?;
-        let notices = notice.into_iter().collect();
-        Ok(LocalEngine { identity, decoder, tokenizer, chat, eos_ids, max_length, threads, notices })
+        let model = Model::load(&source.dir, options.dtype)?;
+        let max_length = options.max_length.or(model.config.max_length).or(tokenizer.max_length);
+        let max_length = max_length.unwrap_or(DEFAULT_MAX_LENGTH);
+        if max_length == 0 {
+            return Err(Error::input("a context window of 0 tokens holds nothing"));
+        }
+        let mut eos_ids = model.config.eos_token_ids.clone();
+        eos_ids.extend(tokenizer.eos.as_ref().map(|eos| eos.id));
+        let eos_text = tokenizer.eos.as_ref().map(|eos| tokenizer.decode(&[eos.id], false)).transpose()?;
+        let identity = Identity {
+            engine: "local".to_string(),
+            name: options.model.clone(),
+            label: source.label.clone(),
+            architecture: Some(model.config.architecture.clone()),
+            num_parameters: Some(model.num_parameters),
+            dtype: Some(model.dtype.clone()),
+            revision: source.revision.clone(),
+            sha: Some(match &source.commit {
+                Some(commit) => commit.clone(),
+                None => fingerprint(&source.dir)?,
+            }),
+            max_length: Some(max_length),
+            bos_token: bos,
+            eos_token: eos,
+            pad_token: text(&tokenizer.pad),
+            eot_token_id: tokenizer.eos.as_ref().map(|eos| eos.id),
+            chat_template: template,
+            options: identity_options(options, &model),
+        };
+        Ok(LocalEngine {
+            notices: Mutex::new(notices_on_load(&model, &tokenizer, options)),
+            identity,
+            model,
+            tokenizer,
+            chat,
+            add_bos: options.add_bos,
+            max_length,
+            eos: eos_ids,
+            eos_text,
+            threads: match options.threads {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                threads => threads,
+            },
+        })
     }
 
-    /// The group's answers: requests whose answers come from one forward pass.
-    fn answer_group(&self, requests: &[Request], group: &score::Group) -> Vec<(usize, Outcome)> {
-        match group {
-            score::Group::Pairs { input, members } => self.score_pairs(input, members),
-            score::Group::Single(index) => {
-                let outcome = requests.get(*index).map(|request| self.answer_single(request));
-                outcome.map(|o| (*index, o)).into_iter().collect()
+    fn encoder(&self) -> Result<Encoder<'_>> {
+        Encoder::new(&self.tokenizer, self.add_bos)
+    }
+
+    /// The prompt as text, or why it cannot be rendered.
+    fn rendered(&self, prompt: &Prompt) -> std::result::Result<String, Unscored> {
+        let messages = match prompt {
+            Prompt::Text(text) => return Ok(text.clone()),
+            Prompt::Chat(messages) => messages,
+        };
+        let chat = self.chat.as_ref().ok_or_else(|| Unscored::new("the model was opened without its chat template"))?;
+        let rendered = chat.render(messages).map_err(Unscored::new)?;
+        if let Some(notice) = rendered.notice {
+            self.notices.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.to_string());
+        }
+        Ok(rendered.text)
+    }
+
+    /// Contexts of all requests by prompt, each rendered and tokenized once.
+    fn contexts<'a>(
+        &self,
+        requests: &'a [Request],
+        encoder: &Encoder<'_>,
+    ) -> Result<HashMap<&'a Prompt, std::result::Result<Context, Unscored>>> {
+        let prompts: HashSet<&Prompt> = requests
+            .iter()
+            .filter_map(|request| match &request.kind {
+                RequestKind::Loglikelihood { context, .. } => Some(context),
+                _ => None,
+            })
+            .collect();
+        let prompts: Vec<&Prompt> = prompts.into_iter().collect();
+        let context = |prompt: &&'a Prompt| match self.rendered(prompt) {
+            Ok(text) => Ok((*prompt, Ok(encoder.context(text)?))),
+            Err(reason) => Ok((*prompt, Err(reason))),
+        };
+        prompts.par_iter().map(context).collect()
+    }
+
+    fn prepare(
+        &self,
+        index: usize,
+        request: &Request,
+        encoder: &Encoder<'_>,
+        context: impl FnOnce(&Prompt) -> Result<std::result::Result<Context, Unscored>>,
+    ) -> Result<std::result::Result<Prepared, Unscored>> {
+        match &request.kind {
+            RequestKind::Loglikelihood { context: prompt, continuation } => match context(prompt)? {
+                Ok(context) => Ok(encoder.pair(&context, continuation)?.map(Prepared::Pair)),
+                Err(reason) => Ok(Err(reason)),
+            },
+            RequestKind::LoglikelihoodRolling { text } => {
+                let Some(prefix) = self.tokenizer.prefix() else {
+                    return Ok(Err(Unscored::new("the tokenizer has neither a BOS nor an EOS token to begin with")));
+                };
+                Ok(Ok(Prepared::Rolling { tokens: encoder.text(text)?, prefix: prefix.id }))
+            }
+            RequestKind::Generate { context, decoding } => {
+                let text = match self.rendered(context) {
+                    Ok(text) => text,
+                    Err(reason) => return Ok(Err(reason)),
+                };
+                Ok(self.generation(index, encoder.prompt(&text)?, decoding).map(Prepared::Generation))
             }
         }
     }
 
-    fn answer_single(&self, request: &Request) -> Outcome {
-        let outcome = match &request.kind {
-            RequestKind::Generate { context, decoding } => self.generate(request, context, decoding),
-            RequestKind::LoglikelihoodRolling { text } => self.score_rolling(text),
-            RequestKind::Loglikelihood { .. } => Err(Unscored::new("this pair was not planned")),
-        };
-        outcome
+    fn generation(&self, request: usize, mut ids: Vec<u32>, decoding: &Decoding) -> std::result::Result<Generation, Unscored> {
+        if ids.is_empty() {
+            let prefix = self.tokenizer.prefix().ok_or_else(|| Unscored::new("the prompt has no token"))?;
+            ids.push(prefix.id);
+        }
+        let max_new_tokens = decoding.max_gen_toks.unwrap_or(DEFAULT_MAX_GEN_TOKS);
+        let (ids, truncated_tokens) = generate::fit(ids, max_new_tokens, self.max_length)?;
+        let mut stops = decoding.until.clone();
+        stops.extend(self.eos_text.iter().filter(|eos| !decoding.until.contains(eos)).cloned());
+        Ok(Generation { request, ids, truncated_tokens, max_new_tokens, stops })
+    }
+
+    /// All requests as token ids; empty when cancelled meanwhile.
+    fn prepare_all(&self, requests: &[Request], cancel: &Cancel) -> Result<Vec<std::result::Result<Prepared, Unscored>>> {
+        let encoder = self.encoder()?;
+        workers::pool(self.threads)?.install(|| {
+            let contexts = self.contexts(requests, &encoder)?;
+            let context = |prompt: &Prompt| match contexts.get(prompt) {
+                Some(context) => Ok(context.clone()),
+                None => Err(Error::input("a prompt was not prepared")),
+            };
+            let numbered: Vec<(usize, &Request)> = requests.iter().enumerate().collect();
+            let prepare = |(index, request): &(usize, &Request)| {
+                if cancel.is_cancelled() {
+                    return Ok(None);
+                }
+                self.prepare(*index, request, &encoder, context).map(Some)
+            };
+            let prepared: Vec<Option<_>> = numbered.par_iter().map(prepare).collect::<Result<_>>()?;
+            Ok(prepared.into_iter().collect::<Option<Vec<_>>>().unwrap_or_default())
+        })
+    }
+
+    fn work(&self, job: &Job<'_>, cancel: &Cancel) -> Result<Done> {
+        match job {
+            Job::Score(sequence) => {
+                let scores = score::score(&self.model, sequence)?;
+                Ok(Done::Scores(sequence.spans.iter().cloned().zip(scores).collect()))
+            }
+            Job::Generate(generation, request, decoding) => {
+                let mut picker = Picker::new(request, decoding);
+                let text =
+                    generate::generate(&self.model, &self.tokenizer, generation, &mut picker, &self.eos, cancel)?;
+                Ok(text.map_or(Done::Cancelled, |outcome| Done::Text(generation.request, outcome)))
+            }
+        }
     }
 }
-
-type Outcome = std::result::Result<Response, Unscored>;
 
 impl Engine for LocalEngine {
     fn identity(&self) -> &Identity {
@@ -137,174 +291,119 @@ impl Engine for LocalEngine {
     }
 
     fn render(&self, prompt: &Prompt) -> Result<String> {
-        self.chat.render(prompt)
+        self.rendered(prompt).map_err(|reason| Error::input(reason.reason))
     }
 
     fn inspect(&self, request: &Request) -> Result<Inspection> {
-        self.inspect_request(request)
+        let encoder = self.encoder()?;
+        let (rendered, context_ids, continuation_ids, truncated_tokens) = match &request.kind {
+            RequestKind::Loglikelihood { context, continuation } => {
+                let text = self.render(context)?;
+                let pair = encoder.pair(&encoder.context(text.clone())?, continuation)?;
+                let pair = pair.map_err(|reason| Error::input(reason.reason))?;
+                let cut = plan::fit(&pair, self.max_length).map_or(0, |(_, cut)| cut);
+                (text, pair.context, pair.continuation, cut)
+            }
+            RequestKind::LoglikelihoodRolling { text } => {
+                let prefix = self.tokenizer.prefix().map(|token| token.id);
+                (text.clone(), prefix.into_iter().collect(), encoder.text(text)?, 0)
+            }
+            RequestKind::Generate { context, decoding } => {
+                let text = self.render(context)?;
+                let ids = encoder.prompt(&text)?;
+                let fitted = self.generation(0, ids.clone(), decoding);
+                (text, ids, Vec::new(), fitted.map_or(0, |generation| generation.truncated_tokens))
+            }
+        };
+        let bos_count = encoder.bos_count(&context_ids);
+        Ok(Inspection { rendered, context_ids, continuation_ids, bos_count, truncated_tokens })
     }
 
     fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
-        let (groups, refused) = self.plan(requests)?;
-        for (index, unscored) in refused {
-            sink(index, Err(unscored))?;
-        }
-        // Set when the sink fails, so that the workers stop as well.
-        let abort = Cancel::default();
-        let (sender, receiver) = mpsc::channel();
-        std::thread::scope(|scope| {
-            let abort_workers = abort.clone();
-            scope.spawn(move || {
-                self.threads.install(|| {
-                    groups.into_par_iter().for_each_with(sender, |sender, group| {
-                        if cancel.is_cancelled() || abort_workers.is_cancelled() {
-                            return;
-                        }
-                        for answer in self.answer_group(requests, &group) {
-                            // The receiver is gone only when the sink failed.
-                            let _ = sender.send(answer);
-                        }
-                    });
-                });
-            });
-            for (index, outcome) in receiver {
-                if let Err(error) = sink(index, outcome) {
-                    abort.cancel();
-                    return Err(error);
+        let mut plan = ScorePlan::new(self.max_length);
+        let mut generations = Vec::new();
+        for (index, (prepared, request)) in self.prepare_all(requests, cancel)?.into_iter().zip(requests).enumerate() {
+            let added = prepared.and_then(|prepared| match prepared {
+                Prepared::Pair(pair) => plan.add_pair(index, pair).map(|()| None),
+                Prepared::Rolling { tokens, prefix } => Ok(plan.add_rolling(index, &tokens, prefix)),
+                Prepared::Generation(generation) => {
+                    generations.push((generation, request));
+                    Ok(None)
                 }
+            });
+            match added {
+                Ok(None) => {}
+                Ok(Some(response)) => sink(index, Ok(response))?,
+                Err(reason) => sink(index, Err(reason))?,
             }
-            Ok(())
+        }
+        generations.sort_by_key(|(generation, _)| std::cmp::Reverse(generation.ids.len()));
+        let mut jobs: Vec<Job<'_>> = plan.take_sequences().into_iter().map(Job::Score).collect();
+        jobs.extend(generations.into_iter().filter_map(|(generation, request)| match &request.kind {
+            RequestKind::Generate { decoding, .. } => Some(Job::Generate(generation, request, decoding)),
+            _ => None,
+        }));
+        workers::run(&jobs, self.threads, cancel, |job| self.work(job, cancel), &mut |done| match done {
+            Done::Cancelled => Ok(()),
+            Done::Text(index, outcome) => sink(index, outcome),
+            Done::Scores(scores) => scores.into_iter().try_for_each(|(span, score)| match plan.scored(&span, score) {
+                Some(outcome) => sink(span.request, outcome),
+                None => Ok(()),
+            }),
         })
     }
 
     fn notices(&self) -> Vec<String> {
-        let mut notices = self.notices.clone();
-        notices.extend(self.chat.notice());
-        notices
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
-fn open(model: &str, options: &EngineOptions) -> Result<Opened> {
-    let folder = source::resolve(model, options.offline)?;
-    let config = ModelConfig::read(&folder.path)?;
-    let arch = arch::find(&config)?;
-    if config.quantization_config.is_some() {
-        return Err(Error::input("quantised checkpoints cannot be read yet")
-            .file(&config.file)
-            .key("quantization_config")
-            .hint("use the f32, bf16 or f16 checkpoint"));
-    }
-    let tokenizer = Tokenizer::read(&folder.path, options.add_bos)?;
-    let chat = Chat::new(&tokenizer, options.system_fallback, options.chat)
-        .map_err(|e| e.file(folder.path.join("chat_template.jinja")))?;
-    let max_length = max_length(&config, &tokenizer, options)?;
-    let dtype = dtype(&config, options.dtype)?;
-    Ok(Opened { folder, config, arch, tokenizer, chat, dtype, max_length })
+fn locate(options: &LocalOptions, part: Part) -> Result<ModelSource> {
+    find(&options.model, options.revision.as_deref(), options.offline, part)
 }
 
-/// The window: the option, `config.json`, the tokenizer's `model_max_length`, or 2048, as in the reference.
-fn max_length(config: &ModelConfig, tokenizer: &Tokenizer, options: &EngineOptions) -> Result<usize> {
-    if let (Some(asked), Some(window)) = (options.max_length, config.window())
-        && asked > window
-    {
-        return Err(Error::input(format!("--max-length {asked} is more than the model's window of {window}"))
-            .file(&config.file)
-            .hint("leave the flag out, or name a smaller number"));
-    }
-    let length = options.max_length.or(config.window()).or(tokenizer.model_max_length()).unwrap_or(2048);
-    if length == 0 {
-        return Err(Error::input("a context window of 0 tokens holds no prompt").hint("name a larger `--max-length`"));
-    }
-    Ok(length)
-}
-
-fn dtype(config: &ModelConfig, choice: DTypeChoice) -> Result<DType> {
-    Ok(match choice {
-        DTypeChoice::F32 => DType::F32,
-        DTypeChoice::Bf16 => DType::BF16,
-        DTypeChoice::F16 => DType::F16,
-        DTypeChoice::Auto => match config.dtype.as_deref() {
-            None | Some("float32" | "float64" | "auto") => DType::F32,
-            Some("bfloat16") => DType::BF16,
-            Some("float16") => DType::F16,
-            Some(other) => {
-                return Err(Error::input(format!("number format `{other}` is not supported"))
-                    .file(&config.file)
-                    .key("dtype")
-                    .hint("choose one with `--dtype`"));
-            }
-        },
+fn require_template<'a>(template: &'a Option<String>, source: &ModelSource) -> Result<&'a str> {
+    template.as_deref().ok_or_else(|| {
+        Error::input("the model has no chat template").file(&source.dir).hint(
+            "leave out --apply-chat-template (base models have none), or put a chat_template.jinja into the model's folder",
+        )
     })
 }
 
-fn dtype_name(dtype: DType) -> &'static str {
-    match dtype {
-        DType::BF16 => "bfloat16",
-        DType::F16 => "float16",
-        _ => "float32",
+/// Options that change numbers, as `key=value`.
+fn identity_options(options: &LocalOptions, model: &Model) -> Vec<String> {
+    let mut written = Vec::new();
+    if let Some(arithmetic) = model.arithmetic {
+        written.push(format!("arithmetic={arithmetic}"));
     }
+    if let Some(add_bos) = options.add_bos {
+        written.push(format!("add_bos_token={add_bos}"));
+    }
+    if options.chat {
+        written.push(format!("system_fallback={}", options.system_fallback.as_str()));
+    }
+    written
 }
 
-/// Generation ends at any of: `eos_token_id` of `generation_config.json`, else of `config.json`; the tokenizer's.
-fn eos_ids(folder: &Path, config: &ModelConfig, tokenizer: &Tokenizer) -> Result<(Vec<u32>, Option<String>)> {
-    #[derive(serde::Deserialize)]
-    struct GenerationConfig {
-        eos_token_id: Option<TokenIds>,
+fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &LocalOptions) -> BTreeSet<String> {
+    let mut notices = BTreeSet::new();
+    if let Some(arithmetic) = model.arithmetic {
+        notices.insert(format!("weights are {}, arithmetic on this device is {arithmetic}", model.dtype));
     }
-    let file = folder.join("generation_config.json");
-    let generation: Option<GenerationConfig> = match std::fs::read(&file) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|e| {
-            Error::input("this is not a generation configuration").file(&file).cause(e).hint("download it again")
-        })?),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => return Err(Error::io("cannot read the generation configuration", &file, e)),
-    };
-    let configured = generation.and_then(|g| g.eos_token_id).or(config.eos_token_id.clone());
-    let mut ids = configured.map(|ids| ids.to_vec()).unwrap_or_default();
-    ids.extend(tokenizer.eos().map(|t| t.id));
-    ids.sort_unstable();
-    ids.dedup();
-    let notice = ids.is_empty().then(|| "the model names no end-of-sequence token: only stop strings end its answers".into());
-    Ok((ids, notice))
-}
-
-/// The options that change numbers and differ from the default.
-fn identity_options(options: &EngineOptions) -> Vec<String> {
-    let mut list = Vec::new();
-    if options.chat && options.system_fallback == SystemFallback::Drop {
-        list.push("system_fallback=drop".to_string());
+    if let Some(first) = model.unused_tensors.first() {
+        let n = model.unused_tensors.len();
+        notices.insert(format!("{n} tensors of the checkpoint have no place in the model and are not used ({first}, ...)"));
     }
-    list.extend(options.max_length.map(|n| format!("max_length={n}")));
-    list.extend(options.add_bos.map(|b| format!("add_bos_token={b}")));
-    list
-}
-
-/// What tells one checkpoint from another: the hub's commit, or a hash over names, sizes and contents of the small files and
-/// over the weights' sizes and up to 1 MiB from both of their ends (hashing tens of gigabytes at every start is not worth it).
-fn fingerprint(folder: &ModelFolder, weights: &weights::Weights) -> Result<String> {
-    use std::io::{Read, Seek, SeekFrom};
-    const EDGE: u64 = 1 << 20;
-    if let Some(commit) = &folder.commit {
-        return Ok(commit.clone());
+    if tokenizer.bos_contradiction && options.add_bos.is_none() {
+        notices.insert(
+            "tokenizer_config.json says otherwise about add_bos_token than tokenizer.json does; tokenizer.json decides"
+                .to_string(),
+        );
     }
-    let mut parts = String::new();
-    let small = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
-    for name in small {
-        if let Ok(text) = std::fs::read_to_string(folder.path.join(name)) {
-            parts.push_str(&format!("{name} {}\n", sha256(&text)));
-        }
+    if let Some(penalty) = model.config.repetition_penalty {
+        notices.insert(format!(
+            "generation_config.json asks for a repetition penalty of {penalty}, which is not applied: answers are the model's own"
+        ));
     }
-    for path in weights.files() {
-        let fail = |e| Error::io("cannot read the weights", path, e);
-        let mut file = std::fs::File::open(path).map_err(fail)?;
-        let size = file.metadata().map_err(fail)?.len();
-        let mut edges = Vec::new();
-        file.by_ref().take(EDGE).read_to_end(&mut edges).map_err(fail)?;
-        file.seek(SeekFrom::Start(size.saturating_sub(EDGE))).map_err(fail)?;
-        file.take(EDGE).read_to_end(&mut edges).map_err(fail)?;
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let hex: String = edges.iter().map(|b| char::from(*b)).collect();
-        parts.push_str(&format!("{name} {size} {}\n", sha256(&hex)));
-    }
-    Ok(sha256(&parts))
+    notices
 }

@@ -1,17 +1,53 @@
-//! Gemma (first generation): as Llama, but norms weigh by 1 + w, embeddings are scaled by the root of the width, and the gate is a
-//! GELU (tanh form).
+//! Gemma 1: as Llama, with scaled embeddings and norms whose weights are offsets from one.
 
+use super::Decoder;
 use crate::error::Result;
-use crate::model::config::ModelConfig;
-use crate::model::decoder::{Act, DecoderSpec};
+use crate::model::config::Defaults;
+use crate::model::layer::{Block, Embedding, Head, KvCache, RmsNorm, RmsNormKind, Rotary, Stack};
+use crate::model::{ModelConfig, Weights};
+use candle_core::Tensor;
 
-/// What the forward pass needs, from `config.json`.
-pub fn spec(config: &ModelConfig) -> Result<DecoderSpec> {
-    let mut spec = DecoderSpec::from_config(config, Act::GeluTanh)?;
-    spec.norm_offset = 1.0;
-    spec.embed_scale = Some((spec.hidden_size as f64).sqrt());
-    spec.attention_bias = config.attention_bias;
-    // Gemma ties its head to the embeddings unless a configuration says otherwise.
-    spec.tied_head = config.tie_word_embeddings.unwrap_or(true);
-    Ok(spec)
+/// `GemmaConfig` of transformers.
+pub const DEFAULTS: Defaults = Defaults {
+    num_key_value_heads: Some(16),
+    head_dim: Some(256),
+    hidden_act: "gelu_pytorch_tanh",
+    tie_word_embeddings: true,
+    bos_token_id: 2,
+    eos_token_id: 1,
+};
+
+struct Gemma {
+    embedding: Embedding,
+    /// Square root of the width, rounded to the format of the weights as transformers rounds it. `[]`
+    scale: Tensor,
+    stack: Stack,
+    head: Head,
+}
+
+/// Makes the model of its weights.
+pub fn build(config: &ModelConfig, weights: &mut Weights) -> Result<Box<dyn Decoder>> {
+    let norm = RmsNormKind::OnePlus;
+    let embedding = Embedding::load(weights, "model.embed_tokens", config.vocab_size, config.hidden_size)?;
+    let blocks = (0..config.num_hidden_layers)
+        .map(|layer| Block::load(weights, &format!("model.layers.{layer}"), config, norm))
+        .collect::<Result<Vec<_>>>()?;
+    let stack = Stack {
+        rotary: Rotary::new(&config.rope, config.head_dim),
+        blocks,
+        norm: RmsNorm::load(weights, "model.norm", config.hidden_size, config.rms_norm_eps, norm)?,
+    };
+    let head = Head::load(weights, config, &embedding)?;
+    let scale = weights.constant((config.hidden_size as f32).sqrt())?;
+    Ok(Box::new(Gemma { embedding, scale, stack, head }))
+}
+
+impl Decoder for Gemma {
+    fn forward(&self, ids: &[u32], cache: Option<&mut KvCache>) -> candle_core::Result<Tensor> {
+        self.stack.forward(self.embedding.forward(ids)?.broadcast_mul(&self.scale)?, cache)
+    }
+
+    fn head(&self, hidden: &Tensor) -> candle_core::Result<Tensor> {
+        self.head.forward(hidden)
+    }
 }

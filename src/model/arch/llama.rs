@@ -1,13 +1,50 @@
-//! Llama: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+//! Llama: RMS norm, rotary attention with shared key-value heads, gated MLP.
 
+use super::Decoder;
 use crate::error::Result;
-use crate::model::config::ModelConfig;
-use crate::model::decoder::{Act, DecoderSpec};
+use crate::model::config::Defaults;
+use crate::model::layer::{Block, Embedding, Head, KvCache, RmsNorm, RmsNormKind, Rotary, Stack};
+use crate::model::{ModelConfig, Weights};
+use candle_core::Tensor;
 
-/// What the forward pass needs, from `config.json`.
-pub fn spec(config: &ModelConfig) -> Result<DecoderSpec> {
-    let mut spec = DecoderSpec::from_config(config, Act::Silu)?;
-    spec.attention_bias = config.attention_bias;
-    spec.mlp_bias = config.mlp_bias;
-    Ok(spec)
+/// `LlamaConfig` of transformers.
+pub const DEFAULTS: Defaults = Defaults {
+    num_key_value_heads: None,
+    head_dim: None,
+    hidden_act: "silu",
+    tie_word_embeddings: false,
+    bos_token_id: 1,
+    eos_token_id: 2,
+};
+
+struct Llama {
+    embedding: Embedding,
+    stack: Stack,
+    head: Head,
+}
+
+/// Makes the model of its weights.
+pub fn build(config: &ModelConfig, weights: &mut Weights) -> Result<Box<dyn Decoder>> {
+    let norm = RmsNormKind::Scale;
+    let embedding = Embedding::load(weights, "model.embed_tokens", config.vocab_size, config.hidden_size)?;
+    let blocks = (0..config.num_hidden_layers)
+        .map(|layer| Block::load(weights, &format!("model.layers.{layer}"), config, norm))
+        .collect::<Result<Vec<_>>>()?;
+    let stack = Stack {
+        rotary: Rotary::new(&config.rope, config.head_dim),
+        blocks,
+        norm: RmsNorm::load(weights, "model.norm", config.hidden_size, config.rms_norm_eps, norm)?,
+    };
+    let head = Head::load(weights, config, &embedding)?;
+    Ok(Box::new(Llama { embedding, stack, head }))
+}
+
+impl Decoder for Llama {
+    fn forward(&self, ids: &[u32], cache: Option<&mut KvCache>) -> candle_core::Result<Tensor> {
+        self.stack.forward(self.embedding.forward(ids)?, cache)
+    }
+
+    fn head(&self, hidden: &Tensor) -> candle_core::Result<Tensor> {
+        self.head.forward(hidden)
+    }
 }

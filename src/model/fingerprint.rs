@@ -1,0 +1,101 @@
+//! What tells one checkpoint from another, without reading gigabytes.
+
+use super::config::{CONFIG, GENERATION_CONFIG};
+use super::tokenizer::{SPECIAL_TOKENS_MAP, TOKENIZER, TOKENIZER_CONFIG};
+use super::weights::HEADER_LENGTH;
+use crate::error::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Files besides the weights that decide what a model answers.
+const SMALL: &[&str] =
+    &[CONFIG, GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP, "chat_template.jinja"];
+
+/// Weight files up to this size are hashed whole.
+const WHOLE: u64 = 64 << 20;
+
+/// Larger ones are sampled: so many stretches of so many bytes, evenly spread.
+const STRETCHES: u64 = 4096;
+const STRETCH: u64 = 4096;
+
+/// SHA-256 (hex) over configuration, tokenizer, chat template and weights of a folder. Of a weight file above 64 MiB go in its
+/// size, its header and 4,096 evenly spread stretches of 4 KiB: training that changed a model anywhere shows in them.
+pub fn fingerprint(dir: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    for name in SMALL {
+        let path = dir.join(name);
+        match std::fs::read(&path) {
+            Ok(bytes) => add(&mut hash, name, bytes.len() as u64, &bytes),
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
+            Err(err) => return Err(Error::io("cannot read", &path, err)),
+        }
+    }
+    for name in weight_files(dir)? {
+        let path = dir.join(&name);
+        let (size, bytes) = sample(&path).map_err(|e| Error::io("cannot read", &path, e))?;
+        add(&mut hash, &name, size, &bytes);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn add(hash: &mut Sha256, name: &str, size: u64, bytes: &[u8]) {
+    hash.update(name.as_bytes());
+    hash.update([0]);
+    hash.update(size.to_le_bytes());
+    hash.update(bytes);
+}
+
+fn weight_files(dir: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(dir).map_err(|e| Error::io("cannot read", dir, e))?;
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.contains(".safetensors")).collect();
+    names.sort();
+    Ok(names)
+}
+
+fn sample(path: &Path) -> std::io::Result<(u64, Vec<u8>)> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    if size <= WHOLE {
+        file.read_to_end(&mut bytes)?;
+        return Ok((size, bytes));
+    }
+    let mut length = [0; HEADER_LENGTH as usize];
+    file.read_exact(&mut length)?;
+    Read::by_ref(&mut file).take(u64::from_le_bytes(length).min(WHOLE)).read_to_end(&mut bytes)?;
+    for stretch in 0..STRETCHES {
+        let start = u128::from(size - STRETCH) * u128::from(stretch) / u128::from(STRETCHES - 1);
+        file.seek(SeekFrom::Start(start as u64))?;
+        Read::by_ref(&mut file).take(STRETCH).read_to_end(&mut bytes)?;
+    }
+    Ok((size, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_with_any_file_and_with_large_weights() {
+        let dir = tempfile::tempdir().unwrap();
+        let print = || fingerprint(dir.path()).unwrap();
+        let empty = print();
+        std::fs::write(dir.path().join(CONFIG), "{}").unwrap();
+        let config = print();
+        assert_ne!(empty, config);
+        assert_eq!(config, print());
+        // A sparse file above the limit, changed at its end.
+        let weights = dir.path().join("model.safetensors");
+        let file = File::create(&weights).unwrap();
+        file.set_len(WHOLE + 12345).unwrap();
+        let zeros = print();
+        assert_ne!(config, zeros);
+        let mut file = std::fs::OpenOptions::new().write(true).open(&weights).unwrap();
+        file.seek(SeekFrom::End(-10)).unwrap();
+        std::io::Write::write_all(&mut file, b"changed").unwrap();
+        assert_ne!(zeros, print());
+    }
+}
