@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// The right answer of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
-    /// Index into the choices; [`OUT_OF_RANGE`] when the data names a choice that does not exist.
+    /// Index into the choices.
     Index(i64),
     /// Several right choices; any of them counts.
     Indices(Vec<i64>),
@@ -15,9 +15,6 @@ pub enum Target {
     /// Several right texts; any of them counts.
     Texts(Vec<String>),
 }
-
-/// The index of a gold answer that is not among the choices: counted wrong.
-pub const OUT_OF_RANGE: i64 = -100;
 
 /// A document with its requests, ready for an engine.
 #[derive(Debug, Clone, PartialEq)]

@@ -105,9 +105,20 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         }
         runs.push((engine.identity().label.clone(), finished));
     }
+    disambiguate(&mut runs, &args.model);
     let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
     super::print(&render(&compare(&columns), style(args)))?;
     Ok(report_problems(&runs))
+}
+
+/// Two models of one label (`a/model`, `b/model`) get their full names.
+fn disambiguate(runs: &mut [(String, Finished)], names: &[String]) {
+    let labels: Vec<String> = runs.iter().map(|(label, _)| label.clone()).collect();
+    for ((label, _), name) in runs.iter_mut().zip(names) {
+        if labels.iter().filter(|l| *l == label).count() > 1 {
+            *label = name.clone();
+        }
+    }
 }
 
 /// One model: run folder, answers, result files.

@@ -2,7 +2,7 @@
 
 use super::read::{Row, shown};
 use crate::error::{Error, Result};
-use crate::item::{OUT_OF_RANGE, Target};
+use crate::item::Target;
 use crate::python::repr::to_str;
 use crate::task::{OutputType, Task};
 use serde_json::Value;
@@ -55,7 +55,10 @@ pub fn chosen(row: &Row<'_>, choices: &[String], value: &Value, key: &str) -> Re
 
 fn out_of_range(row: &Row<'_>, index: i64, choices: &[String], key: &str) -> Error {
     row.error(key, format!("gives the index {index}, and there are {} choices", choices.len()))
-        .hint("indices count from 0; a label that counts from 1 needs `{{ label - 1 }}`")
+        .hint(
+            "indices count from 0: a label that counts from 1 needs `{{ label - 1 }}`; rows whose answer is hidden (-1) can be left out \
+             with a `keep` step in `process_docs`",
+        )
 }
 
 fn choice_target(question: &Question<'_>) -> Result<Target> {
@@ -70,17 +73,20 @@ fn choice_target(question: &Question<'_>) -> Result<Target> {
             let indices = golds.iter().map(|gold| {
                 let index = index(gold)
                     .ok_or_else(|| row.error("doc_to_target", format!("lists {}, not an index", shown(gold))));
-                Ok(in_range(index?, question.choices))
+                in_range(row, index?, question.choices)
             });
             Ok(Target::Indices(indices.collect::<Result<_>>()?))
         }
         _ if question.multiple_targets => Err(list_expected("gives no list, unlike in document 0")),
         Value::String(text) => {
-            let place = question.choices.iter().position(|choice| choice == text);
-            Ok(Target::Index(place.map_or(OUT_OF_RANGE, |place| place as i64)))
+            let place = question.choices.iter().position(|choice| choice == text).ok_or_else(|| {
+                row.error("doc_to_target", format!("gives {}, which is not among the choices", shown(question.written)))
+                    .hint("the right choice is named by its index from 0 or by exactly its text")
+            });
+            Ok(Target::Index(place? as i64))
         }
         other => match index(other) {
-            Some(gold) => Ok(Target::Index(in_range(gold, question.choices))),
+            Some(gold) => Ok(Target::Index(in_range(row, gold, question.choices)?)),
             None => Err(row
                 .error("doc_to_target", format!("gives {}, neither an index nor a text", shown(other)))
                 .hint("the right choice is named by its index from 0 or by its text")),
@@ -88,9 +94,9 @@ fn choice_target(question: &Question<'_>) -> Result<Target> {
     }
 }
 
-/// The reference only looks for indices that are too large.
-fn in_range(index: i64, choices: &[String]) -> i64 {
-    if index < choices.len() as i64 { index } else { OUT_OF_RANGE }
+/// A right answer that is no choice is an error: the reference counts such documents as wrong, whatever the model says.
+fn in_range(row: &Row<'_>, index: i64, choices: &[String]) -> Result<i64> {
+    if (0..choices.len() as i64).contains(&index) { Ok(index) } else { Err(out_of_range(row, index, choices, "doc_to_target")) }
 }
 
 fn text_target(question: &Question<'_>) -> Result<Target> {

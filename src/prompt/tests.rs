@@ -3,7 +3,7 @@
 use super::{PromptOptions, build_items};
 use crate::data::TaskDocs;
 use crate::doc::{Doc, Fields};
-use crate::item::{Item, OUT_OF_RANGE, Target};
+use crate::item::{Item, Target};
 use crate::request::{Prompt, RequestKind, Role};
 use crate::task::{
     Choices, DatasetRef, FewshotSpec, MetricSpec, Origin, OutputType, PromptSpec, ResultSpec, Sampler, Source, Splits,
@@ -185,11 +185,14 @@ fn right_answers() {
     let golds = |config: Value, docs: Value| -> Vec<Target> {
         build(config, docs, None, 0).unwrap().into_iter().map(|item| item.target).collect()
     };
-    let docs = json!([{"q": "", "a": 1}, {"q": "", "a": 2}, {"q": "", "a": -1}, {"q": "", "a": "B"}, {"q": "", "a": "C"}, {"q": "", "a": true}]);
-    let expected = [1, OUT_OF_RANGE, -1, 1, OUT_OF_RANGE, 1].map(Target::Index);
-    assert_eq!(golds(choice_task("a"), docs), expected);
-    let docs = json!([{"q": "", "a": [0, 1]}, {"q": "", "a": [1, 5]}]);
-    assert_eq!(golds(choice_task("a"), docs), [Target::Indices(vec![0, 1]), Target::Indices(vec![1, OUT_OF_RANGE])]);
+    let docs = json!([{"q": "", "a": 1}, {"q": "", "a": "B"}, {"q": "", "a": true}]);
+    assert_eq!(golds(choice_task("a"), docs), [1, 1, 1].map(Target::Index));
+    let docs = json!([{"q": "", "a": [0, 1]}, {"q": "", "a": [1]}]);
+    assert_eq!(golds(choice_task("a"), docs), [Target::Indices(vec![0, 1]), Target::Indices(vec![1])]);
+    for (bad, says) in [(json!(2), "index 2"), (json!(-1), "index -1"), (json!("C"), "not among the choices"), (json!([1, 5]), "list")] {
+        let text = refusal(choice_task("a"), json!([{"q": "", "a": 1}, {"q": "", "a": bad}]));
+        assert!(text.contains(says) && text.contains("hint:"), "{text}");
+    }
     let generate =
         |target: &str| json!({"output_type": "generate_until", "doc_to_text": "{{q}}", "doc_to_target": target});
     let docs = json!([{"q": "", "a": [1, "x"]}, {"q": "", "a": "y"}]);

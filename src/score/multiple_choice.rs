@@ -117,7 +117,6 @@ fn softmax(logprobs: &[f64]) -> Vec<f64> {
 mod tests {
     //! Expected values: `ConfigurableTask.process_results` and `brier_score` of lm_eval 0.4.13 on the same numbers.
     use super::*;
-    use crate::item::OUT_OF_RANGE;
 
     fn choices<'a>(logprobs: &[f64], texts: &'a [String], gold: Gold<'a>) -> Choices<'a> {
         Choices {
@@ -132,6 +131,9 @@ mod tests {
     fn texts(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|t| t.to_string()).collect()
     }
+
+    /// What the reference makes of a gold answer that is no choice. (Prompts refuse such data; scores stay sound all the same.)
+    const OUT_OF_RANGE: i64 = -100;
 
     #[test]
     fn lengths_change_the_winner() {

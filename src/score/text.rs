@@ -102,7 +102,6 @@ fn share(answer: &Value, gold: &str, ignore: &Ignore) -> Result<f64, Unscored> {
 mod tests {
     //! Expected values: `exact_match_hf_evaluate` and `process_results` of lm_eval 0.4.13 on the same texts.
     use super::*;
-    use crate::item::OUT_OF_RANGE;
     use serde_json::json;
 
     fn score(kwargs: Value, answer: Value, target: Target, choices: &[String]) -> Score {
@@ -113,6 +112,9 @@ mod tests {
     fn matches(kwargs: Value, answer: &str, gold: &str) -> bool {
         score(kwargs, json!(answer), Target::Text(gold.into()), &[]) == Score::Value(1.0)
     }
+
+    /// What the reference makes of a gold answer that is no choice. (Prompts refuse such data; scores stay sound all the same.)
+    const OUT_OF_RANGE: i64 = -100;
 
     #[test]
     fn ignores_what_it_is_told_to() {
