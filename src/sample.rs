@@ -2,7 +2,7 @@
 
 use crate::item::Item;
 use crate::request::{Response, Unscored};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a metric found about one document.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,12 +17,22 @@ pub enum Score {
     Unscored(Unscored),
 }
 
+impl Score {
+    /// The score as the samples file has it: a number, `[value, weight]`, `[gold, predicted]`, or null.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Score::Value(value) => json!(value),
+            Score::Weighted { value, weight } => json!([value, weight]),
+            Score::Labels { gold, predicted } => json!([gold, predicted]),
+            Score::Unscored(_) => Value::Null,
+        }
+    }
+}
+
 /// An answer (or why there is none) to each request of an item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnsweredItem {
     pub item: Item,
-    /// The prompts of the requests as the model saw them (chat template applied), one per request.
-    pub rendered: Vec<String>,
     /// `[request][repeat]`
     pub responses: Vec<Vec<Result<Response, Unscored>>>,
 }

@@ -1,1 +1,70 @@
-//! (wing under construction)
+//! The command line: one file per verb, no logic of its own.
+//!
+//! Comes in: arguments. Goes out: data on stdout, talk on stderr, an exit code (0 yes, 1 no, 2 cannot, 3 incomplete).
+
+mod args;
+mod interrupt;
+mod ls;
+mod progress;
+mod run;
+mod show;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A benchmark and safety evaluation harness for language models.
+#[derive(Parser)]
+#[command(name = "fairmark", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Evaluate models on tasks and print a table.
+    Run(run::RunArgs),
+    /// List what fairmark knows.
+    Ls(ls::LsArgs),
+    /// Show the exact prompt of a document: text, choices, token ids, what was cut.
+    Show(show::ShowArgs),
+}
+
+/// Reads the arguments, does the work, reports errors; returns the process exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Ls(args) => ls::ls(&args),
+        Verb::Show(args) => show::show(&args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+/// Writes to stdout; a closed pipe (`| head`) ends the program quietly.
+fn print(text: &str) -> crate::error::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(crate::error::Error::input("cannot write to stdout").cause(e))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn flags_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -4,6 +4,7 @@
 
 use crate::error::Result;
 use crate::request::{Prompt, Request, Response, Unscored};
+use local::{DTypeChoice, LocalEngine, LocalOptions, SystemFallback};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,6 +68,52 @@ impl Cancel {
 
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// How engines are opened.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    pub dtype: DTypeChoice,
+    pub system_fallback: SystemFallback,
+    /// Context window in tokens; `None`: the model's.
+    pub max_length: Option<usize>,
+    /// Force the beginning-of-sequence token; `None`: as the tokenizer's files say.
+    pub add_bos: Option<bool>,
+    /// Never use the network.
+    pub offline: bool,
+    /// Prompts will be conversations: the model must have a chat template.
+    pub chat: bool,
+    /// Threads to use; decides only the time.
+    pub threads: usize,
+}
+
+/// Looks whether a model can be opened, without loading weights.
+pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
+    if mock::is_mock(model) { mock::MockEngine::new(model).map(drop) } else { LocalEngine::check(&local_options(model, options)) }
+}
+
+/// Opens the engine that a model's name asks for: `mock[:...]`, else a local checkpoint (folder or hub id).
+pub fn open(model: &str, options: &EngineOptions) -> Result<Box<dyn Engine>> {
+    Ok(if mock::is_mock(model) {
+        Box::new(mock::MockEngine::new(model)?)
+    } else {
+        Box::new(LocalEngine::load(&local_options(model, options))?)
+    })
+}
+
+/// A hub id's revision may stand in the model's name; the options have none of their own.
+fn local_options(model: &str, options: &EngineOptions) -> LocalOptions {
+    LocalOptions {
+        model: model.to_string(),
+        revision: None,
+        dtype: options.dtype,
+        system_fallback: options.system_fallback,
+        max_length: options.max_length,
+        add_bos: options.add_bos,
+        offline: options.offline,
+        chat: options.chat,
+        threads: options.threads,
     }
 }
 

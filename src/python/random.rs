@@ -2,10 +2,10 @@
 //!
 //! Source of the algorithms: CPython `Lib/random.py` and `Modules/_randommodule.c` (3.11).
 
-use rand_mt::Mt19937GenRand32;
+use rand_mt::Mt;
 
 /// A generator that gives the numbers of `random.Random(seed)`.
-pub struct PyRandom(Mt19937GenRand32);
+pub struct PyRandom(Mt);
 
 impl PyRandom {
     /// `random.Random(seed)` for a non-negative integer seed: the key is the seed's 32-bit words, least significant first.
@@ -13,7 +13,7 @@ impl PyRandom {
         let low = seed as u32;
         let high = (seed >> 32) as u32;
         let key = if high == 0 { vec![low] } else { vec![low, high] };
-        PyRandom(Mt19937GenRand32::new_with_key(key))
+        PyRandom(Mt::new_with_key(key))
     }
 
     /// `getrandbits(k)` for 1 <= k <= 64.

@@ -1,1 +1,15 @@
-//! (wing under construction)
+//! Runs to files and screens: the reference's result files, a Parquet of the samples, the terminal's table.
+//!
+//! Comes in: finished runs. Goes out: text and bytes. Never: computes a statistic, or reads a model.
+
+mod parquet;
+mod results;
+mod samples;
+mod table;
+mod view;
+
+pub use parquet::samples_parquet;
+pub use results::{ResultsInput, results_json};
+pub use samples::{TaskSamples, samples_jsonl};
+pub use table::{Style, render};
+pub use view::{Cell, Comparison, Row, compare};

@@ -1,1 +1,26 @@
-//! (wing under construction)
+//! Runs the whole line: tasks and data to items, items to answers, answers to scores, all of it journalled.
+//!
+//! Comes in: selected tasks, a data source, an engine. Goes out: [`Event`]s while it works and a [`Finished`] run at the
+//! end. Never: prints, or decides what a score means.
+
+mod execute;
+mod folder;
+mod journal;
+mod prepare;
+
+pub use execute::{Finished, FinishedTask, execute};
+pub use folder::{RunFolder, check_writable};
+pub use prepare::{Limit, Prepared, PreparedTask, prepare};
+
+/// What happens during a run, for progress displays.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Data and prompts of a task are ready.
+    TaskPrepared { task: String, docs: usize, requests: usize },
+    /// Answering begins; `answered` of `total` distinct requests were in the journal already.
+    Started { total: usize, answered: usize },
+    /// One more answer is on disk.
+    Answered { done: usize, total: usize, prompt_tokens: usize, completion_tokens: usize },
+    /// Answering is over, by itself or because it was cancelled.
+    Ended { done: usize, total: usize },
+}

@@ -1,1 +1,494 @@
-//! (wing under construction)
+//! Answers to scores to estimates: filters, metrics for each document, aggregation over a task and over a group.
+//!
+//! Comes in: a [`Task`](crate::task::Task) and [`AnsweredItem`](crate::sample::AnsweredItem)s. Goes out:
+//! [`Sample`](crate::sample::Sample)s and [`Estimate`](crate::estimate::Estimate)s. Never: files, models, clocks; the same
+//! answers always give the same scores, so that an old run can be scored again. What cannot be scored is `Unscored`, never 0.
+//!
+//! The tables below are all there is; `catalog/` checks task files against them. To add a metric or filter, write one
+//! function (formula, reference and when it misleads in its comment) and one row.
+
+mod check;
+mod estimate;
+mod filters;
+mod group;
+mod item;
+mod kwargs;
+mod multiple_choice;
+mod observed;
+mod pattern;
+mod perplexity;
+mod results;
+mod space;
+mod text;
+
+#[cfg(test)]
+mod parity;
+#[cfg(test)]
+mod testing;
+
+pub use check::{check_filter, check_metric, check_task};
+pub use estimate::estimate_task;
+pub use group::estimate_group;
+pub use item::score_item;
+
+use crate::error::Result;
+use crate::request::Unscored;
+use crate::sample::Score;
+use crate::stats::{self, Labels, NonEmpty, Weighted};
+use crate::task::OutputType::{self, GenerateUntil, Loglikelihood, LoglikelihoodRolling, MultipleChoice};
+use filters::Filter;
+use kwargs::Kwargs;
+use observed::Observed;
+use serde_json::{Map, Value};
+use text::TextMetric;
+
+/// The score of one document, by the kind of answer that it is made from.
+#[derive(Clone, Copy)]
+pub enum Measure {
+    Choices(fn(&observed::Choices<'_>) -> Score),
+    Loglikelihood(fn(&observed::Loglikelihood) -> Score),
+    Rolling(fn(&observed::Rolling<'_>) -> Score),
+    /// Builds the metric from its arguments.
+    Text(fn(Kwargs<'_>) -> Result<TextMetric>),
+}
+
+/// What a metric's scores are, and so which aggregations they can go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScoreKind {
+    Value,
+    Weighted,
+    Labels,
+}
+
+/// A metric.
+pub struct MetricRow {
+    pub name: &'static str,
+    pub output_types: &'static [OutputType],
+    /// A row of [`AGGREGATIONS`].
+    pub default_aggregation: &'static str,
+    pub higher_is_better: bool,
+    /// Keys that may stand beside `metric` in a task file.
+    pub kwargs: &'static [&'static str],
+    pub doc: &'static str,
+    pub gives: ScoreKind,
+    /// One for each of `output_types`, in the same order.
+    pub measures: &'static [Measure],
+}
+
+/// Keys that published task files give to accuracies; as in the reference they have no effect on choices.
+const WITHOUT_EFFECT: &[&str] = &["ignore_case", "ignore_punctuation", "regexes_to_ignore"];
+
+/// All metrics, in the order in which the reference reports them.
+pub const METRICS: &[MetricRow] = &[
+    MetricRow {
+        name: "perplexity",
+        output_types: &[Loglikelihood],
+        default_aggregation: "perplexity",
+        higher_is_better: false,
+        kwargs: &[],
+        doc: "exp of minus the mean log-likelihood of the target",
+        gives: ScoreKind::Value,
+        measures: &[Measure::Loglikelihood(perplexity::perplexity)],
+    },
+    MetricRow {
+        name: "acc",
+        output_types: &[MultipleChoice, Loglikelihood],
+        default_aggregation: "mean",
+        higher_is_better: true,
+        kwargs: WITHOUT_EFFECT,
+        doc: "the likeliest choice is right; without choices: the target is what greedy decoding writes",
+        gives: ScoreKind::Value,
+        measures: &[Measure::Choices(multiple_choice::acc), Measure::Loglikelihood(perplexity::acc)],
+    },
+    MetricRow {
+        name: "f1",
+        output_types: &[MultipleChoice],
+        default_aggregation: "f1",
+        higher_is_better: true,
+        kwargs: WITHOUT_EFFECT,
+        doc: "F1 of choice 1 over the whole set",
+        gives: ScoreKind::Labels,
+        measures: &[Measure::Choices(multiple_choice::labels)],
+    },
+    MetricRow {
+        name: "mcc",
+        output_types: &[MultipleChoice],
+        default_aggregation: "matthews_corrcoef",
+        higher_is_better: true,
+        kwargs: &[],
+        doc: "Matthews correlation of gold and chosen index over the whole set",
+        gives: ScoreKind::Labels,
+        measures: &[Measure::Choices(multiple_choice::labels)],
+    },
+    MetricRow {
+        name: "acc_norm",
+        output_types: &[MultipleChoice],
+        default_aggregation: "mean",
+        higher_is_better: true,
+        kwargs: WITHOUT_EFFECT,
+        doc: "the choice with the largest log-likelihood for each character is right",
+        gives: ScoreKind::Value,
+        measures: &[Measure::Choices(multiple_choice::acc_norm)],
+    },
+    MetricRow {
+        name: "acc_bytes",
+        output_types: &[MultipleChoice],
+        default_aggregation: "mean",
+        higher_is_better: true,
+        kwargs: &[],
+        doc: "the choice with the largest log-likelihood for each UTF-8 byte is right",
+        gives: ScoreKind::Value,
+        measures: &[Measure::Choices(multiple_choice::acc_bytes)],
+    },
+    MetricRow {
+        name: "exact_match",
+        output_types: &[MultipleChoice, GenerateUntil],
+        default_aggregation: "mean",
+        higher_is_better: true,
+        kwargs: &["regexes_to_ignore", "ignore_case", "ignore_punctuation", "ignore_numbers"],
+        doc: "the answer equals a right one; of choices: a right one is what greedy decoding writes",
+        gives: ScoreKind::Value,
+        measures: &[Measure::Choices(multiple_choice::exact_match), Measure::Text(text::exact_match)],
+    },
+    MetricRow {
+        name: "brier_score",
+        output_types: &[MultipleChoice],
+        default_aggregation: "brier_score",
+        higher_is_better: false,
+        kwargs: &[],
+        doc: "squared distance of the choices' probabilities from certainty of the right one (0 to 2)",
+        gives: ScoreKind::Value,
+        measures: &[Measure::Choices(multiple_choice::brier_score)],
+    },
+    MetricRow {
+        name: "likelihood",
+        output_types: &[MultipleChoice],
+        default_aggregation: "mean",
+        higher_is_better: true,
+        kwargs: &[],
+        doc: "probability of the right choice",
+        gives: ScoreKind::Value,
+        measures: &[Measure::Choices(multiple_choice::likelihood)],
+    },
+    MetricRow {
+        name: "acc_mutual_info",
+        output_types: &[MultipleChoice],
+        default_aggregation: "mean",
+        higher_is_better: true,
+        kwargs: &[],
+        doc: "the choice that the question makes more likely by the largest factor is right",
+        gives: ScoreKind::Value,
+        measures: &[Measure::Choices(multiple_choice::acc_mutual_info)],
+    },
+    MetricRow {
+        name: "word_perplexity",
+        output_types: &[LoglikelihoodRolling],
+        default_aggregation: "weighted_perplexity",
+        higher_is_better: false,
+        kwargs: &[],
+        doc: "perplexity for each word of the whole set",
+        gives: ScoreKind::Weighted,
+        measures: &[Measure::Rolling(perplexity::per_word)],
+    },
+    MetricRow {
+        name: "byte_perplexity",
+        output_types: &[LoglikelihoodRolling],
+        default_aggregation: "weighted_perplexity",
+        higher_is_better: false,
+        kwargs: &[],
+        doc: "perplexity for each UTF-8 byte of the whole set",
+        gives: ScoreKind::Weighted,
+        measures: &[Measure::Rolling(perplexity::per_byte)],
+    },
+    MetricRow {
+        name: "bits_per_byte",
+        output_types: &[LoglikelihoodRolling],
+        default_aggregation: "bits_per_byte",
+        higher_is_better: false,
+        kwargs: &[],
+        doc: "bits needed for each UTF-8 byte of the whole set",
+        gives: ScoreKind::Weighted,
+        measures: &[Measure::Rolling(perplexity::per_byte)],
+    },
+    MetricRow {
+        name: "bypass",
+        output_types: &[GenerateUntil],
+        default_aggregation: "bypass",
+        higher_is_better: true,
+        kwargs: &[],
+        doc: "no score: the answers are only wanted in the samples file",
+        gives: ScoreKind::Value,
+        measures: &[Measure::Text(text::bypass)],
+    },
+];
+
+/// A filter.
+pub struct FilterRow {
+    pub name: &'static str,
+    pub kwargs: &'static [&'static str],
+    pub required: &'static [&'static str],
+    pub doc: &'static str,
+    /// Builds the filter from its arguments.
+    pub build: fn(Kwargs<'_>) -> Result<Filter>,
+}
+
+/// All filters.
+pub const FILTERS: &[FilterRow] = &[
+    FilterRow {
+        name: "take_first",
+        kwargs: &[],
+        required: &[],
+        doc: "the first of the repeats",
+        build: filters::take_first,
+    },
+    FilterRow {
+        name: "take_first_k",
+        kwargs: &["k"],
+        required: &["k"],
+        doc: "the first k of the repeats",
+        build: filters::take_first_k,
+    },
+    FilterRow {
+        name: "majority_vote",
+        kwargs: &[],
+        required: &[],
+        doc: "the answer that most repeats give, as a list of one",
+        build: filters::majority_vote,
+    },
+    FilterRow {
+        name: "regex",
+        kwargs: &["regex_pattern", "group_select", "fallback"],
+        required: &[],
+        doc: "what a regular expression finds",
+        build: filters::regex,
+    },
+    FilterRow {
+        name: "multi_choice_regex",
+        kwargs: &[
+            "regex_pattern",
+            "group_select",
+            "fallback",
+            "ignore_case",
+            "ignore_punctuation",
+            "regexes_to_ignore",
+        ],
+        required: &[],
+        doc: "the letter of a choice, as `(A)`: by pattern, by the choice's text, or after a colon",
+        build: filters::multi_choice_regex,
+    },
+    FilterRow {
+        name: "regex_pos",
+        kwargs: &["regex_pattern", "group_select", "fallback"],
+        required: &[],
+        doc: "the tags of a list of ('token', 'TAG') pairs",
+        build: filters::regex_pos,
+    },
+    FilterRow {
+        name: "format_span",
+        kwargs: &[],
+        required: &[],
+        doc: "named entities in one form: `label: value $ label: value`",
+        build: filters::format_span,
+    },
+    FilterRow {
+        name: "remove_whitespace",
+        kwargs: &[],
+        required: &[],
+        doc: "without white space at both ends",
+        build: filters::remove_whitespace,
+    },
+    FilterRow { name: "lowercase", kwargs: &[], required: &[], doc: "in lower case", build: filters::lowercase },
+    FilterRow { name: "uppercase", kwargs: &[], required: &[], doc: "in upper case", build: filters::uppercase },
+    FilterRow {
+        name: "map",
+        kwargs: &["mapping_dict", "default_value"],
+        required: &[],
+        doc: "the value that a table has for the answer",
+        build: filters::map,
+    },
+    FilterRow {
+        name: "decontaminate",
+        kwargs: &["path"],
+        required: &["path"],
+        doc: "no effect, as in the reference",
+        build: filters::decontaminate,
+    },
+];
+
+/// A statistic over the scores of a task. `None` where it does not exist.
+#[derive(Clone, Copy)]
+pub enum Aggregate {
+    Values(fn(NonEmpty<'_, f64>) -> Option<f64>),
+    Weighted(fn(NonEmpty<'_, Weighted>) -> Option<f64>),
+    Labels(fn(NonEmpty<'_, Labels>) -> Option<f64>),
+}
+
+impl Aggregate {
+    /// The scores that it takes.
+    pub fn takes(self) -> ScoreKind {
+        match self {
+            Aggregate::Values(_) => ScoreKind::Value,
+            Aggregate::Weighted(_) => ScoreKind::Weighted,
+            Aggregate::Labels(_) => ScoreKind::Labels,
+        }
+    }
+}
+
+/// How an aggregation's standard error is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StderrRule {
+    /// `s / √n`.
+    Mean,
+    Bootstrap,
+    /// The reference gives none.
+    None,
+}
+
+/// An aggregation.
+pub struct AggregationRow {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub aggregate: Aggregate,
+    pub stderr: StderrRule,
+}
+
+/// The reference's mark for "not scored".
+const BYPASSED: f64 = 999.0;
+
+/// All aggregations.
+pub const AGGREGATIONS: &[AggregationRow] = &[
+    AggregationRow {
+        name: "mean",
+        doc: "arithmetic mean",
+        aggregate: Aggregate::Values(|xs| Some(stats::mean(xs))),
+        stderr: StderrRule::Mean,
+    },
+    AggregationRow {
+        name: "nanmean",
+        doc: "arithmetic mean of the scores that are numbers",
+        aggregate: Aggregate::Values(stats::nanmean),
+        stderr: StderrRule::Bootstrap,
+    },
+    AggregationRow {
+        name: "median",
+        doc: "median, the upper one of two",
+        aggregate: Aggregate::Values(|xs| Some(stats::median(xs))),
+        stderr: StderrRule::Bootstrap,
+    },
+    AggregationRow {
+        name: "perplexity",
+        doc: "exp of minus the mean",
+        aggregate: Aggregate::Values(|xs| Some(stats::perplexity(xs))),
+        stderr: StderrRule::Bootstrap,
+    },
+    AggregationRow {
+        name: "weighted_perplexity",
+        doc: "exp of minus the sum over the sum of weights",
+        aggregate: Aggregate::Weighted(|xs| Some(stats::weighted_perplexity(xs))),
+        stderr: StderrRule::None,
+    },
+    AggregationRow {
+        name: "bits_per_byte",
+        doc: "minus the sum over the sum of bytes, in bits",
+        aggregate: Aggregate::Weighted(|xs| Some(stats::bits_per_byte(xs))),
+        stderr: StderrRule::None,
+    },
+    AggregationRow {
+        name: "f1",
+        doc: "F1 of label 1",
+        aggregate: Aggregate::Labels(|xs| Some(stats::f1(xs))),
+        stderr: StderrRule::Bootstrap,
+    },
+    AggregationRow {
+        name: "matthews_corrcoef",
+        doc: "Matthews correlation",
+        aggregate: Aggregate::Labels(|xs| Some(stats::matthews_corrcoef(xs))),
+        stderr: StderrRule::Bootstrap,
+    },
+    AggregationRow {
+        name: "brier_score",
+        doc: "mean of the documents' Brier scores",
+        aggregate: Aggregate::Values(|xs| Some(stats::mean(xs))),
+        stderr: StderrRule::None,
+    },
+    AggregationRow {
+        name: "bypass",
+        doc: "999, whatever the scores",
+        aggregate: Aggregate::Values(|_| Some(BYPASSED)),
+        stderr: StderrRule::None,
+    },
+];
+
+/// Scores of one document from its filtered answers and the evaluated arguments of the function.
+pub type ResultMeasure = fn(&Observed<'_>, &Map<String, Value>) -> Result<Vec<Score>, Unscored>;
+
+/// A named function that gives a document's scores, in place of the metrics' own.
+pub struct ResultRow {
+    pub name: &'static str,
+    /// Arguments that the task file must give.
+    pub args: &'static [&'static str],
+    /// The metrics that it gives, in order.
+    pub metrics: &'static [&'static str],
+    pub doc: &'static str,
+    /// One score for each of `metrics`.
+    pub measure: ResultMeasure,
+}
+
+/// All result functions.
+pub const RESULT_FUNCTIONS: &[ResultRow] = &[ResultRow {
+    name: "label_mass",
+    args: &["labels"],
+    metrics: &["acc"],
+    doc: "share of probability on the choices with label 1",
+    measure: results::label_mass,
+}];
+
+fn metric(name: &str) -> Option<&'static MetricRow> {
+    METRICS.iter().find(|row| row.name == name)
+}
+
+fn filter(name: &str) -> Option<&'static FilterRow> {
+    FILTERS.iter().find(|row| row.name == name)
+}
+
+fn aggregation(name: &str) -> Option<&'static AggregationRow> {
+    AGGREGATIONS.iter().find(|row| row.name == name)
+}
+
+fn result_function(name: &str) -> Option<&'static ResultRow> {
+    RESULT_FUNCTIONS.iter().find(|row| row.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_agree_with_themselves() {
+        for row in METRICS {
+            let types: Vec<OutputType> = row.measures.iter().map(|measure| measure.output_type()).collect();
+            assert_eq!(types, row.output_types, "{}", row.name);
+            let aggregation = aggregation(row.default_aggregation).expect(row.name);
+            assert_eq!(aggregation.aggregate.takes(), row.gives, "{}", row.name);
+        }
+        for row in FILTERS {
+            assert!(row.required.iter().all(|name| row.kwargs.contains(name)), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let tables: [Vec<&str>; 4] = [
+            METRICS.iter().map(|row| row.name).collect(),
+            FILTERS.iter().map(|row| row.name).collect(),
+            AGGREGATIONS.iter().map(|row| row.name).collect(),
+            RESULT_FUNCTIONS.iter().map(|row| row.name).collect(),
+        ];
+        for mut names in tables {
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all);
+        }
+    }
+}

@@ -12,8 +12,6 @@ mod score;
 mod workers;
 
 #[cfg(test)]
-mod parity;
-#[cfg(test)]
 mod tests;
 
 pub use crate::model::DTypeChoice;

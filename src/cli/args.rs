@@ -1,0 +1,218 @@
+//! Flags that several verbs share, and what they mean.
+
+use crate::data::{DataOptions, DataSource};
+use crate::engine::EngineOptions;
+use crate::engine::local::{DTypeChoice, SystemFallback};
+use crate::error::{Error, Result};
+use crate::prompt::PromptOptions;
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Number, Value};
+use std::path::PathBuf;
+
+/// Where tasks and data come from and how prompts are made.
+#[derive(Args, Clone)]
+pub struct TaskArgs {
+    /// Shots in each prompt (default: what the task says; a task that says 0 keeps 0).
+    #[arg(long, short = 'f', value_name = "N")]
+    pub num_fewshot: Option<usize>,
+
+    /// Folder of local data with a `sources.yaml` (default: the hub and its cache).
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Further folders of task files; their tasks override built-in ones of the same name.
+    #[arg(long, value_name = "DIR")]
+    pub include_path: Vec<PathBuf>,
+
+    /// Put prompts through the model's chat template.
+    #[arg(long)]
+    pub apply_chat_template: bool,
+
+    /// Shots as conversation turns (`true`, the default under a chat template) or in one user message (`false`).
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", requires = "apply_chat_template")]
+    pub fewshot_as_multiturn: Option<bool>,
+
+    /// Text put before every prompt (the system turn under a chat template).
+    #[arg(long, value_name = "TEXT")]
+    pub system_instruction: Option<String>,
+
+    /// Generation settings over the task's: `max_gen_toks=64,temperature=0.7,do_sample=true`, or a JSON object.
+    #[arg(long, value_name = "K=V,...")]
+    pub gen_kwargs: Option<String>,
+
+    /// Seed of sampled decoding.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+
+    /// Seed of the few-shot draw.
+    #[arg(long, default_value_t = 1234, value_name = "N")]
+    pub fewshot_seed: u64,
+
+    /// Never use the network: only local files and the hub's cache (also `HF_HUB_OFFLINE=1`).
+    #[arg(long)]
+    pub offline: bool,
+
+    /// File that pins hub revisions and checksums; made on first use, honoured afterwards.
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+}
+
+impl TaskArgs {
+    /// What the prompt wing needs (without a limit).
+    pub fn prompt_options(&self) -> Result<PromptOptions> {
+        Ok(PromptOptions {
+            num_fewshot: self.num_fewshot,
+            chat: self.apply_chat_template,
+            fewshot_as_multiturn: self.fewshot_as_multiturn,
+            system_instruction: self.system_instruction.clone(),
+            fewshot_seed: self.fewshot_seed,
+            gen_kwargs: parse_kwargs(self.gen_kwargs.as_deref().unwrap_or_default())?,
+            seed: self.seed,
+            limit: None,
+        })
+    }
+
+    /// Opens the data source.
+    pub fn data_source(&self) -> Result<DataSource> {
+        DataSource::open(DataOptions {
+            data_dir: self.data_dir.clone(),
+            offline: self.offline,
+            lock: self.lock.clone(),
+        })
+    }
+}
+
+/// How a model is loaded.
+#[derive(Args, Clone)]
+pub struct ModelArgs {
+    /// Number format of weights and arithmetic.
+    #[arg(long, value_enum, default_value_t = DTypeArg::Auto)]
+    pub dtype: DTypeArg,
+
+    /// When a chat template refuses the system role: put its text into the first user turn, or drop it as the reference does.
+    #[arg(long, value_enum, default_value_t = SystemFallbackArg::Fold)]
+    pub system_fallback: SystemFallbackArg,
+
+    /// Context window in tokens (default: the model's).
+    #[arg(long, value_name = "TOKENS")]
+    pub max_length: Option<usize>,
+
+    /// Force the beginning-of-sequence token on or off (default: what the tokenizer's files say).
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub add_bos_token: Option<bool>,
+
+    /// Threads (default: all cores). Decides only the time.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+impl ModelArgs {
+    /// Options for every engine of this command.
+    pub fn engine_options(&self, tasks: &TaskArgs) -> Result<EngineOptions> {
+        if self.threads == Some(0) {
+            return Err(Error::input("--threads 0 leaves nobody to do the work").hint("leave the flag out to use all cores"));
+        }
+        Ok(EngineOptions {
+            dtype: self.dtype.into(),
+            system_fallback: self.system_fallback.into(),
+            max_length: self.max_length,
+            add_bos: self.add_bos_token,
+            offline: tasks.offline,
+            chat: tasks.apply_chat_template,
+            threads: self.threads(),
+        })
+    }
+
+    /// The number of threads asked for, or of cores.
+    pub fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+/// `--dtype`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
+pub enum DTypeArg {
+    /// The checkpoint's own.
+    Auto,
+    #[value(alias = "f32")]
+    Float32,
+    #[value(alias = "bf16")]
+    Bfloat16,
+    #[value(alias = "f16")]
+    Float16,
+}
+
+impl From<DTypeArg> for DTypeChoice {
+    fn from(arg: DTypeArg) -> Self {
+        match arg {
+            DTypeArg::Auto => DTypeChoice::Auto,
+            DTypeArg::Float32 => DTypeChoice::F32,
+            DTypeArg::Bfloat16 => DTypeChoice::Bf16,
+            DTypeArg::Float16 => DTypeChoice::F16,
+        }
+    }
+}
+
+/// `--system-fallback`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
+pub enum SystemFallbackArg {
+    Fold,
+    Drop,
+}
+
+impl From<SystemFallbackArg> for SystemFallback {
+    fn from(arg: SystemFallbackArg) -> Self {
+        match arg {
+            SystemFallbackArg::Fold => SystemFallback::Fold,
+            SystemFallbackArg::Drop => SystemFallback::Drop,
+        }
+    }
+}
+
+/// Reads `key=value,key=value` (numbers, `true`, `false` and `null`/`None` as such, the rest as text) or a JSON object.
+fn parse_kwargs(text: &str) -> Result<Map<String, Value>> {
+    let text = text.trim();
+    if text.starts_with('{') {
+        return serde_json::from_str(text).map_err(|e| Error::input("--gen-kwargs is not valid JSON").cause(e));
+    }
+    let mut map = Map::new();
+    for pair in text.split(',').filter(|p| !p.trim().is_empty()) {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            Error::input(format!("--gen-kwargs: `{pair}` is not of the form key=value"))
+                .hint("write `max_gen_toks=64,temperature=0.7`, or a JSON object when a value holds a comma")
+        })?;
+        map.insert(key.trim().to_string(), parse_value(value.trim()));
+    }
+    Ok(map)
+}
+
+fn parse_value(text: &str) -> Value {
+    match text {
+        "true" | "True" => return Value::Bool(true),
+        "false" | "False" => return Value::Bool(false),
+        "null" | "None" => return Value::Null,
+        _ => {}
+    }
+    if let Ok(int) = text.parse::<i64>() {
+        return int.into();
+    }
+    match text.parse::<f64>().ok().and_then(Number::from_f64) {
+        Some(number) => Value::Number(number),
+        None => Value::String(text.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn kwargs_keep_the_kind_of_numbers() {
+        let map = parse_kwargs("max_gen_toks=64, temperature=0.5,do_sample=true,until=END").unwrap();
+        assert_eq!(Value::Object(map), json!({"max_gen_toks": 64, "temperature": 0.5, "do_sample": true, "until": "END"}));
+        let map = parse_kwargs(r#"{"until": ["a", ","]}"#).unwrap();
+        assert_eq!(Value::Object(map), json!({"until": ["a", ","]}));
+        assert!(parse_kwargs("max_gen_toks").unwrap_err().to_string().contains("key=value"));
+    }
+}

@@ -1,0 +1,87 @@
+//! `fairmark ls`: tasks, groups, metrics, filters, architectures.
+
+use crate::catalog::{Catalog, Entry, Kind};
+use crate::error::Result;
+use crate::{model, score};
+use clap::{Args, ValueEnum};
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Flags of `fairmark ls`.
+#[derive(Args)]
+pub struct LsArgs {
+    #[arg(value_enum)]
+    what: What,
+
+    /// Further folders of task files.
+    #[arg(long, value_name = "DIR")]
+    include_path: Vec<PathBuf>,
+}
+
+#[derive(ValueEnum, Clone, Copy)]
+enum What {
+    Tasks,
+    Groups,
+    Tags,
+    Metrics,
+    Filters,
+    Aggregations,
+    Architectures,
+}
+
+/// Prints a list on stdout, a line each.
+pub fn ls(args: &LsArgs) -> Result<ExitCode> {
+    let rows: Vec<Vec<String>> = match args.what {
+        What::Tasks => entries(&args.include_path, Kind::Task)?,
+        What::Groups => entries(&args.include_path, Kind::Group)?,
+        What::Tags => entries(&args.include_path, Kind::Tag)?,
+        What::Metrics => score::METRICS.iter().map(metric_row).collect(),
+        What::Filters => score::FILTERS.iter().map(|f| row([f.name, f.doc])).collect(),
+        What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
+        What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
+    };
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    for row in rows {
+        table.add_row(row);
+    }
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((0, 1));
+    }
+    let text: String = table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    super::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn metric_row(metric: &score::MetricRow) -> Vec<String> {
+    let types: Vec<&str> = metric.output_types.iter().map(|t| t.as_str()).collect();
+    let direction = if metric.higher_is_better { "↑" } else { "↓" };
+    row([metric.name, direction, &types.join(", "), metric.doc])
+}
+
+fn entries(include_path: &[PathBuf], kind: Kind) -> Result<Vec<Vec<String>>> {
+    let catalog = Catalog::load(include_path)?;
+    for warning in catalog.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    Ok(catalog.entries().filter(|e| e.kind == kind).map(entry_row).collect())
+}
+
+fn entry_row(entry: &Entry) -> Vec<String> {
+    let file = entry.origin.file.display().to_string();
+    match entry.kind {
+        Kind::Task | Kind::PythonTask => {
+            let output_type = entry.output_type.as_deref().unwrap_or("generate_until");
+            row([&entry.name, output_type, entry.dataset.as_deref().unwrap_or_default(), &file])
+        }
+        Kind::Group => row([&entry.name, entry.alias.as_deref().unwrap_or_default(), &file]),
+        Kind::Tag => row([&entry.name, &format!("{} tasks", entry.members.len())]),
+    }
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.iter().map(|c| c.to_string()).collect()
+}

@@ -1,0 +1,223 @@
+//! `fairmark run`: models and tasks in, a table and a run folder out.
+
+use super::args::{ModelArgs, TaskArgs};
+use super::interrupt::cancel_on_signal;
+use super::progress::{Progress, Verbosity};
+use crate::catalog::Catalog;
+use crate::engine::{self, Cancel, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::prompt::PromptOptions;
+use crate::report::{ResultsInput, Style, compare, render, results_json, samples_jsonl, samples_parquet};
+use crate::request::Prompt;
+use crate::run::{Effort, Environment, Spec, Status};
+use crate::runner::{Finished, Limit, Prepared, RunFolder, check_writable, execute, prepare};
+use clap::Args;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Flags of `fairmark run`.
+#[derive(Args)]
+pub struct RunArgs {
+    /// A folder with a Hugging Face checkpoint, a hub id (`org/name[@revision]`), or `mock`. Several give one table.
+    #[arg(long, short, required = true, value_name = "MODEL")]
+    model: Vec<String>,
+
+    /// Tasks, groups, tags, globs (`mmlu_*`) or task files.
+    #[arg(long, short, required = true, value_name = "TASK,...", value_delimiter = ',')]
+    tasks: Vec<String>,
+
+    /// Only the first N documents of each task, or a fraction of them (below 1).
+    #[arg(long, value_name = "N|FRACTION")]
+    limit: Option<f64>,
+
+    /// Folder for run folders.
+    #[arg(long, short, default_value = "reports", value_name = "DIR")]
+    out: PathBuf,
+
+    /// Forget what an earlier, equal run recorded and ask everything anew.
+    #[arg(long)]
+    fresh: bool,
+
+    /// Draws for bootstrapped standard errors; 0 leaves all standard errors out.
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    bootstrap_iters: usize,
+
+    /// Print the table as Markdown.
+    #[arg(long)]
+    markdown: bool,
+
+    /// Say nothing but the table, warnings and errors.
+    #[arg(long, short, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Say more.
+    #[arg(long, short)]
+    verbose: bool,
+
+    #[command(flatten)]
+    task: TaskArgs,
+
+    #[command(flatten)]
+    engine: ModelArgs,
+}
+
+impl RunArgs {
+    fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+}
+
+/// Runs every model; exit code 3 when documents could not be scored.
+pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let talk = args.verbosity() > Verbosity::Quiet;
+    let limit = args.limit.map(Limit::new).transpose()?;
+    let options = args.task.prompt_options()?;
+    let engine_options = args.engine.engine_options(&args.task)?;
+    check_writable(&args.out)?;
+    for model in &args.model {
+        engine::check(model, &engine_options)?;
+    }
+    let catalog = Catalog::load(&args.task.include_path)?;
+    for warning in catalog.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    let nodes = catalog.select(&args.tasks)?;
+    let source = args.task.data_source()?;
+    let cancel = cancel_on_signal();
+    let mut runs: Vec<(String, Finished)> = Vec::new();
+    for model in &args.model {
+        let mut progress = Progress::new(model, args.verbosity());
+        let prepared = prepare(nodes.clone(), &source, &options, limit, &mut |event| progress.event(&event))?;
+        let engine = engine::open(model, &engine_options)?;
+        let mut progress = Progress::new(&engine.identity().label, args.verbosity());
+        if talk {
+            eprintln!("{}: {} requests", engine.identity().label, prepared.num_requests());
+        }
+        let finished = run_one(args, &options, engine.as_ref(), prepared, &cancel, &mut progress)?;
+        for notice in engine.notices() {
+            eprintln!("note: {notice}");
+        }
+        runs.push((engine.identity().label.clone(), finished));
+    }
+    let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
+    super::print(&render(&compare(&columns), style(args)))?;
+    Ok(report_problems(&runs))
+}
+
+/// One model: run folder, answers, result files.
+fn run_one(
+    args: &RunArgs,
+    options: &PromptOptions,
+    engine: &dyn Engine,
+    prepared: Prepared,
+    cancel: &Cancel,
+    progress: &mut Progress,
+) -> Result<Finished> {
+    let started = Instant::now();
+    let talk = args.verbosity() > Verbosity::Quiet;
+    let spec = spec(args, options, engine, &prepared);
+    let effort = Effort { threads: args.engine.threads() };
+    let mut folder = RunFolder::open(&args.out, spec, effort, environment(), args.fresh)?;
+    if talk && folder.num_recorded() > 0 {
+        let state = if folder.is_complete() { "this run is finished" } else { "continuing an interrupted run" };
+        eprintln!("{state}: {} answers are in {}", folder.num_recorded(), folder.path.display());
+    }
+    if folder.num_damaged() > 0 {
+        eprintln!("warning: {} damaged journal lines are ignored and asked again", folder.num_damaged());
+    }
+    let finished =
+        execute(prepared, engine, &mut folder, args.bootstrap_iters, cancel, &mut |event| progress.event(&event))?;
+    if finished.missing > 0 {
+        return Err(Error::new(ErrorKind::Incomplete, format!("stopped with {} requests to go", finished.missing))
+            .file(&folder.path)
+            .hint("what was answered is kept; run the same command again to continue"));
+    }
+    write_outputs(&mut folder, &finished, engine, started.elapsed().as_secs_f64())?;
+    if talk {
+        eprintln!("{}: run folder {}", engine.identity().label, folder.path.display());
+    }
+    Ok(finished)
+}
+
+fn write_outputs(folder: &mut RunFolder, finished: &Finished, engine: &dyn Engine, seconds: f64) -> Result<()> {
+    let date = folder.header.environment.started.replace(':', "-");
+    let render = |prompt: &Prompt| engine.render(prompt);
+    let mut hashes = Vec::new();
+    for task in &finished.tasks {
+        let samples = samples_jsonl(task, &render)?;
+        folder.write_file(&format!("samples_{}_{date}.jsonl", task.task.name), samples.jsonl.as_bytes())?;
+        hashes.push((task.task.name.clone(), samples.task_hash));
+    }
+    folder.write_file("samples.parquet", &samples_parquet(&finished.tasks)?)?;
+    let input = ResultsInput { header: &folder.header, finished, task_hashes: &hashes, seconds };
+    folder.write_file(&format!("results_{date}.json"), results_json(&input).as_bytes())?;
+    // With documents unscored, the same command asks for them again.
+    folder.set_status(if finished.unscored == 0 { Status::Complete } else { Status::Incomplete })
+}
+
+fn spec(args: &RunArgs, options: &PromptOptions, engine: &dyn Engine, prepared: &Prepared) -> Spec {
+    Spec {
+        model: engine.identity().clone(),
+        tasks: prepared.tasks.iter().map(|t| t.spec.clone()).collect(),
+        selected: args.tasks.clone(),
+        num_fewshot: options.num_fewshot,
+        limit: args.limit,
+        seed: options.seed,
+        fewshot_seed: options.fewshot_seed,
+        apply_chat_template: options.chat,
+        fewshot_as_multiturn: options.fewshot_as_multiturn,
+        system_instruction: options.system_instruction.clone(),
+        gen_kwargs: options.gen_kwargs.clone(),
+        bootstrap_iters: args.bootstrap_iters,
+    }
+}
+
+fn environment() -> Environment {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let utc = chrono::DateTime::from_timestamp_micros(now.as_micros() as i64).unwrap_or_default();
+    Environment {
+        fairmark_version: env!("CARGO_PKG_VERSION").to_string(),
+        os: std::env::consts::OS.to_string(),
+        arch: std::env::consts::ARCH.to_string(),
+        cpus: std::thread::available_parallelism().map_or(1, usize::from),
+        started: utc.format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
+        started_unix: now.as_secs_f64(),
+    }
+}
+
+fn style(args: &RunArgs) -> Style {
+    if args.markdown {
+        Style::Markdown
+    } else if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        Style::Colour
+    } else {
+        Style::Plain
+    }
+}
+
+/// Says on stderr what the table cannot: prompts that were cut, documents without a score.
+fn report_problems(runs: &[(String, Finished)]) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for (label, run) in runs {
+        let cut: usize = run.tasks.iter().map(|t| t.result.truncated).sum();
+        if cut > 0 {
+            let tasks: Vec<String> = (run.tasks.iter().filter(|t| t.result.truncated > 0))
+                .map(|t| format!("{} {}", t.task.name, t.result.truncated))
+                .collect();
+            eprintln!("note: {label}: {cut} prompts were longer than the window and cut from the left ({})", tasks.join(", "));
+        }
+        for task in &run.tasks {
+            for (reason, n) in &task.result.unscored {
+                eprintln!("warning: {label}: {}: {n} documents not scored: {reason}", task.task.name);
+                code = ExitCode::from(ErrorKind::Incomplete.exit_code());
+            }
+        }
+    }
+    code
+}

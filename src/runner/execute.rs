@@ -1,0 +1,300 @@
+//! Items to answers to scores: asks only for what the journal lacks, and journals every answer and score as it exists.
+
+use super::journal::Asker;
+use super::{Event, Prepared, PreparedTask, RunFolder};
+use crate::engine::{Cancel, Engine};
+use crate::error::Result;
+use crate::item::Item;
+use crate::request::{Request, Response, Unscored};
+use crate::run::{GroupResult, TaskResult};
+use crate::sample::{AnsweredItem, Sample, Score};
+use crate::score::{estimate_group, estimate_task, score_item};
+use crate::task::{Group, Node, Task};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A task with everything that was found out.
+pub struct FinishedTask {
+    pub task: Arc<Task>,
+    pub items: Vec<AnsweredItem>,
+    /// All samples, document by document within each filter pipeline.
+    pub samples: Vec<Sample>,
+    pub result: TaskResult,
+}
+
+impl FinishedTask {
+    /// The answers about one document.
+    pub fn answered(&self, doc_id: usize) -> Option<&AnsweredItem> {
+        // Items stand in the order of their ids.
+        let index = self.items.binary_search_by_key(&doc_id, |a| a.item.doc.id).ok()?;
+        self.items.get(index)
+    }
+}
+
+/// A run after its last answer (or after it was cancelled).
+pub struct Finished {
+    pub nodes: Vec<Node>,
+    pub tasks: Vec<FinishedTask>,
+    pub groups: Vec<GroupResult>,
+    /// Requests without an answer because the run was cancelled.
+    pub missing: usize,
+    /// Documents that could not be scored.
+    pub unscored: usize,
+}
+
+type Outcome = std::result::Result<Response, Unscored>;
+
+/// One request of one item, with its key.
+#[derive(Clone, Copy)]
+struct Slot {
+    task: usize,
+    item: usize,
+    request: usize,
+}
+
+/// Answers what is pending and scores everything. When `cancel` is set, the tasks are left out of the result and `missing` says how many
+/// answers are wanting.
+pub fn execute(
+    prepared: Prepared,
+    engine: &dyn Engine,
+    folder: &mut RunFolder,
+    bootstrap_iters: usize,
+    cancel: &Cancel,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Finished> {
+    let Prepared { nodes, tasks } = prepared;
+    let mut board = Board::new(&tasks, folder);
+    let (requests, keys) = board.pending(&tasks);
+    let total = board.total();
+    let mut done = total - requests.len();
+    on_event(Event::Started { total, answered: done });
+    board.score_answered(&tasks, folder)?;
+    engine.answer(&requests, cancel, &mut |index, outcome| {
+        let (Some(request), Some(key)) = (requests.get(index), keys.get(index)) else { return Ok(()) };
+        done += 1;
+        let usage = outcome.as_ref().map(|r| r.usage).unwrap_or_default();
+        board.answered(&tasks, folder, key, request, outcome)?;
+        on_event(Event::Answered {
+            done,
+            total,
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+        });
+        Ok(())
+    })?;
+    on_event(Event::Ended { done, total });
+    let missing = total - done;
+    if missing > 0 {
+        return Ok(Finished { nodes, tasks: Vec::new(), groups: Vec::new(), missing, unscored: 0 });
+    }
+    let tasks: Vec<FinishedTask> = board.finish(tasks, bootstrap_iters);
+    let groups = nodes.iter().flat_map(|node| group_results(node, &tasks)).collect();
+    let unscored = tasks.iter().map(|t| t.result.unscored.iter().map(|(_, n)| n).sum::<usize>()).sum();
+    Ok(Finished { nodes, tasks, groups, missing: 0, unscored })
+}
+
+/// Which answers there are, and which documents still wait for some.
+struct Board {
+    /// Distinct request keys to the slots that wait for them; a key stands once, whoever asks.
+    waiting: HashMap<String, Vec<Slot>>,
+    answers: HashMap<String, Outcome>,
+    /// `[task][item]`: answers still to come, repeats included.
+    open: Vec<Vec<usize>>,
+    /// `[task][item]`: scores, as soon as all answers are there.
+    samples: Vec<Vec<Vec<Sample>>>,
+}
+
+impl Board {
+    fn new(tasks: &[PreparedTask], folder: &mut RunFolder) -> Board {
+        let mut board = Board {
+            waiting: HashMap::new(),
+            answers: HashMap::new(),
+            open: tasks.iter().map(|t| vec![0; t.items.len()]).collect(),
+            samples: tasks.iter().map(|t| vec![Vec::new(); t.items.len()]).collect(),
+        };
+        for (slot, request) in slots(tasks) {
+            let key = request.key();
+            if let Some(response) = folder.recorded.answers.get(&key) {
+                board.answers.insert(key, Ok(response.clone()));
+            } else {
+                board.open[slot.task][slot.item] += 1;
+                board.waiting.entry(key).or_default().push(slot);
+            }
+        }
+        folder.recorded.answers.clear();
+        board
+    }
+
+    /// Distinct requests of the run.
+    fn total(&self) -> usize {
+        self.answers.len() + self.waiting.len()
+    }
+
+    /// The distinct requests without an answer, in the order of the tasks and documents, with their keys.
+    fn pending(&self, tasks: &[PreparedTask]) -> (Vec<Request>, Vec<String>) {
+        let mut seen = std::collections::HashSet::new();
+        slots(tasks)
+            .map(|(_, request)| (request.key(), request))
+            .filter(|(key, _)| self.waiting.contains_key(key) && seen.insert(key.clone()))
+            .map(|(key, request)| (request, key))
+            .unzip()
+    }
+
+    /// Scores the documents whose answers were all in the journal.
+    fn score_answered(&mut self, tasks: &[PreparedTask], folder: &mut RunFolder) -> Result<()> {
+        for (task, t) in tasks.iter().enumerate() {
+            for item in 0..t.items.len() {
+                if self.open[task][item] == 0 {
+                    self.score(t, task, item, folder)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Journals an answer and scores the documents that it completes.
+    fn answered(
+        &mut self,
+        tasks: &[PreparedTask],
+        folder: &mut RunFolder,
+        key: &str,
+        request: &Request,
+        outcome: Outcome,
+    ) -> Result<()> {
+        let slots = self.waiting.remove(key).unwrap_or_default();
+        if let Some(first) = slots.first() {
+            let t = &tasks[first.task];
+            let asker = Asker {
+                task: &t.task.name,
+                doc_id: t.items[first.item].doc.id,
+                request: first.request,
+            };
+            folder.journal.answer(key, asker, request, &outcome)?;
+        }
+        self.answers.insert(key.to_string(), outcome);
+        for slot in slots {
+            let open = &mut self.open[slot.task][slot.item];
+            *open -= 1;
+            if *open == 0 {
+                self.score(&tasks[slot.task], slot.task, slot.item, folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn score(&mut self, t: &PreparedTask, task: usize, item: usize, folder: &mut RunFolder) -> Result<()> {
+        let samples = score_item(&t.task, &self.answered_item(&t.task, t.items[item].clone()));
+        for sample in &samples {
+            folder.journal.scores(&t.task.name, sample)?;
+        }
+        self.samples[task][item] = samples;
+        Ok(())
+    }
+
+    fn answered_item(&self, task: &Task, item: Item) -> AnsweredItem {
+        let responses = item
+            .requests
+            .iter()
+            .map(|request| {
+                repeats(task, request)
+                    .map(|r| self.answers.get(&r.key()).cloned().unwrap_or(Err(Unscored::new("not answered"))))
+                    .collect()
+            })
+            .collect();
+        AnsweredItem { item, responses }
+    }
+
+    fn finish(mut self, tasks: Vec<PreparedTask>, bootstrap_iters: usize) -> Vec<FinishedTask> {
+        let mut samples = std::mem::take(&mut self.samples);
+        tasks
+            .into_iter()
+            .enumerate()
+            .map(|(index, t)| {
+                let PreparedTask { task, items, original, num_fewshot, .. } = t;
+                let items: Vec<AnsweredItem> =
+                    items.into_iter().map(|item| self.answered_item(&task, item)).collect();
+                // By filter first, then by document: the order of the reference's samples file.
+                let by_doc = std::mem::take(&mut samples[index]);
+                let samples: Vec<Sample> = task
+                    .filters
+                    .iter()
+                    .flat_map(|f| by_doc.iter().flatten().filter(|s| s.filter == f.name).cloned())
+                    .collect();
+                let result = TaskResult {
+                    name: task.name.clone(),
+                    original,
+                    effective: items.len(),
+                    num_fewshot,
+                    estimates: estimate_task(&task, &samples, bootstrap_iters),
+                    unscored: reasons(&task, &samples),
+                    truncated: truncated(&items),
+                };
+                FinishedTask { task, items, samples, result }
+            })
+            .collect()
+    }
+}
+
+/// All requests of all tasks, repeats included, in order.
+fn slots(tasks: &[PreparedTask]) -> impl Iterator<Item = (Slot, Request)> + '_ {
+    tasks.iter().enumerate().flat_map(|(task, t)| {
+        t.items.iter().enumerate().flat_map(move |(item, i)| {
+            i.requests.iter().enumerate().flat_map(move |(request, r)| {
+                repeats(&t.task, r).map(move |r| (Slot { task, item, request }, r))
+            })
+        })
+    })
+}
+
+/// The `repeats` requests that one request stands for.
+fn repeats<'a>(task: &Task, request: &'a Request) -> impl Iterator<Item = Request> + use<'a> {
+    (0..task.repeats.max(1)).map(|sample| Request { sample, ..request.clone() })
+}
+
+/// Why documents were not scored (each counted once), commonest reason first.
+fn reasons(task: &Task, samples: &[Sample]) -> Vec<(String, usize)> {
+    let Some(first) = task.filters.first() else { return Vec::new() };
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for sample in samples.iter().filter(|s| s.filter == first.name) {
+        let reason = sample.scores.iter().find_map(|(_, score)| match score {
+            Score::Unscored(unscored) => Some(&unscored.reason),
+            _ => None,
+        });
+        let Some(reason) = reason else { continue };
+        match counts.iter_mut().find(|(r, _)| r == reason) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((reason.clone(), 1)),
+        }
+    }
+    counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    counts
+}
+
+/// Requests whose prompt was cut from the left.
+fn truncated(items: &[AnsweredItem]) -> usize {
+    let responses = items.iter().flat_map(|i| i.responses.iter().flatten());
+    responses.filter(|r| r.as_ref().is_ok_and(|r| r.usage.truncated_tokens > 0)).count()
+}
+
+/// The figures of a node's groups, children first. Groups without aggregates have none.
+fn group_results(node: &Node, tasks: &[FinishedTask]) -> Vec<GroupResult> {
+    let Node::Group(group) = node else { return Vec::new() };
+    let mut results: Vec<GroupResult> = group.children.iter().flat_map(|child| group_results(child, tasks)).collect();
+    results.push(GroupResult { name: group.name.clone(), estimates: aggregate(group, node, tasks) });
+    results
+}
+
+fn aggregate(group: &Group, node: &Node, tasks: &[FinishedTask]) -> Vec<crate::estimate::Estimate> {
+    if group.aggregates.is_empty() {
+        return Vec::new();
+    }
+    let mut names: Vec<&str> = node.tasks().iter().map(|t| t.name.as_str()).collect();
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.to_string()));
+    let leaves: Vec<_> = names
+        .iter()
+        .filter_map(|name| tasks.iter().find(|t| t.task.name == *name))
+        .map(|t| t.result.estimates.as_slice())
+        .collect();
+    estimate_group(group, &leaves)
+}

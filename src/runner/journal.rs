@@ -1,0 +1,201 @@
+//! The journal: one JSON line for every prompt, answer and score, appended as it exists.
+//!
+//! A line counts only when it is whole: a torn last line is cut off when the journal is opened again, a damaged one in the
+//! middle is ignored, and its request is asked again.
+
+use crate::error::{Error, Result};
+use crate::request::{Prompt, Request, RequestKind, Response, Unscored};
+use crate::sample::{Sample, Score};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Where an answer belongs: the first item that asked for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    pub task: &'a str,
+    pub doc_id: usize,
+    pub request: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "line", rename_all = "snake_case")]
+enum Line {
+    /// A context, once; answers name it by `id`.
+    Prompt { id: String, prompt: Prompt },
+    Answer {
+        key: String,
+        task: String,
+        doc_id: usize,
+        request: usize,
+        sample: u32,
+        /// What was asked, with the context replaced by its `id`.
+        asked: Value,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        response: Option<Response>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unscored: Option<String>,
+    },
+    Score { task: String, doc_id: usize, filter: String, scores: Map<String, Value> },
+}
+
+/// What a journal held when it was opened.
+#[derive(Default)]
+pub struct Recorded {
+    /// Answers by request key.
+    pub answers: HashMap<String, Response>,
+    /// Lines that could not be read and were ignored.
+    pub damaged: usize,
+}
+
+/// An open journal.
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    prompts: HashSet<String>,
+    scored: HashSet<(String, usize, String)>,
+}
+
+impl Journal {
+    /// Opens or creates the journal at `path` and reads what it holds.
+    pub fn open(path: &Path) -> Result<(Journal, Recorded)> {
+        let fail = |e| Error::io("cannot open the journal", path, e);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(fail)?;
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        file.set_len(whole as u64).map_err(fail)?;
+        file.seek(SeekFrom::End(0)).map_err(fail)?;
+        let mut journal = Journal { path: path.to_path_buf(), file, prompts: HashSet::new(), scored: HashSet::new() };
+        let mut recorded = Recorded::default();
+        for line in bytes[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(Line::Prompt { id, .. }) => {
+                    journal.prompts.insert(id);
+                }
+                Ok(Line::Answer { key, response: Some(response), .. }) => {
+                    recorded.answers.insert(key, response);
+                }
+                // An unanswered request is asked again.
+                Ok(Line::Answer { .. }) => {}
+                Ok(Line::Score { task, doc_id, filter, .. }) => {
+                    journal.scored.insert((task, doc_id, filter));
+                }
+                Err(_) => recorded.damaged += 1,
+            }
+        }
+        Ok((journal, recorded))
+    }
+
+    /// Appends an answer (and its prompt, the first time).
+    pub fn answer(
+        &mut self,
+        key: &str,
+        asker: Asker<'_>,
+        request: &Request,
+        outcome: &std::result::Result<Response, Unscored>,
+    ) -> Result<()> {
+        let asked = match &request.kind {
+            RequestKind::Loglikelihood { context, continuation } => {
+                let id = self.prompt(context)?;
+                json!({"loglikelihood": {"context": id, "continuation": continuation}})
+            }
+            RequestKind::LoglikelihoodRolling { text } => {
+                let id = self.prompt(&Prompt::Text(text.clone()))?;
+                json!({"loglikelihood_rolling": {"text": id}})
+            }
+            RequestKind::Generate { context, decoding } => {
+                let id = self.prompt(context)?;
+                json!({"generate": {"context": id, "decoding": decoding}})
+            }
+        };
+        self.append(&Line::Answer {
+            key: key.to_string(),
+            task: asker.task.to_string(),
+            doc_id: asker.doc_id,
+            request: asker.request,
+            sample: request.sample,
+            asked,
+            response: outcome.as_ref().ok().cloned(),
+            unscored: outcome.as_ref().err().map(|u| u.reason.clone()),
+        })
+    }
+
+    /// Appends the scores of a document, unless they stand there already.
+    pub fn scores(&mut self, task: &str, sample: &Sample) -> Result<()> {
+        if sample.scores.iter().any(|(_, s)| matches!(s, Score::Unscored(_)))
+            || !self.scored.insert((task.to_string(), sample.doc_id, sample.filter.clone()))
+        {
+            return Ok(());
+        }
+        let scores = sample.scores.iter().map(|(name, score)| (name.clone(), score.to_json())).collect();
+        self.append(&Line::Score {
+            task: task.to_string(),
+            doc_id: sample.doc_id,
+            filter: sample.filter.clone(),
+            scores,
+        })
+    }
+
+    fn prompt(&mut self, prompt: &Prompt) -> Result<String> {
+        let text = serde_json::to_string(prompt).unwrap_or_default();
+        let id = crate::python::json::sha256(&text).get(..16).unwrap_or_default().to_string();
+        if self.prompts.insert(id.clone()) {
+            self.append(&Line::Prompt { id: id.clone(), prompt: prompt.clone() })?;
+        }
+        Ok(id)
+    }
+
+    /// One write call for the whole line, so that a kill leaves at most one torn line, at the end.
+    fn append(&mut self, line: &Line) -> Result<()> {
+        let mut bytes = serde_json::to_vec(line).map_err(|e| Error::input("cannot encode a journal line").cause(e))?;
+        bytes.push(b'\n');
+        self.file.write_all(&bytes).map_err(|e| {
+            Error::io("cannot write the journal", &self.path, e)
+                .hint("what was answered so far is kept; make room and run the same command again")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Answer;
+
+    fn request(text: &str) -> Request {
+        let kind = RequestKind::Loglikelihood { context: Prompt::Text("ctx".into()), continuation: text.into() };
+        Request { kind, sample: 0, seed: 0 }
+    }
+
+    fn response(logprob: f64) -> Response {
+        let answer = Answer::Loglikelihood { logprob, is_greedy: false, num_tokens: 1 };
+        Response { answer, usage: Default::default() }
+    }
+
+    const ASKER: Asker<'static> = Asker { task: "t", doc_id: 0, request: 0 };
+
+    #[test]
+    fn keeps_whole_lines_and_cuts_a_torn_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        let (mut journal, recorded) = Journal::open(&path).unwrap();
+        assert!(recorded.answers.is_empty());
+        let value = -0.1_f64 - 1e-17;
+        journal.answer("k1", ASKER, &request("a"), &Ok(response(value))).unwrap();
+        journal.answer("k2", ASKER, &request("b"), &Err(Unscored::new("no"))).unwrap();
+        drop(journal);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 3, "the shared context is written once:\n{text}");
+        std::fs::write(&path, format!("not json\n{text}{{\"line\":\"answer\",\"key\":\"k3\"")).unwrap();
+        let (journal, recorded) = Journal::open(&path).unwrap();
+        assert_eq!(recorded.damaged, 1);
+        assert_eq!(recorded.answers.len(), 1, "an unanswered request is asked again");
+        assert_eq!(recorded.answers["k1"], response(value), "floats come back bit for bit");
+        drop(journal);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("not json\n{text}"));
+    }
+}

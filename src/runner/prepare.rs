@@ -1,0 +1,160 @@
+//! Tasks and data to items: everything that can fail before weights are loaded.
+
+use super::Event;
+use crate::data::DataSource;
+use crate::error::{Error, Result};
+use crate::item::Item;
+use crate::prompt::{PromptOptions, build_items};
+use crate::python::json::sha256;
+use crate::run::{FileSpec, TaskSpec};
+use crate::task::{Node, OutputType, Task};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// How many documents of each task to evaluate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    Count(usize),
+    /// Of the task's documents, above 0 and below 1; rounded up.
+    Fraction(f64),
+}
+
+impl Limit {
+    /// Reads `--limit`: below 1 a fraction, from 1 on a count (`1.0` is one document), as the reference does.
+    pub fn new(number: f64) -> Result<Limit> {
+        if number > 0.0 && number < 1.0 {
+            Ok(Limit::Fraction(number))
+        } else if number >= 1.0 && number.fract() == 0.0 && number < 1e15 {
+            Ok(Limit::Count(number as usize))
+        } else {
+            Err(Error::input(format!("--limit {number} is neither a count nor a fraction"))
+                .hint("write a whole number of documents (`--limit 50`) or a part below 1 (`--limit 0.1`)"))
+        }
+    }
+
+    /// Documents to take of `n`.
+    pub fn of(self, n: usize) -> usize {
+        match self {
+            Limit::Count(count) => count.min(n),
+            Limit::Fraction(part) => ((n as f64 * part).ceil() as usize).min(n),
+        }
+    }
+}
+
+/// A task with its items.
+pub struct PreparedTask {
+    pub task: Arc<Task>,
+    pub items: Vec<Item>,
+    /// Documents in the evaluated split before the limit.
+    pub original: usize,
+    /// Shots in each prompt.
+    pub num_fewshot: usize,
+    pub spec: TaskSpec,
+}
+
+/// Everything that is to be asked.
+pub struct Prepared {
+    /// What was selected, with groups.
+    pub nodes: Vec<Node>,
+    /// The distinct tasks under `nodes`, in order.
+    pub tasks: Vec<PreparedTask>,
+}
+
+impl Prepared {
+    /// Requests over all tasks, repeats included.
+    pub fn num_requests(&self) -> usize {
+        self.tasks.iter().map(|t| num_requests(&t.task, &t.items)).sum()
+    }
+}
+
+fn num_requests(task: &Task, items: &[Item]) -> usize {
+    items.iter().map(|i| i.requests.len()).sum::<usize>() * task.repeats as usize
+}
+
+/// Reads the data of all selected tasks and builds their items.
+pub fn prepare(
+    nodes: Vec<Node>,
+    source: &DataSource,
+    options: &PromptOptions,
+    limit: Option<Limit>,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Prepared> {
+    let mut tasks: Vec<PreparedTask> = Vec::new();
+    for task in nodes.iter().flat_map(Node::tasks) {
+        match tasks.iter().find(|t| t.task.name == task.name) {
+            // The same benchmark reached by two ways is run once; two different ones must not share a name.
+            Some(seen) if seen.task.config == task.config => continue,
+            Some(_) => {
+                return Err(Error::input(format!("task `{}` is selected twice with different settings", task.name))
+                    .at(&task.origin.file, task.origin.line)
+                    .hint("select one of them, or give one another name"));
+            }
+            None => tasks.push(prepare_task(task, source, options, limit)?),
+        }
+        if let Some(t) = tasks.last() {
+            on_event(Event::TaskPrepared {
+                task: t.task.name.clone(),
+                docs: t.items.len(),
+                requests: num_requests(&t.task, &t.items),
+            });
+        }
+    }
+    Ok(Prepared { nodes, tasks })
+}
+
+fn prepare_task(
+    task: &Arc<Task>,
+    source: &DataSource,
+    options: &PromptOptions,
+    limit: Option<Limit>,
+) -> Result<PreparedTask> {
+    if task.unsafe_code {
+        return Err(Error::input(format!("task `{}` runs code that a model wrote", task.name))
+            .at(&task.origin.file, task.origin.line)
+            .hint("fairmark has no sandbox yet and does not run such code without one"));
+    }
+    let num_fewshot = effective_fewshot(task, options);
+    let docs = source.task_docs(task, num_fewshot > 0).map_err(|e| e.context(format!("task {}", task.name)))?;
+    let original = docs.docs.len();
+    let options = PromptOptions { limit: limit.map(|l| l.of(original)), ..options.clone() };
+    let items = build_items(task, &docs, &options)?;
+    let mut keys = String::new();
+    for request in items.iter().flat_map(|i| &i.requests) {
+        keys.push_str(&request.key());
+    }
+    let spec = TaskSpec {
+        name: task.name.clone(),
+        version: task.version.clone(),
+        requests_sha256: sha256(&keys),
+        config_sha256: sha256(&Value::Object(task.config.clone()).to_string()),
+        files: docs
+            .files
+            .iter()
+            .map(|f| FileSpec { name: f.name.clone(), sha256: f.sha256.clone(), rows: f.rows })
+            .collect(),
+    };
+    Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec })
+}
+
+/// The number of shots: the command line's unless the task says 0; the task's; 0. Rolling tasks have none.
+fn effective_fewshot(task: &Task, options: &PromptOptions) -> usize {
+    if task.output_type == OutputType::LoglikelihoodRolling || task.fewshot.num == Some(0) {
+        return 0;
+    }
+    options.num_fewshot.or(task.fewshot.num).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_is_a_count_or_a_fraction() {
+        assert_eq!(Limit::new(1.0).unwrap(), Limit::Count(1));
+        assert_eq!(Limit::new(50.0).unwrap().of(30), 30);
+        assert_eq!(Limit::new(0.1).unwrap().of(11), 2);
+        for bad in [0.0, -1.0, 1.5, f64::NAN, f64::INFINITY] {
+            assert!(Limit::new(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A task: the scores of its documents to a figure with its standard error, for each filter pipeline and metric.
+
+use super::item::{metric_names, spec};
+use super::{Aggregate, AggregationRow, StderrRule, aggregation};
+use crate::estimate::{Estimate, StderrMethod};
+use crate::sample::{Sample, Score};
+use crate::stats::{self, Labels, NonEmpty, Weighted};
+use crate::task::Task;
+
+/// The aggregation of a metric that the task does not list (a result function may give more than it names).
+const UNLISTED: &str = "mean";
+
+/// The figures of a task, by filter pipeline and then by metric, in the reference's order.
+///
+/// Documents are taken in the order of their ids, whatever the order of `samples`: the bootstrap depends on it. Unscored
+/// documents are counted and left out. `bootstrap_iters` 0 means no standard errors at all, as in the reference.
+pub fn estimate_task(task: &Task, samples: &[Sample], bootstrap_iters: usize) -> Vec<Estimate> {
+    let mut estimates = Vec::new();
+    for pipeline in &task.filters {
+        let mut under: Vec<&Sample> = samples.iter().filter(|sample| sample.filter == pipeline.name).collect();
+        under.sort_by_key(|sample| sample.doc_id);
+        for metric in metric_names(task) {
+            let scores = under.iter().flat_map(|sample| &sample.scores).filter(|(name, _)| name == metric);
+            let scores: Vec<&Score> = scores.map(|(_, score)| score).collect();
+            let spec = spec(task, metric);
+            let row = aggregation(spec.map_or(UNLISTED, |spec| &spec.aggregation));
+            let figure = row.map(|row| Figure::new(row, &scores, bootstrap_iters)).unwrap_or_default();
+            estimates.push(Estimate {
+                metric: metric.to_owned(),
+                filter: pipeline.name.clone(),
+                value: figure.value,
+                stderr: figure.stderr,
+                stderr_method: figure.method.filter(|_| figure.stderr.is_some()),
+                n: figure.n,
+                unscored: scores.len() - figure.n,
+                higher_is_better: spec.and_then(|spec| spec.higher_is_better),
+            });
+        }
+    }
+    estimates
+}
+
+/// A statistic with its standard error over `n` scores.
+#[derive(Default)]
+struct Figure {
+    value: Option<f64>,
+    stderr: Option<f64>,
+    method: Option<StderrMethod>,
+    n: usize,
+}
+
+impl Figure {
+    /// Aggregates the scores that are of the kind that the row takes.
+    fn new(row: &AggregationRow, scores: &[&Score], iters: usize) -> Self {
+        match row.aggregate {
+            Aggregate::Values(f) => {
+                let xs: Vec<f64> = scores.iter().filter_map(|score| value(score)).collect();
+                let mean = NonEmpty::new(&xs).and_then(stats::mean_stderr);
+                Self::with(&xs, row.stderr, mean, iters, f)
+            }
+            Aggregate::Weighted(f) => {
+                let xs: Vec<Weighted> = scores.iter().filter_map(|score| weighted(score)).collect();
+                Self::with(&xs, row.stderr, None, iters, f)
+            }
+            Aggregate::Labels(f) => {
+                let xs: Vec<Labels> = scores.iter().filter_map(|score| labels(score)).collect();
+                Self::with(&xs, row.stderr, None, iters, f)
+            }
+        }
+    }
+
+    fn with<T: Copy + Sync>(
+        xs: &[T],
+        rule: StderrRule,
+        mean_stderr: Option<f64>,
+        iters: usize,
+        statistic: fn(NonEmpty<'_, T>) -> Option<f64>,
+    ) -> Self {
+        let Some(sample) = NonEmpty::new(xs) else { return Figure::default() };
+        let (stderr, method) = match rule {
+            _ if iters == 0 || xs.len() < 2 => (None, None),
+            StderrRule::Mean => (mean_stderr, Some(StderrMethod::Mean)),
+            StderrRule::Bootstrap => (stats::bootstrap_stderr(sample, iters, statistic), Some(StderrMethod::Bootstrap)),
+            StderrRule::None => (None, None),
+        };
+        let finite = |x: &f64| x.is_finite();
+        Figure { value: statistic(sample).filter(finite), stderr: stderr.filter(finite), method, n: xs.len() }
+    }
+}
+
+fn value(score: &Score) -> Option<f64> {
+    if let Score::Value(value) = score { Some(*value) } else { None }
+}
+
+fn weighted(score: &Score) -> Option<Weighted> {
+    if let Score::Weighted { value, weight } = *score { Some(Weighted { value, weight }) } else { None }
+}
+
+fn labels(score: &Score) -> Option<Labels> {
+    if let Score::Labels { gold, predicted } = *score { Some(Labels { gold, predicted }) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Expected values: `lm_eval.api.metrics` 0.4.13 on the same numbers (see `stats/`).
+    use super::*;
+    use crate::request::Unscored;
+    use crate::score::testing::{metric_spec, pipeline, sample, task};
+    use crate::task::OutputType;
+    use serde_json::json;
+
+    fn only(estimates: Vec<Estimate>) -> Estimate {
+        assert_eq!(estimates.len(), 1, "{estimates:?}");
+        estimates.into_iter().next().unwrap()
+    }
+
+    fn estimate(output_type: OutputType, metric: &str, aggregation: &str, scores: &[Score], iters: usize) -> Estimate {
+        let task = Task { metrics: vec![metric_spec(metric, aggregation)], ..task(output_type) };
+        let samples: Vec<Sample> = scores.iter().enumerate().map(|(id, s)| sample(id, "none", metric, s)).collect();
+        only(estimate_task(&task, &samples, iters))
+    }
+
+    #[test]
+    fn mean_with_its_standard_error_leaves_the_unscored_out() {
+        let lost = Score::Unscored(Unscored::new("lost"));
+        let scores = [Score::Value(1.0), lost, Score::Value(0.0), Score::Value(1.0), Score::Value(1.0)];
+        let found = estimate(OutputType::MultipleChoice, "acc", "mean", &scores, 1000);
+        assert_eq!((found.value, found.stderr), (Some(0.75), Some(0.25)));
+        assert_eq!((found.n, found.unscored), (4, 1));
+        assert_eq!(found.stderr_method, Some(StderrMethod::Mean));
+    }
+
+    #[test]
+    fn no_error_from_one_document_or_without_iterations() {
+        let one = estimate(OutputType::MultipleChoice, "acc", "mean", &[Score::Value(1.0)], 1000);
+        assert_eq!((one.value, one.stderr, one.stderr_method), (Some(1.0), None, None));
+        let two = estimate(OutputType::MultipleChoice, "acc", "mean", &[Score::Value(1.0), Score::Value(0.0)], 0);
+        assert_eq!((two.value, two.stderr), (Some(0.5), None));
+        let lost = Score::Unscored(Unscored::new("lost"));
+        let none = estimate(OutputType::MultipleChoice, "acc", "mean", &[lost], 1000);
+        assert_eq!((none.value, none.stderr, none.n, none.unscored), (None, None, 0, 1));
+    }
+
+    #[test]
+    fn labels_are_bootstrapped_in_document_order() {
+        let gold = [0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 1];
+        let predicted = [0, 1, 0, 0, 1, 1, 0, 1, 1, 0, 0, 1];
+        let task = Task { metrics: vec![metric_spec("mcc", "matthews_corrcoef")], ..task(OutputType::MultipleChoice) };
+        let labels = gold.iter().zip(predicted).map(|(&gold, predicted)| Score::Labels { gold, predicted });
+        let mut samples: Vec<Sample> = labels.enumerate().map(|(id, s)| sample(id, "none", "mcc", &s)).collect();
+        samples.reverse();
+        let found = only(estimate_task(&task, &samples, 50));
+        assert_eq!((found.value, found.stderr), (Some(0.50709255283711), Some(0.2865567055136876)));
+        assert_eq!(found.stderr_method, Some(StderrMethod::Bootstrap));
+    }
+
+    #[test]
+    fn weighted_figures_have_no_error() {
+        let scores = [(-12.5, 3.0), (-100.25, 41.0), (-3.125, 1.0)];
+        let scores = scores.map(|(value, weight)| Score::Weighted { value, weight });
+        let found = estimate(OutputType::LoglikelihoodRolling, "bits_per_byte", "bits_per_byte", &scores, 1000);
+        assert_eq!((found.value, found.stderr, found.stderr_method), (Some(3.714939730289081), None, None));
+    }
+
+    #[test]
+    fn bypass_is_999() {
+        let found = estimate(OutputType::GenerateUntil, "bypass", "bypass", &[Score::Value(f64::NAN)], 1000);
+        assert_eq!((found.value, found.stderr, found.n), (Some(999.0), None, 1));
+    }
+
+    #[test]
+    fn filters_come_before_metrics() {
+        let first = json!({"function": "take_first"});
+        let filters = vec![pipeline("a", std::slice::from_ref(&first)), pipeline("b", &[first])];
+        let metrics = vec![metric_spec("exact_match", "mean"), metric_spec("bypass", "bypass")];
+        let task = Task { metrics, filters, ..task(OutputType::GenerateUntil) };
+        let names: Vec<String> =
+            estimate_task(&task, &[], 10).iter().map(|e| format!("{},{}", e.metric, e.filter)).collect();
+        assert_eq!(names, ["exact_match,a", "bypass,a", "exact_match,b", "bypass,b"]);
+    }
+}

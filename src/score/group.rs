@@ -1,0 +1,140 @@
+//! A group: the figures of its tasks to figures of its own.
+
+use crate::estimate::{Estimate, StderrMethod};
+use crate::stats;
+use crate::task::{Group, GroupMetric};
+
+/// The figures of a group over its leaf tasks (`leaves`: the estimates of each), in the order of `aggregates`.
+///
+/// Tasks without a metric are left out of it, as in the reference. A task counts with the documents that were scored. When
+/// one of the tasks that have the metric could not be scored at all, the group has no value; when one has no standard error,
+/// neither has the group. The standard error fits the weighting: pooled for the mean over documents, `√(Σ se²) / k` for the
+/// mean over tasks.
+pub fn estimate_group(group: &Group, leaves: &[&[Estimate]]) -> Vec<Estimate> {
+    let mut estimates = Vec::new();
+    for aggregate in &group.aggregates {
+        for filter in filters(aggregate, leaves) {
+            let parts: Vec<&Estimate> =
+                leaves.iter().filter_map(|leaf| find(leaf, &aggregate.metric, &filter)).collect();
+            if !parts.is_empty() {
+                estimates.push(combine(aggregate, filter, &parts));
+            }
+        }
+    }
+    estimates
+}
+
+fn find<'a>(leaf: &'a [Estimate], metric: &str, filter: &str) -> Option<&'a Estimate> {
+    leaf.iter().find(|estimate| estimate.metric == metric && estimate.filter == filter)
+}
+
+/// The filters to aggregate: those the group names, else all that a task has for the metric, sorted.
+fn filters(aggregate: &GroupMetric, leaves: &[&[Estimate]]) -> Vec<String> {
+    if let Some(named) = &aggregate.filters {
+        return named.clone();
+    }
+    let with_metric = leaves.iter().flat_map(|leaf| leaf.iter()).filter(|estimate| estimate.metric == aggregate.metric);
+    let mut found: Vec<String> = with_metric.map(|estimate| estimate.filter.clone()).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn combine(aggregate: &GroupMetric, filter: String, parts: &[&Estimate]) -> Estimate {
+    let weight = |part: &Estimate| if aggregate.weight_by_size { part.n as f64 } else { 1.0 };
+    let values: Option<Vec<(f64, f64)>> = parts.iter().map(|part| Some((part.value?, weight(part)))).collect();
+    let value = values.and_then(|values| stats::weighted_mean(&values));
+    let stderrs: Option<Vec<(f64, usize)>> = parts.iter().map(|part| Some((part.stderr?, part.n))).collect();
+    let (stderr, method) = match stderrs {
+        None => (None, StderrMethod::Pooled),
+        Some(parts) if aggregate.weight_by_size => (stats::pooled_stderr(&parts), StderrMethod::Pooled),
+        Some(parts) => {
+            let stderrs: Vec<f64> = parts.into_iter().map(|(stderr, _)| stderr).collect();
+            (stats::unweighted_mean_stderr(&stderrs), StderrMethod::UnweightedMean)
+        }
+    };
+    let direction = parts.first().and_then(|part| part.higher_is_better);
+    Estimate {
+        metric: aggregate.metric.clone(),
+        filter,
+        value,
+        stderr,
+        stderr_method: stderr.map(|_| method),
+        n: parts.iter().map(|part| part.n).sum(),
+        unscored: parts.iter().map(|part| part.unscored).sum(),
+        higher_is_better: direction.filter(|_| parts.iter().all(|part| part.higher_is_better == direction)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Expected values: `Group.aggregate` of lm_eval 0.4.13 on the same figures.
+    use super::*;
+    use crate::score::testing::group;
+
+    fn leaf(metric: &str, filter: &str, value: f64, stderr: Option<f64>, n: usize) -> Estimate {
+        Estimate {
+            metric: metric.into(),
+            filter: filter.into(),
+            value: Some(value),
+            stderr,
+            stderr_method: stderr.map(|_| StderrMethod::Mean),
+            n,
+            unscored: 0,
+            higher_is_better: Some(true),
+        }
+    }
+
+    fn aggregate(weight_by_size: bool, filters: Option<&[&str]>) -> GroupMetric {
+        let filters = filters.map(|names| names.iter().map(|name| name.to_string()).collect());
+        GroupMetric { metric: "acc".into(), weight_by_size, filters }
+    }
+
+    const PARTS: [(f64, f64, usize); 3] = [(0.3, 0.05, 100), (0.5, 0.02, 400), (0.9, 0.11, 20)];
+
+    fn three() -> Vec<Vec<Estimate>> {
+        PARTS.iter().map(|&(value, stderr, n)| vec![leaf("acc", "none", value, Some(stderr), n)]).collect()
+    }
+
+    fn run(aggregates: Vec<GroupMetric>, leaves: &[Vec<Estimate>]) -> Vec<Estimate> {
+        let leaves: Vec<&[Estimate]> = leaves.iter().map(Vec::as_slice).collect();
+        estimate_group(&group(aggregates), &leaves)
+    }
+
+    #[test]
+    fn the_error_fits_the_weighting() {
+        let found = run(vec![aggregate(true, None), aggregate(false, None)], &three());
+        let [micro, macro_] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((micro.value, micro.stderr), (Some(0.47692307692307695), Some(0.01861800112200292)));
+        assert_eq!(micro.stderr_method, Some(StderrMethod::Pooled));
+        assert_eq!((macro_.value, macro_.stderr), (Some(0.5666666666666668), Some(0.0408248290463863)));
+        assert_eq!(macro_.stderr_method, Some(StderrMethod::UnweightedMean));
+        assert_eq!((micro.n, macro_.n), (520, 520));
+    }
+
+    #[test]
+    fn a_missing_error_or_value_is_missing_in_the_group() {
+        let mut leaves = three();
+        leaves[1][0].stderr = None;
+        let found = run(vec![aggregate(true, None)], &leaves);
+        assert_eq!((found[0].value, found[0].stderr), (Some(0.47692307692307695), None));
+        leaves[1][0] = Estimate { value: None, n: 0, unscored: 400, ..leaves[1][0].clone() };
+        let found = run(vec![aggregate(true, None)], &leaves);
+        assert_eq!((found[0].value, found[0].n, found[0].unscored), (None, 120, 400));
+    }
+
+    #[test]
+    fn filters_are_found_or_named() {
+        let leaves = vec![
+            vec![leaf("acc", "z", 0.5, None, 2), leaf("acc", "a", 0.25, None, 2), leaf("acc_norm", "b", 0.0, None, 2)],
+            vec![leaf("acc", "a", 0.75, None, 2), leaf("f1", "a", 1.0, None, 2)],
+        ];
+        let names = |found: Vec<Estimate>| -> Vec<(String, Option<f64>)> {
+            found.into_iter().map(|e| (e.filter, e.value)).collect()
+        };
+        let found = names(run(vec![aggregate(false, None)], &leaves));
+        assert_eq!(found, [("a".to_owned(), Some(0.5)), ("z".to_owned(), Some(0.5))]);
+        let found = names(run(vec![aggregate(false, Some(&["z", "none"]))], &leaves));
+        assert_eq!(found, [("z".to_owned(), Some(0.5))]);
+    }
+}

@@ -1,0 +1,198 @@
+//! Methods of Python's strings, lists and dicts; what is not here comes from minijinja's own set.
+
+use super::value::to_str;
+use crate::python::text;
+use minijinja::value::{Kwargs, Value, ValueKind, from_args};
+use minijinja::{Error, ErrorKind, State, UndefinedBehavior};
+use minijinja_contrib::pycompat::unknown_method_callback;
+
+/// Answers `value.method(args)`.
+pub fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
+    let strict = state.undefined_behavior() == UndefinedBehavior::Strict;
+    if strict && args.iter().any(Value::is_undefined) {
+        return Err(Error::new(ErrorKind::UndefinedError, format!("an argument of `{method}` is undefined")));
+    }
+    let own = match value.kind() {
+        ValueKind::String => string_method(value.as_str().unwrap_or_default(), method, args)?,
+        ValueKind::Seq | ValueKind::Iterable => list_method(value, method, args)?,
+        _ => None,
+    };
+    match own {
+        Some(result) => Ok(result),
+        None => unknown_method_callback(state, value, method, args),
+    }
+}
+
+/// `None`: not a method that is answered here.
+fn string_method(s: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+    Ok(Some(match method {
+        "strip" | "lstrip" | "rstrip" => {
+            let (chars,): (Option<&str>,) = from_args(args)?;
+            Value::from(stripped(s, method, chars))
+        }
+        "split" | "rsplit" => split(s, method == "rsplit", args)?,
+        "join" => {
+            let (items,): (&Value,) = from_args(args)?;
+            join(s, items)?
+        }
+        "capitalize" => {
+            let () = from_args(args)?;
+            Value::from(text::capitalize(s))
+        }
+        "isdigit" => {
+            let () = from_args(args)?;
+            Value::from(text::isdigit(s))
+        }
+        "isspace" => {
+            let () = from_args(args)?;
+            Value::from(!s.is_empty() && s.chars().all(text::is_space))
+        }
+        "index" | "rindex" => {
+            let (part,): (&str,) = from_args(args)?;
+            let found = if method == "index" { s.find(part) } else { s.rfind(part) };
+            let at = found.ok_or_else(|| invalid(format!("`{part}` is not in the text")))?;
+            Value::from(text::len(s.get(..at).unwrap_or_default()))
+        }
+        "removeprefix" => {
+            let (prefix,): (&str,) = from_args(args)?;
+            Value::from(s.strip_prefix(prefix).unwrap_or(s))
+        }
+        "removesuffix" => {
+            let (suffix,): (&str,) = from_args(args)?;
+            Value::from(s.strip_suffix(suffix).unwrap_or(s))
+        }
+        "partition" | "rpartition" => partition(s, method == "rpartition", args)?,
+        "zfill" => {
+            let (width,): (usize,) = from_args(args)?;
+            zfill(s, width)?
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn stripped<'a>(s: &'a str, method: &str, chars: Option<&str>) -> &'a str {
+    let cut = |c: char| chars.map_or_else(|| text::is_space(c), |chars| chars.contains(c));
+    match method {
+        "lstrip" => s.trim_start_matches(cut),
+        "rstrip" => s.trim_end_matches(cut),
+        _ => s.trim_matches(cut),
+    }
+}
+
+fn split(s: &str, from_right: bool, args: &[Value]) -> Result<Value, Error> {
+    let (sep, max, kwargs): (Option<&str>, Option<i64>, Kwargs) = from_args(args)?;
+    let sep = match sep {
+        Some(sep) => Some(sep),
+        None => kwargs.get::<Option<&str>>("sep")?,
+    };
+    let max = match max {
+        Some(max) => Some(max),
+        None => kwargs.get::<Option<i64>>("maxsplit")?,
+    };
+    kwargs.assert_all_used()?;
+    let max = max.and_then(|max| usize::try_from(max).ok());
+    let pieces = match (sep, max) {
+        (Some(""), _) => return Err(invalid("an empty separator")),
+        (None, _) => split_blanks(s, from_right, max.unwrap_or(usize::MAX)),
+        (Some(sep), None) => s.split(sep).collect(),
+        (Some(sep), Some(max)) if from_right => {
+            let mut pieces: Vec<&str> = s.rsplitn(max.saturating_add(1), sep).collect();
+            pieces.reverse();
+            pieces
+        }
+        (Some(sep), Some(max)) => s.splitn(max.saturating_add(1), sep).collect(),
+    };
+    Ok(Value::from(pieces.into_iter().map(Value::from).collect::<Vec<_>>()))
+}
+
+/// `split(None, max)`: words, and after `max` of them the rest as it is.
+fn split_blanks(s: &str, from_right: bool, max: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text::strip(s);
+    while !rest.is_empty() {
+        let gap = if from_right { rest.rfind(text::is_space) } else { rest.find(text::is_space) };
+        let Some(gap) = gap.filter(|_| pieces.len() < max) else {
+            // Only the outer end of the rest has been stripped by Python; the inner end never has blanks here.
+            pieces.push(rest);
+            break;
+        };
+        let after = gap + rest.get(gap..).and_then(|r| r.chars().next()).map_or(1, char::len_utf8);
+        let (left, right) = (&rest[..gap], &rest[after..]);
+        if from_right {
+            pieces.push(right);
+            rest = text::rstrip(left);
+        } else {
+            pieces.push(left);
+            rest = text::lstrip(right);
+        }
+    }
+    if from_right {
+        pieces.reverse();
+    }
+    // With a limit Python keeps the blanks at the far end of the last piece.
+    if let (Some(piece), true) = (if from_right { pieces.first_mut() } else { pieces.last_mut() }, max != usize::MAX) {
+        let start = piece.as_ptr() as usize - s.as_ptr() as usize;
+        *piece = match from_right {
+            true => text::rstrip(&s[..start + piece.len()]),
+            false => text::lstrip(&s[start..]),
+        };
+    }
+    pieces
+}
+
+fn join(separator: &str, items: &Value) -> Result<Value, Error> {
+    let mut out = String::new();
+    for (i, item) in items.try_iter()?.enumerate() {
+        let part =
+            item.as_str().ok_or_else(|| invalid(format!("join: item {i} is `{}`, not a text", to_str(&item))))?;
+        if i > 0 {
+            out.push_str(separator);
+        }
+        out.push_str(part);
+    }
+    Ok(Value::from(out))
+}
+
+fn partition(s: &str, from_right: bool, args: &[Value]) -> Result<Value, Error> {
+    let (sep,): (&str,) = from_args(args)?;
+    if sep.is_empty() {
+        return Err(invalid("an empty separator"));
+    }
+    let found = if from_right { s.rsplit_once(sep) } else { s.split_once(sep) };
+    Ok(Value::from(minijinja::value::Tuple::from(
+        match found {
+            Some((head, tail)) => [head, sep, tail],
+            None if from_right => ["", "", s],
+            None => [s, "", ""],
+        }
+        .map(Value::from),
+    )))
+}
+
+fn zfill(s: &str, width: usize) -> Result<Value, Error> {
+    const WIDEST: usize = 10_000;
+    if width > WIDEST {
+        return Err(invalid(format!("zfill: more than {WIDEST} characters")));
+    }
+    let zeros = "0".repeat(width.saturating_sub(text::len(s)));
+    Ok(Value::from(match s.strip_prefix(['+', '-']) {
+        Some(digits) => format!("{}{zeros}{digits}", &s[..1]),
+        None => format!("{zeros}{s}"),
+    }))
+}
+
+fn list_method(list: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+    if method != "index" {
+        return Ok(None);
+    }
+    let (wanted, start): (&Value, Option<usize>) = from_args(args)?;
+    let found = list.try_iter()?.skip(start.unwrap_or(0)).position(|item| item == *wanted);
+    match found {
+        Some(at) => Ok(Some(Value::from(at + start.unwrap_or(0)))),
+        None => Err(invalid(format!("`{}` is not in the list {}", to_str(wanted), to_str(list)))),
+    }
+}
+
+fn invalid(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, what.into())
+}

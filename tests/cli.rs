@@ -1,0 +1,293 @@
+//! The binary as a user meets it: the demo run, its folder, continuing after a kill, bad input.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn fairmark() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fairmark"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env("HF_HUB_OFFLINE", "1").env_remove("HF_TOKEN");
+    command
+}
+
+/// `fairmark run` of the demo on `model`, with more arguments.
+fn demo(model: &str, out: &Path, more: &[&str]) -> Output {
+    let mut command = fairmark();
+    command.args(["run", "--model", model, "--tasks", "demo", "--data-dir", "datasets/demo", "--out"]).arg(out);
+    command.args(more).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The only run folder under `out`.
+fn run_folder(out: &Path) -> PathBuf {
+    let folders: Vec<_> = std::fs::read_dir(out).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    assert_eq!(folders.len(), 1, "{folders:?}");
+    folders[0].clone()
+}
+
+/// Result files by name, without what legitimately differs between two runs: dates and durations.
+fn outputs(folder: &Path) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    for path in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let stem = name.split("_20").next().unwrap().to_string();
+        if name.starts_with("samples") {
+            let bytes = std::fs::read(&path).unwrap();
+            files.push((stem, bytes.iter().map(|b| *b as char).collect()));
+        } else if name.starts_with("results_") {
+            let mut value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            for key in ["date", "total_evaluation_time_seconds"] {
+                value[key] = Value::Null;
+            }
+            files.push((stem, value.to_string()));
+        }
+    }
+    files.sort();
+    assert_eq!(files.len(), 5, "results, three samples files, the Parquet");
+    files
+}
+
+#[test]
+fn the_demo_prints_a_table_and_leaves_a_run_folder() {
+    let out = tempfile::tempdir().unwrap();
+    let output = demo("datasets/demo/model", out.path(), &["--quiet"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table = stdout(&output);
+    for part in ["demo (provisional)", "demo_facts", "demo_chores", "demo_sums", "acc_norm", "exact_match (strict-match)", "±"] {
+        assert!(table.contains(part), "{part} is not in\n{table}");
+    }
+    assert_eq!(stderr(&output), "", "quiet means quiet");
+    let results = outputs(&run_folder(out.path())).into_iter().find(|(name, _)| name == "results").unwrap().1;
+    let results: Value = serde_json::from_str(&results).unwrap();
+    // The model knows its valley's chores and can add.
+    for (task, metric) in [("demo_chores", "acc,none"), ("demo_sums", "exact_match,strict-match")] {
+        let value = results["results"][task][metric].as_f64().unwrap();
+        assert!(value > 0.5, "{task} {metric} = {value}");
+    }
+}
+
+#[test]
+fn several_models_stand_side_by_side() {
+    let out = tempfile::tempdir().unwrap();
+    let output = demo("datasets/demo/model", out.path(), &["--model", "mock", "--limit", "8", "--quiet"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table = stdout(&output);
+    let header = table.lines().find(|l| l.contains("Metric")).unwrap();
+    assert!(header.contains("model") && header.contains("mock"), "{header}");
+    assert!(table.contains('*'), "the best figure is marked:\n{table}");
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 2, "a folder for each model");
+}
+
+#[test]
+fn a_killed_run_continues_and_gives_the_same_bytes() {
+    let whole = tempfile::tempdir().unwrap();
+    assert!(demo("mock", whole.path(), &[]).status.success());
+    let expected = outputs(&run_folder(whole.path()));
+    let journal = std::fs::read_to_string(run_folder(whole.path()).join("journal.jsonl")).unwrap();
+
+    // As a kill leaves it: an unfinished header, part of the journal, the last line torn.
+    let killed = tempfile::tempdir().unwrap();
+    let folder = killed.path().join(run_folder(whole.path()).file_name().unwrap());
+    std::fs::create_dir(&folder).unwrap();
+    let header = std::fs::read_to_string(run_folder(whole.path()).join("run.json")).unwrap();
+    std::fs::write(folder.join("run.json"), header.replace("\"complete\"", "\"incomplete\"")).unwrap();
+    std::fs::write(folder.join("journal.jsonl"), &journal[..journal.len() / 2]).unwrap();
+    let output = demo("mock", killed.path(), &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("continuing an interrupted run"), "{}", stderr(&output));
+    assert_eq!(outputs(&run_folder(killed.path())), expected);
+
+    // Once finished, nothing is asked again.
+    let before = std::fs::read(folder.join("journal.jsonl")).unwrap();
+    let output = demo("mock", killed.path(), &[]);
+    assert!(stderr(&output).contains("this run is finished"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(folder.join("journal.jsonl")).unwrap(), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_a_run_that_continues() {
+    let whole = tempfile::tempdir().unwrap();
+    assert!(demo("datasets/demo/model", whole.path(), &[]).status.success());
+
+    let out = tempfile::tempdir().unwrap();
+    let mut command = fairmark();
+    command.args(["run", "--model", "datasets/demo/model", "--tasks", "demo", "--data-dir", "datasets/demo", "--out"]);
+    let mut child = command.arg(out.path()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // Interrupt as soon as the first answers are on disk.
+    let journal = |out: &Path| {
+        let folder = std::fs::read_dir(out).ok()?.filter_map(|e| e.ok()).map(|e| e.path()).find(|p| p.is_dir())?;
+        std::fs::metadata(folder.join("journal.jsonl")).ok().map(|m| m.len())
+    };
+    while journal(out.path()).is_none_or(|size| size == 0) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    // A very fast machine may have finished before the signal came.
+    if !output.status.success() {
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        assert!(stderr(&output).contains("run the same command again"), "{}", stderr(&output));
+    }
+    let output = demo("datasets/demo/model", out.path(), &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(outputs(&run_folder(out.path())), outputs(&run_folder(whole.path())));
+}
+
+/// Runs with arguments that cannot work: exit code 2, an error that says what is wrong and what to do, no run folder.
+fn refuses(args: &[&str], says: &[&str]) {
+    let out = tempfile::tempdir().unwrap();
+    let output = fairmark().arg("run").args(args).arg("--out").arg(out.path()).output().unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+    for part in says {
+        assert!(text.contains(part), "{args:?}: `{part}` is not in\n{text}");
+    }
+    assert!(!text.contains("panicked"), "{text}");
+    assert_eq!(stdout(&output), "");
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0, "{args:?} left something behind");
+}
+
+const DEMO_DATA: [&str; 2] = ["--data-dir", "datasets/demo"];
+
+#[test]
+fn bad_models_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = |name: &str| {
+        let to = dir.path().join(name);
+        std::fs::create_dir(&to).unwrap();
+        for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/demo/model")).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+        to
+    };
+    let run = |model: &Path, says: &[&str]| {
+        let model = model.to_str().unwrap();
+        refuses(&["--model", model, "--tasks", "demo_facts", DEMO_DATA[0], DEMO_DATA[1]], says);
+    };
+    run(&dir.path().join("nowhere"), &["nowhere", "hint:"]);
+
+    let model = copy("no-weights");
+    std::fs::remove_file(model.join("model.safetensors")).unwrap();
+    run(&model, &["no-weights", "safetensors", "hint:"]);
+
+    let model = copy("no-tokenizer");
+    std::fs::remove_file(model.join("tokenizer.json")).unwrap();
+    run(&model, &["tokenizer.json", "hint:"]);
+
+    let model = copy("unknown-architecture");
+    let config = std::fs::read_to_string(model.join("config.json")).unwrap();
+    std::fs::write(model.join("config.json"), config.replace("Llama", "Dodo").replace("llama", "dodo")).unwrap();
+    run(&model, &["config.json", "Dodo", "hint:"]);
+
+    let model = copy("config-not-json");
+    std::fs::write(model.join("config.json"), "{\"architectures\": [").unwrap();
+    run(&model, &["config.json"]);
+
+    let model = copy("config-not-utf8");
+    std::fs::write(model.join("config.json"), [0xff, 0xfe, 0x00]).unwrap();
+    run(&model, &["config.json"]);
+
+    let model = copy("truncated");
+    let weights = std::fs::read(model.join("model.safetensors")).unwrap();
+    std::fs::write(model.join("model.safetensors"), &weights[..weights.len() / 2]).unwrap();
+    run(&model, &["model.safetensors", "hint:"]);
+
+    let model = copy("small-embedding");
+    let config: Value = serde_json::from_str(&std::fs::read_to_string(model.join("config.json")).unwrap()).unwrap();
+    let vocab = config["vocab_size"].as_u64().unwrap();
+    let tokenizer = std::fs::read_to_string(model.join("tokenizer.json")).unwrap();
+    let mut tokenizer: Value = serde_json::from_str(&tokenizer).unwrap();
+    tokenizer["model"]["vocab"]["a very new word"] = (vocab + 5).into();
+    std::fs::write(model.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    run(&model, &["tokenizer", "hint:"]);
+}
+
+#[test]
+fn bad_tasks_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("rows.jsonl"), "{\"q\": \"1\", \"c\": [\"a\", \"b\"], \"a\": 0}\n").unwrap();
+    std::fs::write(dir.path().join("empty.jsonl"), "").unwrap();
+    std::fs::write(dir.path().join("broken.jsonl"), "{\"q\": \"1\"}\n{\"q\": \n").unwrap();
+    std::fs::write(dir.path().join("latin.jsonl"), b"{\"q\": \"caf\xe9\"}\n").unwrap();
+    let task = |name: &str, file: &str, changed: (&str, &str)| {
+        let yaml = format!(
+            "task: {name}\ndataset_path: json\ndataset_kwargs:\n  data_files:\n    test: {file}\ntest_split: test\n\
+             output_type: multiple_choice\ndoc_to_text: \"{{{{q}}}}\"\ndoc_to_target: a\ndoc_to_choice: c\n"
+        );
+        let yaml = yaml.replace(changed.0, changed.1);
+        let path = dir.path().join(format!("{name}.yaml"));
+        std::fs::write(&path, yaml).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let run = |path: &str, says: &[&str]| refuses(&["--model", "mock", "--tasks", path], says);
+    run(&task("unknown-key", "rows.jsonl", ("test_split", "tset_split")), &["unknown-key.yaml:6", "tset_split", "test_split"]);
+    run(
+        &task("unknown-metric", "rows.jsonl", ("doc_to_choice: c\n", "doc_to_choice: c\nmetric_list:\n  - metric: acc_nrm\n")),
+        &["unknown-metric.yaml:12", "acc_nrm", "acc_norm"],
+    );
+    run(&task("bad-template", "rows.jsonl", ("{{q}}", "{{q")), &["bad-template.yaml:8"]);
+    run(&task("endless", "rows.jsonl", ("{{q}}", "{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}")), &["endless", "hint:"]);
+    run(&task("no-column", "rows.jsonl", ("{{q}}", "{{question}}")), &["question"]);
+    run(&task("python", "rows.jsonl", ("doc_to_choice: c", "doc_to_choice: !function utils.choices")), &["python.yaml:10", "Python"]);
+    run(&task("image", "rows.jsonl", ("doc_to_choice: c", "doc_to_choice: c\ndoc_to_image: c")), &["image.yaml:11", "doc_to_image"]);
+    run(&task("empty", "empty.jsonl", ("", "")), &["empty.jsonl"]);
+    run(&task("broken", "broken.jsonl", ("", "")), &["broken.jsonl", "2"]);
+    run(&task("latin", "latin.jsonl", ("", "")), &["latin.jsonl", "UTF-8"]);
+    run(&task("missing", "nowhere.jsonl", ("", "")), &["nowhere.jsonl"]);
+    refuses(&["--model", "mock", "--tasks", "helaswag"], &["helaswag", "hellaswag"]);
+    refuses(&["--model", "mock", "--tasks", "demo", "--limit", "1.5", DEMO_DATA[0], DEMO_DATA[1]], &["--limit", "hint:"]);
+}
+
+#[test]
+fn a_gold_answer_out_of_range_is_wrong_but_no_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("rows.jsonl"), "{\"q\": \"1\", \"c\": [\"a\", \"b\"], \"a\": 7}\n").unwrap();
+    let yaml = "task: gold_off\ndataset_path: json\ndataset_kwargs:\n  data_files:\n    test: rows.jsonl\ntest_split: test\n\
+                output_type: multiple_choice\ndoc_to_text: \"{{q}}\"\ndoc_to_target: a\ndoc_to_choice: c\n";
+    std::fs::write(dir.path().join("off.yaml"), yaml).unwrap();
+    let output = fairmark()
+        .args(["run", "--quiet", "--model", "mock", "--tasks"])
+        .arg(dir.path().join("off.yaml"))
+        .arg("--out")
+        .arg(dir.path().join("out"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("0.0000"), "{}", stdout(&output));
+}
+
+#[test]
+fn lists_and_shows() {
+    let list = |what: &str| {
+        let output = fairmark().args(["ls", what]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert_eq!(list("tasks").lines().filter(|l| l.starts_with("mmlu_")).count(), 57);
+    assert!(list("groups").contains("mmlu_stem"));
+    assert!(list("metrics").contains("acc_norm"));
+    assert!(list("filters").contains("majority_vote"));
+    assert!(list("architectures").contains("Gemma"));
+
+    let output = fairmark()
+        .args(["show", "demo_facts", "--doc", "3", "--num-fewshot", "2", "--model", "datasets/demo/model"])
+        .args(DEMO_DATA)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert_eq!(text.matches("Question:").count(), 3, "two shots and the question:\n{text}");
+    assert!(text.contains("BOS           1 at the front"), "{text}");
+    let output = fairmark().args(["show", "demo_facts", "--doc", "4000"]).args(DEMO_DATA).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("no document 4000"), "{}", stderr(&output));
+}
