@@ -11,6 +11,8 @@ mod layer;
 mod source;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod tokenizer;
 mod weights;
 

@@ -28,3 +28,8 @@ pub fn copy_model(name: &str) -> Option<tempfile::TempDir> {
     }
     Some(to)
 }
+
+/// The folder of a checkpoint in `tests/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).join(name)
+}

@@ -72,8 +72,8 @@ impl Tokenizer {
         let written: Written = read_json(&dir.join(TOKENIZER_CONFIG))?.unwrap_or_default();
         let map: Written = read_json(&dir.join(SPECIAL_TOKENS_MAP))?.unwrap_or_default();
         let text = |key: &str| written.token(key).or_else(|| map.token(key));
-        mark_special(&mut inner, ["bos_token", "eos_token", "pad_token", "unk_token"].into_iter().filter_map(text));
-        mark_special(&mut inner, written.extra());
+        let named = ["bos_token", "eos_token", "pad_token", "unk_token"].into_iter().filter_map(text);
+        mark_special(&mut inner, named.chain(written.extra())).map_err(|e| e.file(dir.join(TOKENIZER_CONFIG)))?;
         let named = |key: &str, id: Option<u32>| {
             let by_text = text(key).and_then(|text| Some(SpecialToken { id: inner.token_to_id(&text)?, text }));
             by_text.or_else(|| id.and_then(|id| Some(SpecialToken { id, text: inner.id_to_token(id)? })))
@@ -154,15 +154,17 @@ fn check_size(tokenizer: &tokenizers::Tokenizer, vocab_size: usize) -> Result<()
 
 /// Makes tokens special that the configuration names as such; the model's own ids are kept, and tokens that the vocabulary lacks
 /// are left out, because the model has no row for them.
-fn mark_special(tokenizer: &mut tokenizers::Tokenizer, texts: impl Iterator<Item = String>) {
+fn mark_special(tokenizer: &mut tokenizers::Tokenizer, texts: impl Iterator<Item = String>) -> Result<()> {
     let known = tokenizer.get_added_tokens_decoder();
     let new = texts.filter(|text| {
         tokenizer.token_to_id(text).is_some_and(|id| !known.get(&id).is_some_and(|t| t.special && t.content == *text))
     });
     let new: Vec<AddedToken> = new.map(|text| AddedToken::from(text, true)).collect();
-    if !new.is_empty() {
-        tokenizer.add_special_tokens(new);
+    if new.is_empty() {
+        return Ok(());
     }
+    let added = tokenizer.add_special_tokens(new);
+    added.map(drop).map_err(|e| Error::input("names special tokens that cannot be added").cause(e))
 }
 
 #[cfg(test)]

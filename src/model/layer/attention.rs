@@ -31,8 +31,11 @@ pub fn windows(tokens: usize, past: usize, device: &Device) -> candle_core::Resu
         let keys = past + row + rows;
         // A single query sees everything.
         let mask = (rows > 1).then(|| {
-            let visible = |r: usize, k: usize| if k <= past + row + r { 0.0 } else { f32::NEG_INFINITY };
-            let mask: Vec<f32> = (0..rows).flat_map(|r| (0..keys).map(move |k| visible(r, k))).collect();
+            let mut mask = Vec::with_capacity(rows * keys);
+            for query in 0..rows {
+                mask.resize(query * keys + past + row + query + 1, 0.0f32);
+                mask.resize((query + 1) * keys, f32::NEG_INFINITY);
+            }
             Tensor::from_vec(mask, (rows, keys), device)
         });
         Ok(Window { row, rows, keys, mask: mask.transpose()? })
