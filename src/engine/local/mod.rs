@@ -236,7 +236,12 @@ impl LocalEngine {
         }
     }
 
-    fn generation(&self, request: usize, mut ids: Vec<u32>, decoding: &Decoding) -> std::result::Result<Generation, Unscored> {
+    fn generation(
+        &self,
+        request: usize,
+        mut ids: Vec<u32>,
+        decoding: &Decoding,
+    ) -> std::result::Result<Generation, Unscored> {
         if ids.is_empty() {
             let prefix = self.tokenizer.prefix().ok_or_else(|| Unscored::new("the prompt has no token"))?;
             ids.push(prefix.id);
@@ -249,7 +254,11 @@ impl LocalEngine {
     }
 
     /// All requests as token ids; empty when cancelled meanwhile.
-    fn prepare_all(&self, requests: &[Request], cancel: &Cancel) -> Result<Vec<std::result::Result<Prepared, Unscored>>> {
+    fn prepare_all(
+        &self,
+        requests: &[Request],
+        cancel: &Cancel,
+    ) -> Result<Vec<std::result::Result<Prepared, Unscored>>> {
         let encoder = self.encoder()?;
         workers::pool(self.threads)?.install(|| {
             let contexts = self.contexts(requests, &encoder)?;
@@ -392,7 +401,9 @@ fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &LocalOptions)
     }
     if let Some(first) = model.unused_tensors.first() {
         let n = model.unused_tensors.len();
-        notices.insert(format!("{n} tensors of the checkpoint have no place in the model and are not used ({first}, ...)"));
+        notices.insert(format!(
+            "{n} tensors of the checkpoint have no place in the model and are not used ({first}, ...)"
+        ));
     }
     if tokenizer.bos_contradiction && options.add_bos.is_none() {
         notices.insert(

@@ -99,7 +99,8 @@ impl Shards {
         // SAFETY: the mapping is only sound while nobody shortens or rewrites the file. Checkpoints are not written while they are
         // being read; programs that map them (all of this ecosystem) rely on it.
         let mapped = unsafe { MmapedSafetensors::new(&path) };
-        let mapped = mapped.map_err(|e| Error::input("is not a valid safetensors file").file(&path).hint(DAMAGED).cause(e))?;
+        let mapped =
+            mapped.map_err(|e| Error::input("is not a valid safetensors file").file(&path).hint(DAMAGED).cause(e))?;
         for (name, entry) in entries {
             self.tensors.insert(name, TensorInfo { file: path.clone(), dtype: entry.dtype, shape: entry.shape });
         }
