@@ -48,7 +48,8 @@ impl MockEngine {
                 "stop" => stop = Some(number as usize),
                 _ => {
                     let known = format!("it knows {}", OPTIONS.join(", "));
-                    let hint = nearest(key, OPTIONS.iter().copied()).map_or(known, |near| format!("did you mean `{near}`?"));
+                    let hint =
+                        nearest(key, OPTIONS.iter().copied()).map_or(known, |near| format!("did you mean `{near}`?"));
                     return Err(Error::input(format!("`{model}`: the mock has no option `{key}`")).hint(hint));
                 }
             }

@@ -137,7 +137,9 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         Err(err) => return Err(Error::io("cannot read", path, err)),
     };
     let text = std::str::from_utf8(&bytes).map_err(|e| Error::input("is not UTF-8 text").file(path).cause(e))?;
-    serde_json::from_str(text).map(Some).map_err(|e| Error::input("is not what it should be").at(path, e.line()).cause(e))
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|e| Error::input("is not what it should be").at(path, e.line()).cause(e))
 }
 
 /// All ids of a list or a single id.
@@ -154,9 +156,9 @@ impl ModelConfig {
     pub fn load(dir: &Path) -> Result<ModelConfig> {
         let file = dir.join(CONFIG);
         let written = read_json::<Written>(&file)?.ok_or_else(|| {
-            Error::input("is not there")
-                .file(&file)
-                .hint("a model is a folder with config.json, tokenizer.json and model.safetensors, as transformers saves it")
+            Error::input("is not there").file(&file).hint(
+                "a model is a folder with config.json, tokenizer.json and model.safetensors, as transformers saves it",
+            )
         })?;
         let mut config = ModelConfig::from_written(written, file.clone()).map_err(|e| e.file(file))?;
         let generation = read_json::<WrittenGeneration>(&dir.join(GENERATION_CONFIG))?.unwrap_or_default();
@@ -194,7 +196,9 @@ impl ModelConfig {
         let head_dim =
             dimension("head_dim", written.head_dim.or(defaults.head_dim).or(Some(hidden_size / num_attention_heads)))?;
         if !head_dim.is_multiple_of(2) {
-            return Err(Error::input(format!("rotary embedding needs an even head width, not {head_dim}")).key("head_dim"));
+            return Err(
+                Error::input(format!("rotary embedding needs an even head width, not {head_dim}")).key("head_dim")
+            );
         }
         let act = written.hidden_activation.as_deref().or(written.hidden_act.as_deref()).unwrap_or(defaults.hidden_act);
         let max_length = written.n_positions.or(written.max_position_embeddings).or(written.n_ctx);
@@ -283,7 +287,9 @@ fn rope(written: &Written) -> Result<Rope> {
         (None, None) => ("rope_scaling", &none),
     };
     let need = |name: &str, value: Option<f32>| {
-        value.filter(|v| v.is_finite() && *v > 0.0).ok_or_else(|| Error::input(format!("needs `{name}` above 0")).key(key))
+        value
+            .filter(|v| v.is_finite() && *v > 0.0)
+            .ok_or_else(|| Error::input(format!("needs `{name}` above 0")).key(key))
     };
     let scaling = match rope.rope_type.as_deref().or(rope.old_type.as_deref()).unwrap_or("default") {
         "default" => RopeScaling::Default,
@@ -352,7 +358,8 @@ mod tests {
         let llama = read(json!({})).unwrap();
         assert_eq!((llama.head_dim, llama.num_key_value_heads, llama.max_length), (8, 8, None));
         assert!(!llama.tie_word_embeddings);
-        let gemma = json!({"architectures": null, "model_type": "gemma", "num_attention_heads": 16, "hidden_act": "gelu"});
+        let gemma =
+            json!({"architectures": null, "model_type": "gemma", "num_attention_heads": 16, "hidden_act": "gelu"});
         let gemma = read(gemma).unwrap();
         assert_eq!((gemma.head_dim, gemma.num_key_value_heads), (256, 16));
         assert_eq!(read(json!({"max_position_embeddings": 512})).unwrap().max_length, Some(512));
@@ -364,7 +371,10 @@ mod tests {
     #[test]
     fn unknown_things_are_refused_by_name() {
         let err = refusal(json!({"architectures": ["DodoForCausalLM"]}));
-        assert!(err.contains("config.json") && err.contains("DodoForCausalLM") && err.contains("LlamaForCausalLM"), "{err}");
+        assert!(
+            err.contains("config.json") && err.contains("DodoForCausalLM") && err.contains("LlamaForCausalLM"),
+            "{err}"
+        );
         assert!(refusal(json!({"architectures": ["LLamaForCausalLM"]})).contains("did you mean `LlamaForCausalLM`?"));
         assert!(refusal(json!({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}})).contains("yarn"));
         assert!(refusal(json!({"hidden_act": "wiggle"})).contains("wiggle"));
@@ -379,6 +389,8 @@ mod tests {
         assert!(refusal(json!({"hidden_size": null})).contains("hidden_size: is missing"));
         assert!(refusal(json!({"hidden_size": "64"})).contains("config.json:1"));
         assert!(refusal(json!({"head_dim": 7})).contains("even"));
-        assert!(refusal(json!({"rope_parameters": {"rope_type": "llama3", "factor": 8.0}})).contains("low_freq_factor"));
+        assert!(
+            refusal(json!({"rope_parameters": {"rope_type": "llama3", "factor": 8.0}})).contains("low_freq_factor")
+        );
     }
 }

@@ -104,7 +104,10 @@ impl Model {
     /// Final hidden states of all `ids`, which follow the tokens in `cache`. `[ids, hidden]`
     pub fn forward(&self, ids: &[u32], cache: Option<&mut KvCache>) -> Result<Tensor> {
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.config.vocab_size) {
-            return Err(Error::input(format!("token id {id} is not in the model's vocabulary of {}", self.config.vocab_size)));
+            return Err(Error::input(format!(
+                "token id {id} is not in the model's vocabulary of {}",
+                self.config.vocab_size
+            )));
         }
         self.decoder.forward(ids, cache).map_err(|e| Error::input("the forward pass failed").cause(e))
     }

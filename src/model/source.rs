@@ -40,7 +40,9 @@ pub fn find(model: &str, revision: Option<&str>, offline: bool, part: Part) -> R
         return Ok(ModelSource { dir: path.to_path_buf(), label: folder_label(path), commit: None, revision: None });
     }
     if path.exists() {
-        return Err(Error::input("is a file").file(path).hint("name the folder that holds config.json and the weights"));
+        return Err(Error::input("is a file")
+            .file(path)
+            .hint("name the folder that holds config.json and the weights"));
     }
     let (id, own_revision) = match model.split_once('@') {
         Some((id, revision)) => (id, Some(revision)),

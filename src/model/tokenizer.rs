@@ -57,7 +57,8 @@ impl Written {
 
     /// Further special tokens.
     fn extra(&self) -> impl Iterator<Item = String> {
-        let lists = ["extra_special_tokens", "additional_special_tokens"].into_iter().filter_map(|key| self.rest.get(key));
+        let lists =
+            ["extra_special_tokens", "additional_special_tokens"].into_iter().filter_map(|key| self.rest.get(key));
         let tokens = lists.filter_map(Value::as_array).flatten();
         tokens.filter_map(|t| t.as_str().or_else(|| t.get("content")?.as_str()).map(str::to_string))
     }
@@ -78,7 +79,8 @@ impl Tokenizer {
             let by_text = text(key).and_then(|text| Some(SpecialToken { id: inner.token_to_id(&text)?, text }));
             by_text.or_else(|| id.and_then(|id| Some(SpecialToken { id, text: inner.id_to_token(id)? })))
         };
-        let (bos, eos) = (named("bos_token", config.bos_token_id), named("eos_token", config.eos_token_ids.first().copied()));
+        let (bos, eos) =
+            (named("bos_token", config.bos_token_id), named("eos_token", config.eos_token_ids.first().copied()));
         let pad = named("pad_token", None);
         let max_length = written.model_max_length.filter(|n| *n >= 1.0 && *n < NO_LIMIT).map(|n| n as usize);
         let mut tokenizer =

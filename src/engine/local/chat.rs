@@ -59,11 +59,14 @@ pub fn template_source(dir: &Path) -> Result<Option<String>> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(source)) => Ok(Some(source.clone())),
         Some(Value::Array(named)) => {
-            let template = |t: &Value| Some((t.get("name")?.as_str()?.to_string(), t.get("template")?.as_str()?.to_string()));
+            let template =
+                |t: &Value| Some((t.get("name")?.as_str()?.to_string(), t.get("template")?.as_str()?.to_string()));
             let named: Vec<(String, String)> = named.iter().map(template).collect::<Option<_>>().ok_or_else(wrong)?;
             match named.iter().find(|(name, _)| name == "default").or(named.first().filter(|_| named.len() == 1)) {
                 Some((_, source)) => Ok(Some(source.clone())),
-                None => Err(Error::input("has several templates and none is called `default`").file(&file).key("chat_template")),
+                None => Err(Error::input("has several templates and none is called `default`")
+                    .file(&file)
+                    .key("chat_template")),
             }
         }
         Some(_) => Err(wrong()),
@@ -159,10 +162,7 @@ mod tests {
         let (Some(fold), Some(drop)) = (gemma(SystemFallback::Fold), gemma(SystemFallback::Drop)) else { return };
         let turns = [turn(Role::System, "Be brief."), turn(Role::User, "Hi")];
         let folded = fold.render(&turns).unwrap();
-        assert_eq!(
-            folded.text,
-            "<bos><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\n"
-        );
+        assert_eq!(folded.text, "<bos><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\n");
         assert!(folded.notice.unwrap().contains("first user turn"));
         let dropped = drop.render(&turns).unwrap();
         assert_eq!(dropped.text, "<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n");
@@ -177,8 +177,12 @@ mod tests {
         let Some(chat) = gemma(SystemFallback::Fold) else { return };
         let text = chat.render(&[turn(Role::User, "Hi"), turn(Role::Assistant, "Well, ")]).unwrap().text;
         assert_eq!(text, "<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\nWell,");
-        let keeps = Chat::new("{% for m in messages %}[{{ m['content'] }}]{% endfor %}", "", "", SystemFallback::Fold).unwrap();
-        assert_eq!(keeps.render(&[turn(Role::User, "Hi"), turn(Role::Assistant, "Well, ")]).unwrap().text, "[Hi][Well, ");
+        let keeps =
+            Chat::new("{% for m in messages %}[{{ m['content'] }}]{% endfor %}", "", "", SystemFallback::Fold).unwrap();
+        assert_eq!(
+            keeps.render(&[turn(Role::User, "Hi"), turn(Role::Assistant, "Well, ")]).unwrap().text,
+            "[Hi][Well, "
+        );
     }
 
     #[test]
@@ -200,7 +204,8 @@ mod tests {
     #[test]
     fn templates_come_as_text_or_named() {
         let dir = tempfile::tempdir().unwrap();
-        let write = |config: Value| std::fs::write(dir.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+        let write =
+            |config: Value| std::fs::write(dir.path().join("tokenizer_config.json"), config.to_string()).unwrap();
         assert_eq!(template_source(dir.path()).unwrap(), None);
         write(json!({"chat_template": "x"}));
         assert_eq!(template_source(dir.path()).unwrap().as_deref(), Some("x"));

@@ -75,7 +75,9 @@ impl<'a> Encoder<'a> {
         };
         if context_ids.is_empty() {
             let Some(prefix) = self.tokenizer.prefix() else {
-                return Ok(Err(Unscored::new("the context is empty and the tokenizer has neither a BOS nor an EOS token")));
+                return Ok(Err(Unscored::new(
+                    "the context is empty and the tokenizer has neither a BOS nor an EOS token",
+                )));
             };
             if continuation_ids.first() == Some(&prefix.id) {
                 continuation_ids.remove(0);

@@ -23,7 +23,11 @@ pub struct Generation {
 }
 
 /// Cuts a prompt to what leaves room for the answer.
-pub fn fit(mut ids: Vec<u32>, max_new_tokens: usize, max_length: usize) -> std::result::Result<(Vec<u32>, usize), Unscored> {
+pub fn fit(
+    mut ids: Vec<u32>,
+    max_new_tokens: usize,
+    max_length: usize,
+) -> std::result::Result<(Vec<u32>, usize), Unscored> {
     let room = max_length.saturating_sub(max_new_tokens);
     if room == 0 {
         return Err(Unscored::new(format!(
@@ -115,10 +119,18 @@ mod tests {
         assert_eq!(cut_at_stops("xyz", &stops), "xyz");
     }
 
-    fn run(model: &Model, tokenizer: &Tokenizer, ids: Vec<u32>, new: usize, stops: &[&str], eos: &[u32]) -> (String, Finish, usize) {
+    fn run(
+        model: &Model,
+        tokenizer: &Tokenizer,
+        ids: Vec<u32>,
+        new: usize,
+        stops: &[&str],
+        eos: &[u32],
+    ) -> (String, Finish, usize) {
         let stops = stops.iter().map(|s| s.to_string()).collect();
         let job = Generation { request: 0, ids, truncated_tokens: 0, max_new_tokens: new, stops };
-        let response = generate(model, tokenizer, &job, &mut Picker::Greedy, eos, &Cancel::default()).unwrap().unwrap().unwrap();
+        let response =
+            generate(model, tokenizer, &job, &mut Picker::Greedy, eos, &Cancel::default()).unwrap().unwrap().unwrap();
         let Answer::Text { text, finish } = response.answer else { panic!("a text") };
         (text, finish, response.usage.completion_tokens)
     }
@@ -135,7 +147,8 @@ mod tests {
                 let ids = |key: &str| serde_json::from_value::<Vec<u32>>(greedy[key].clone()).unwrap();
                 let new = ids("new_ids");
                 let expected = tokenizer.decode(&new, true).unwrap();
-                let (text, ..) = run(&model, &tokenizer, ids("prompt_ids"), new.len(), &[], &model.config.eos_token_ids);
+                let (text, ..) =
+                    run(&model, &tokenizer, ids("prompt_ids"), new.len(), &[], &model.config.eos_token_ids);
                 assert_eq!(text, expected, "{name}");
             }
         }

@@ -52,7 +52,9 @@ pub fn score(model: &Model, sequence: &Sequence) -> Result<Vec<std::result::Resu
     for block in (first / HEAD_ROWS * HEAD_ROWS..len).step_by(HEAD_ROWS) {
         let rows = HEAD_ROWS.min(len - block);
         let logits = model.logits(&hidden, block, rows)?; // [rows, vocabulary]
-        for (position, logits) in (block..).zip(logits.chunks_exact(model.config.vocab_size)).filter(|(p, _)| *p >= first) {
+        for (position, logits) in
+            (block..).zip(logits.chunks_exact(model.config.vocab_size)).filter(|(p, _)| *p >= first)
+        {
             let row = Row::new(logits);
             for (span, score) in sequence.spans.iter().zip(&mut scores) {
                 if let Some(target) = target_at(span, position, len) {
@@ -133,9 +135,8 @@ mod tests {
         let Some(dir) = shared_model("tiny-llama") else { return };
         let model = Model::load(&dir, DTypeChoice::Auto).unwrap();
         let ids: Vec<u32> = (0..150).map(|i| (i * 37) % 4096).collect();
-        let spans: Vec<Span> = [1, 2, 17, 40, 149]
-            .map(|n| Span { request: n, part: 0, targets: ids[ids.len() - n..].to_vec() })
-            .into();
+        let spans: Vec<Span> =
+            [1, 2, 17, 40, 149].map(|n| Span { request: n, part: 0, targets: ids[ids.len() - n..].to_vec() }).into();
         let together = score(&model, &Sequence { input: ids[..149].to_vec(), spans: spans.clone() }).unwrap();
         for (span, together) in spans.into_iter().zip(together) {
             let alone = score(&model, &Sequence { input: ids[..149].to_vec(), spans: vec![span] }).unwrap();

@@ -221,9 +221,11 @@ fn conversations_go_through_the_template() {
     assert_eq!(engine.notices().len(), 1);
     assert_eq!(engine.identity().options, ["system_fallback=fold"]);
     let folded = answers(&engine, std::slice::from_ref(&request));
-    let Some(engine) = load("tiny-gemma", |o| (o.chat, o.system_fallback) = (true, SystemFallback::Drop)) else { return };
+    let Some(engine) = load("tiny-gemma", |o| (o.chat, o.system_fallback) = (true, SystemFallback::Drop)) else {
+        return;
+    };
     assert!(!engine.render(&chat).unwrap().contains("Be brief."));
-    assert_ne!(logprob(&answers(&engine, &[request.clone()])[0]), logprob(&folded[0]));
+    assert_ne!(logprob(&answers(&engine, std::slice::from_ref(&request))[0]), logprob(&folded[0]));
     let Some(engine) = load("tiny-gemma", |_| {}) else { return };
     assert!(answers(&engine, &[request])[0].as_ref().unwrap_err().reason.contains("chat template"));
 }

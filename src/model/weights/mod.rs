@@ -15,19 +15,23 @@ pub struct Format {
     /// What it looks like in a folder, for error messages.
     pub files: &'static str,
     /// Opens the checkpoint in a folder; `None` when the folder has none of this format.
-    pub open: fn(&Path) -> Result<Option<Box<dyn Checkpoint>>>,
+    pub open: fn(&Path) -> Opened,
 }
 
+/// A checkpoint, where there is one.
+pub type Opened = Result<Option<Box<dyn Checkpoint>>>;
+
 /// All formats, in the order in which they are looked for. A new one is a file here and a row.
-pub const FORMATS: &[Format] = &[Format {
-    files: "model.safetensors, or model.safetensors.index.json with its shards",
-    open: safetensors::open,
-}];
+pub const FORMATS: &[Format] =
+    &[Format { files: "model.safetensors, or model.safetensors.index.json with its shards", open: safetensors::open }];
 
 /// Files of formats that are not read, with what to say about them.
 const UNREAD: &[(&str, &str)] = &[
     (".gguf", "GGUF files are not supported yet; use the safetensors checkpoint"),
-    (".bin", "pytorch_model.bin is not supported yet; save the model with `save_pretrained(..., safe_serialization=True)`"),
+    (
+        ".bin",
+        "pytorch_model.bin is not supported yet; save the model with `save_pretrained(..., safe_serialization=True)`",
+    ),
 ];
 
 /// What is known of a tensor before it is read.
@@ -70,9 +74,9 @@ impl Weights {
         let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
         let names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         let unread = UNREAD.iter().find(|(ending, _)| names.iter().any(|name| name.ends_with(ending)));
-        Err(Error::input("has no weights")
-            .file(dir)
-            .hint(unread.map_or_else(|| format!("there should be {}", looked.join(", or ")), |(_, say)| say.to_string())))
+        Err(Error::input("has no weights").file(dir).hint(
+            unread.map_or_else(|| format!("there should be {}", looked.join(", or ")), |(_, say)| say.to_string()),
+        ))
     }
 
     pub fn backend(&self) -> &Backend {
@@ -127,9 +131,12 @@ impl Weights {
                 .hint("the checkpoint is incomplete, or of another architecture than its config.json says")
         })?;
         if info.shape != shape {
-            return Err(Error::input(format!("config.json asks for the shape {shape:?}, the file has {:?}", info.shape))
-                .file(&info.file)
-                .key(name));
+            return Err(Error::input(format!(
+                "config.json asks for the shape {shape:?}, the file has {:?}",
+                info.shape
+            ))
+            .file(&info.file)
+            .key(name));
         }
         check_dtype(name, info)?;
         let tensor = self.checkpoint.load(name, &self.backend.device)?;
@@ -146,7 +153,10 @@ fn check_dtype(name: &str, info: &TensorInfo) -> Result<()> {
         "I8" | "U8" | "I32" => "this looks like a quantised checkpoint; they are not supported yet",
         _ => "weights can be F32, BF16, F16 or F64",
     };
-    Err(Error::input(format!("the number format {} is not supported", info.dtype)).file(&info.file).key(name).hint(hint))
+    Err(Error::input(format!("the number format {} is not supported", info.dtype))
+        .file(&info.file)
+        .key(name)
+        .hint(hint))
 }
 
 /// The number format of the checkpoint's first tensor of real numbers, in the order of names.
