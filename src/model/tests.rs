@@ -32,10 +32,10 @@ fn expected(dir: &Path) -> HashMap<String, Tensor> {
     candle_core::safetensors::load(dir.join("logits.safetensors"), &Device::Cpu).unwrap()
 }
 
-// tests/fixtures/make_checkpoints.py: transformers in f32 and in bf16.
+// tests/fixtures/make_checkpoints.py: transformers in f32 and in bf16; parameters as its num_parameters() counts them.
 #[test]
 fn logits_of_fixtures_equal_the_reference() {
-    for (name, parameters) in [("llama", 6768), ("gemma", 5200)] {
+    for (name, parameters) in [("llama", 6192), ("gemma", 4944)] {
         let dir = fixture(name);
         let expected = expected(&dir);
         let model = Model::load(&dir, DTypeChoice::F32).unwrap();
@@ -59,9 +59,10 @@ fn formats_are_as_asked_for() {
     assert_eq!(dtype(DTypeChoice::F32), "float32");
     let half = Model::load(&dir, DTypeChoice::F16).unwrap();
     assert_eq!((half.dtype.as_str(), half.arithmetic), ("float16", Some("float32")));
-    // Weights of this size are the same in bf16 and f16, and both compute in f32 here.
+    // All but the smallest weights are the same in bf16 and f16, and the arithmetic is f32.
     let expected = expected(&dir);
-    assert!(difference(&half, &expected["ids"], &expected["logits"]) < 1e-4);
+    let difference = difference(&half, &expected["ids"], &expected["logits"]);
+    assert!(difference < 1e-3, "{difference}");
 }
 
 #[test]

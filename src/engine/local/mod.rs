@@ -7,6 +7,7 @@ mod chat;
 mod encode;
 mod generate;
 mod plan;
+mod prepare;
 mod sampling;
 mod score;
 mod workers;
@@ -22,12 +23,11 @@ use crate::error::{Error, Result};
 use crate::model::{Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
 use crate::request::{Decoding, Prompt, Request, RequestKind, Response, Unscored};
 use chat::{Chat, template_source};
-use encode::{Context, Encoder, Pair};
-use generate::{DEFAULT_MAX_GEN_TOKS, Generation};
+use generate::Generation;
 use plan::{ScorePlan, Sequence, Span, SpanScore};
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use prepare::Prepared;
 use sampling::Picker;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// How a local model is loaded.
@@ -72,13 +72,6 @@ pub struct LocalEngine {
 const DEFAULT_MAX_LENGTH: usize = 2048;
 
 type Outcome = std::result::Result<Response, Unscored>;
-
-/// A request as token ids.
-enum Prepared {
-    Pair(Pair),
-    Rolling { tokens: Vec<u32>, prefix: u32 },
-    Generation(Generation),
-}
 
 /// What a worker does at a time.
 enum Job<'a> {
@@ -166,115 +159,6 @@ impl LocalEngine {
                 0 => std::thread::available_parallelism().map_or(1, usize::from),
                 threads => threads,
             },
-        })
-    }
-
-    fn encoder(&self) -> Result<Encoder<'_>> {
-        Encoder::new(&self.tokenizer, self.add_bos)
-    }
-
-    /// The prompt as text, or why it cannot be rendered.
-    fn rendered(&self, prompt: &Prompt) -> std::result::Result<String, Unscored> {
-        let messages = match prompt {
-            Prompt::Text(text) => return Ok(text.clone()),
-            Prompt::Chat(messages) => messages,
-        };
-        let chat = self.chat.as_ref().ok_or_else(|| Unscored::new("the model was opened without its chat template"))?;
-        let rendered = chat.render(messages).map_err(Unscored::new)?;
-        if let Some(notice) = rendered.notice {
-            self.notices.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.to_string());
-        }
-        Ok(rendered.text)
-    }
-
-    /// Contexts of all requests by prompt, each rendered and tokenized once.
-    fn contexts<'a>(
-        &self,
-        requests: &'a [Request],
-        encoder: &Encoder<'_>,
-    ) -> Result<HashMap<&'a Prompt, std::result::Result<Context, Unscored>>> {
-        let prompts: HashSet<&Prompt> = requests
-            .iter()
-            .filter_map(|request| match &request.kind {
-                RequestKind::Loglikelihood { context, .. } => Some(context),
-                _ => None,
-            })
-            .collect();
-        let prompts: Vec<&Prompt> = prompts.into_iter().collect();
-        let context = |prompt: &&'a Prompt| match self.rendered(prompt) {
-            Ok(text) => Ok((*prompt, Ok(encoder.context(text)?))),
-            Err(reason) => Ok((*prompt, Err(reason))),
-        };
-        prompts.par_iter().map(context).collect()
-    }
-
-    fn prepare(
-        &self,
-        index: usize,
-        request: &Request,
-        encoder: &Encoder<'_>,
-        context: impl FnOnce(&Prompt) -> Result<std::result::Result<Context, Unscored>>,
-    ) -> Result<std::result::Result<Prepared, Unscored>> {
-        match &request.kind {
-            RequestKind::Loglikelihood { context: prompt, continuation } => match context(prompt)? {
-                Ok(context) => Ok(encoder.pair(&context, continuation)?.map(Prepared::Pair)),
-                Err(reason) => Ok(Err(reason)),
-            },
-            RequestKind::LoglikelihoodRolling { text } => {
-                let Some(prefix) = self.tokenizer.prefix() else {
-                    return Ok(Err(Unscored::new("the tokenizer has neither a BOS nor an EOS token to begin with")));
-                };
-                Ok(Ok(Prepared::Rolling { tokens: encoder.text(text)?, prefix: prefix.id }))
-            }
-            RequestKind::Generate { context, decoding } => {
-                let text = match self.rendered(context) {
-                    Ok(text) => text,
-                    Err(reason) => return Ok(Err(reason)),
-                };
-                Ok(self.generation(index, encoder.prompt(&text)?, decoding).map(Prepared::Generation))
-            }
-        }
-    }
-
-    fn generation(
-        &self,
-        request: usize,
-        mut ids: Vec<u32>,
-        decoding: &Decoding,
-    ) -> std::result::Result<Generation, Unscored> {
-        if ids.is_empty() {
-            let prefix = self.tokenizer.prefix().ok_or_else(|| Unscored::new("the prompt has no token"))?;
-            ids.push(prefix.id);
-        }
-        let max_new_tokens = decoding.max_gen_toks.unwrap_or(DEFAULT_MAX_GEN_TOKS);
-        let (ids, truncated_tokens) = generate::fit(ids, max_new_tokens, self.max_length)?;
-        let mut stops = decoding.until.clone();
-        stops.extend(self.eos_text.iter().filter(|eos| !decoding.until.contains(eos)).cloned());
-        Ok(Generation { request, ids, truncated_tokens, max_new_tokens, stops })
-    }
-
-    /// All requests as token ids; empty when cancelled meanwhile.
-    fn prepare_all(
-        &self,
-        requests: &[Request],
-        cancel: &Cancel,
-    ) -> Result<Vec<std::result::Result<Prepared, Unscored>>> {
-        let encoder = self.encoder()?;
-        workers::pool(self.threads)?.install(|| {
-            let contexts = self.contexts(requests, &encoder)?;
-            let context = |prompt: &Prompt| match contexts.get(prompt) {
-                Some(context) => Ok(context.clone()),
-                None => Err(Error::input("a prompt was not prepared")),
-            };
-            let numbered: Vec<(usize, &Request)> = requests.iter().enumerate().collect();
-            let prepare = |(index, request): &(usize, &Request)| {
-                if cancel.is_cancelled() {
-                    return Ok(None);
-                }
-                self.prepare(*index, request, &encoder, context).map(Some)
-            };
-            let prepared: Vec<Option<_>> = numbered.par_iter().map(prepare).collect::<Result<_>>()?;
-            Ok(prepared.into_iter().collect::<Option<Vec<_>>>().unwrap_or_default())
         })
     }
 

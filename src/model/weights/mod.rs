@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 pub struct Format {
     /// What it looks like in a folder, for error messages.
     pub files: &'static str,
-    pub open: Open,
+    /// Opens the checkpoint in a folder; `None` when the folder has none of this format.
+    pub open: fn(&Path) -> Opened,
 }
 
-/// Opens the checkpoint in a folder; `None` when the folder has none of this format.
-type Open = fn(&Path) -> Result<Option<Box<dyn Checkpoint>>>;
+/// A checkpoint, where there is one.
+pub type Opened = Result<Option<Box<dyn Checkpoint>>>;
 
 /// All formats, in the order in which they are looked for. A new one is a file here and a row.
 pub const FORMATS: &[Format] =

@@ -3,7 +3,7 @@
 //! The header is read and checked here, so that errors can say what is wrong with which tensor; the bytes are then mapped into
 //! memory by candle, which checks again.
 
-use super::{Checkpoint, TensorInfo};
+use super::{Checkpoint, Opened, TensorInfo};
 use crate::error::{Error, Result};
 use crate::model::config::read_json;
 use candle_core::safetensors::MmapedSafetensors;
@@ -60,7 +60,7 @@ struct Entry {
 }
 
 /// Opens the checkpoint of a folder, if there is one.
-pub fn open(dir: &Path) -> Result<Option<Box<dyn Checkpoint>>> {
+pub fn open(dir: &Path) -> Opened {
     let (single, index) = (dir.join(SINGLE), dir.join(INDEX));
     let mut shards = Shards { files: HashMap::new(), tensors: HashMap::new() };
     // Transformers prefers the single file, too.
