@@ -4,7 +4,7 @@
 
 use crate::error::Result;
 use crate::request::{Prompt, Request, Response, Unscored};
-use local::{DTypeChoice, LocalEngine, LocalOptions, SystemFallback};
+use local::{DTypeChoice, LocalEngine, SystemFallback};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,7 +84,7 @@ pub struct EngineOptions {
     pub offline: bool,
     /// Prompts will be conversations: the model must have a chat template.
     pub chat: bool,
-    /// Threads to use; decides only the time.
+    /// Threads to use, 0: all cores. Decides only the time.
     pub threads: usize,
 }
 
@@ -93,7 +93,7 @@ pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
     if mock::is_mock(model) {
         mock::MockEngine::new(model).map(drop)
     } else {
-        LocalEngine::check(&local_options(model, options))
+        LocalEngine::check(model, options)
     }
 }
 
@@ -102,23 +102,8 @@ pub fn open(model: &str, options: &EngineOptions) -> Result<Box<dyn Engine>> {
     Ok(if mock::is_mock(model) {
         Box::new(mock::MockEngine::new(model)?)
     } else {
-        Box::new(LocalEngine::load(&local_options(model, options))?)
+        Box::new(LocalEngine::load(model, options)?)
     })
-}
-
-/// A hub id's revision may stand in the model's name; the options have none of their own.
-fn local_options(model: &str, options: &EngineOptions) -> LocalOptions {
-    LocalOptions {
-        model: model.to_string(),
-        revision: None,
-        dtype: options.dtype,
-        system_fallback: options.system_fallback,
-        max_length: options.max_length,
-        add_bos: options.add_bos,
-        offline: options.offline,
-        chat: options.chat,
-        threads: options.threads,
-    }
 }
 
 /// Receives answers: index into the requests, and the answer or why there is none. An error stops the engine.

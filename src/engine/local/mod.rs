@@ -18,7 +18,7 @@ mod tests;
 pub use crate::model::DTypeChoice;
 pub use chat::SystemFallback;
 
-use super::{Cancel, Engine, Identity, Inspection, Sink};
+use super::{Cancel, Engine, EngineOptions, Identity, Inspection, Sink};
 use crate::error::{Error, Result};
 use crate::model::{Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
 use crate::request::{Decoding, Prompt, Request, RequestKind, Response, Unscored};
@@ -29,28 +29,6 @@ use prepare::Prepared;
 use sampling::Picker;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-
-/// How a local model is loaded.
-#[derive(Debug, Clone, Default)]
-pub struct LocalOptions {
-    /// A folder, or a hub id (`org/name`, `org/name@revision`).
-    pub model: String,
-    /// Revision of a hub id.
-    pub revision: Option<String>,
-    pub dtype: DTypeChoice,
-    /// What happens to a system turn that the chat template refuses.
-    pub system_fallback: SystemFallback,
-    /// Context window in tokens; `None`: the model's.
-    pub max_length: Option<usize>,
-    /// Force the beginning-of-sequence token on or off; `None`: as the tokenizer's files say.
-    pub add_bos: Option<bool>,
-    /// Never use the network.
-    pub offline: bool,
-    /// Prompts will be conversations: the model must have a chat template.
-    pub chat: bool,
-    /// Threads to use; 0: all cores. Decides only the time.
-    pub threads: usize,
-}
 
 /// A checkpoint that answers requests.
 pub struct LocalEngine {
@@ -89,8 +67,8 @@ enum Done {
 impl LocalEngine {
     /// Looks whether the model can be loaded, without reading weights: its files are there and whole, the architecture is known,
     /// the tokenizer fits.
-    pub fn check(options: &LocalOptions) -> Result<()> {
-        let source = locate(options, Part::Metadata)?;
+    pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
+        let source = find(model, None, options.offline, Part::Metadata)?;
         let config = ModelConfig::load(&source.dir)?;
         config.arch()?;
         Tokenizer::load(&source.dir, &config)?;
@@ -102,8 +80,8 @@ impl LocalEngine {
     }
 
     /// Loads the model.
-    pub fn load(options: &LocalOptions) -> Result<LocalEngine> {
-        let source = locate(options, Part::All)?;
+    pub fn load(name: &str, options: &EngineOptions) -> Result<LocalEngine> {
+        let source = find(name, None, options.offline, Part::All)?;
         let template = template_source(&source.dir)?;
         let config = ModelConfig::load(&source.dir)?;
         let tokenizer = Tokenizer::load(&source.dir, &config)?;
@@ -127,7 +105,7 @@ impl LocalEngine {
         let eos_text = tokenizer.eos.as_ref().map(|eos| tokenizer.decode(&[eos.id], false)).transpose()?;
         let identity = Identity {
             engine: "local".to_string(),
-            name: options.model.clone(),
+            name: name.to_string(),
             label: source.label.clone(),
             architecture: Some(model.config.architecture.clone()),
             num_parameters: Some(model.num_parameters),
@@ -251,10 +229,6 @@ impl Engine for LocalEngine {
     }
 }
 
-fn locate(options: &LocalOptions, part: Part) -> Result<ModelSource> {
-    find(&options.model, options.revision.as_deref(), options.offline, part)
-}
-
 fn require_template<'a>(template: &'a Option<String>, source: &ModelSource) -> Result<&'a str> {
     template.as_deref().ok_or_else(|| {
         Error::input("the model has no chat template").file(&source.dir).hint(
@@ -264,7 +238,7 @@ fn require_template<'a>(template: &'a Option<String>, source: &ModelSource) -> R
 }
 
 /// Options that change numbers, as `key=value`.
-fn identity_options(options: &LocalOptions, model: &Model) -> Vec<String> {
+fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
     let mut written = Vec::new();
     if let Some(arithmetic) = model.arithmetic {
         written.push(format!("arithmetic={arithmetic}"));
@@ -278,7 +252,7 @@ fn identity_options(options: &LocalOptions, model: &Model) -> Vec<String> {
     written
 }
 
-fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &LocalOptions) -> BTreeSet<String> {
+fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &EngineOptions) -> BTreeSet<String> {
     let mut notices = BTreeSet::new();
     if let Some(arithmetic) = model.arithmetic {
         notices.insert(format!("weights are {}, arithmetic on this device is {arithmetic}", model.dtype));

@@ -1,20 +1,24 @@
 //! The engine as a whole, on small checkpoints.
 
-use super::{DTypeChoice, LocalEngine, LocalOptions, SystemFallback};
-use crate::engine::{Cancel, Engine};
+use super::{DTypeChoice, LocalEngine, SystemFallback};
+use crate::engine::{Cancel, Engine, EngineOptions};
 use crate::error::{Error, Result};
 use crate::model::testing::{copy_model, shared_model};
 use crate::request::{Answer, Decoding, Message, Prompt, Request, RequestKind, Response, Role, Unscored};
 use std::path::Path;
 
-fn options(dir: &Path) -> LocalOptions {
-    LocalOptions { model: dir.display().to_string(), offline: true, ..LocalOptions::default() }
+fn options() -> EngineOptions {
+    EngineOptions { offline: true, ..EngineOptions::default() }
 }
 
-fn load(name: &str, change: impl FnOnce(&mut LocalOptions)) -> Option<LocalEngine> {
-    let mut options = options(&shared_model(name)?);
+fn open(dir: &Path, options: &EngineOptions) -> crate::error::Result<LocalEngine> {
+    LocalEngine::load(&dir.display().to_string(), options)
+}
+
+fn load(name: &str, change: impl FnOnce(&mut EngineOptions)) -> Option<LocalEngine> {
+    let mut options = options();
     change(&mut options);
-    Some(LocalEngine::load(&options).unwrap())
+    Some(open(&shared_model(name)?, &options).unwrap())
 }
 
 fn text(text: &str) -> Prompt {
@@ -178,7 +182,7 @@ fn broken_weights_give_no_scores() {
     let n = bytes.len();
     bytes[n - 4000..].fill(0xff);
     std::fs::write(&path, bytes).unwrap();
-    let engine = LocalEngine::load(&options(model.path())).unwrap();
+    let engine = open(model.path(), &options()).unwrap();
     for outcome in answers(&engine, &[score("Once", " upon"), rolling("Once"), generate("Once", decoding(&[], 4))]) {
         assert!(outcome.as_ref().unwrap_err().reason.contains("NaN"), "{outcome:?}");
     }
@@ -255,8 +259,9 @@ fn bad_checkpoints_are_refused_before_and_while_loading() {
             Some(bytes) => std::fs::write(path, bytes).unwrap(),
             None => std::fs::remove_file(path).unwrap(),
         }
-        let options = LocalOptions { chat: true, ..options(model.path()) };
-        for err in [LocalEngine::check(&options).err(), LocalEngine::load(&options).err()] {
+        let options = EngineOptions { chat: true, ..options() };
+        let name = model.path().display().to_string();
+        for err in [LocalEngine::check(&name, &options).err(), LocalEngine::load(&name, &options).err()] {
             let err = err.unwrap_or_else(|| panic!("{name} should be refused")).to_string();
             says.iter().for_each(|part| assert!(err.contains(part), "`{part}` is not in {err}"));
         }
@@ -270,6 +275,5 @@ fn bad_checkpoints_are_refused_before_and_while_loading() {
     spoil("model.safetensors", None, &["has no weights", "hint:"]);
     spoil("model.safetensors", Some(&[7; 100]), &["model.safetensors", "hint:"]);
     spoil("chat_template.jinja", None, &["no chat template", "hint:"]);
-    let missing = LocalOptions { model: "/no/such/folder".to_string(), ..LocalOptions::default() };
-    assert!(LocalEngine::check(&missing).unwrap_err().to_string().contains("no such folder"));
+    assert!(LocalEngine::check("/no/such/folder", &options()).unwrap_err().to_string().contains("no such folder"));
 }
