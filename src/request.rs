@@ -111,10 +111,20 @@ pub enum Finish {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// Natural logarithm, summed over the continuation's tokens.
-    Loglikelihood { logprob: f64, is_greedy: bool, num_tokens: usize },
+    Loglikelihood {
+        logprob: f64,
+        is_greedy: bool,
+        num_tokens: usize,
+    },
     /// Natural logarithm, summed over all tokens of the text.
-    Rolling { logprob: f64, num_tokens: usize },
-    Text { text: String, finish: Finish },
+    Rolling {
+        logprob: f64,
+        num_tokens: usize,
+    },
+    Text {
+        text: String,
+        finish: Finish,
+    },
 }
 
 /// Tokens that an answer took.

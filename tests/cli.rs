@@ -60,7 +60,9 @@ fn the_demo_prints_a_table_and_leaves_a_run_folder() {
     let output = demo("datasets/demo/model", out.path(), &["--quiet"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let table = stdout(&output);
-    for part in ["demo (provisional)", "demo_facts", "demo_chores", "demo_sums", "acc_norm", "exact_match (strict-match)", "±"] {
+    for part in
+        ["demo (provisional)", "demo_facts", "demo_chores", "demo_sums", "acc_norm", "exact_match (strict-match)", "±"]
+    {
         assert!(table.contains(part), "{part} is not in\n{table}");
     }
     assert_eq!(stderr(&output), "", "quiet means quiet");
@@ -231,23 +233,46 @@ fn bad_tasks_are_refused() {
         path.to_str().unwrap().to_string()
     };
     let run = |path: &str, says: &[&str]| refuses(&["--model", "mock", "--tasks", path], says);
-    run(&task("unknown-key", "rows.jsonl", ("test_split", "tset_split")), &["unknown-key.yaml:6", "tset_split", "test_split"]);
     run(
-        &task("unknown-metric", "rows.jsonl", ("doc_to_choice: c\n", "doc_to_choice: c\nmetric_list:\n  - metric: acc_nrm\n")),
+        &task("unknown-key", "rows.jsonl", ("test_split", "tset_split")),
+        &["unknown-key.yaml:6", "tset_split", "test_split"],
+    );
+    run(
+        &task(
+            "unknown-metric",
+            "rows.jsonl",
+            ("doc_to_choice: c\n", "doc_to_choice: c\nmetric_list:\n  - metric: acc_nrm\n"),
+        ),
         &["unknown-metric.yaml:12", "acc_nrm", "acc_norm"],
     );
     run(&task("bad-template", "rows.jsonl", ("{{q}}", "{{q")), &["bad-template.yaml:8"]);
-    run(&task("endless", "rows.jsonl", ("{{q}}", "{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}")), &["endless", "hint:"]);
+    run(
+        &task(
+            "endless",
+            "rows.jsonl",
+            ("{{q}}", "{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}"),
+        ),
+        &["endless", "hint:"],
+    );
     run(&task("no-column", "rows.jsonl", ("{{q}}", "{{question}}")), &["question"]);
-    run(&task("python", "rows.jsonl", ("doc_to_choice: c", "doc_to_choice: !function utils.choices")), &["python.yaml:10", "Python"]);
-    run(&task("image", "rows.jsonl", ("doc_to_choice: c", "doc_to_choice: c\ndoc_to_image: c")), &["image.yaml:11", "doc_to_image"]);
+    run(
+        &task("python", "rows.jsonl", ("doc_to_choice: c", "doc_to_choice: !function utils.choices")),
+        &["python.yaml:10", "Python"],
+    );
+    run(
+        &task("image", "rows.jsonl", ("doc_to_choice: c", "doc_to_choice: c\ndoc_to_image: c")),
+        &["image.yaml:11", "doc_to_image"],
+    );
     run(&task("gold-off", "off.jsonl", ("", "")), &["gold-off.yaml", "document 1", "index 2", "2 choices", "hint:"]);
     run(&task("empty", "empty.jsonl", ("", "")), &["empty.jsonl"]);
     run(&task("broken", "broken.jsonl", ("", "")), &["broken.jsonl", "2"]);
     run(&task("latin", "latin.jsonl", ("", "")), &["latin.jsonl", "UTF-8"]);
     run(&task("missing", "nowhere.jsonl", ("", "")), &["nowhere.jsonl"]);
     refuses(&["--model", "mock", "--tasks", "helaswag"], &["helaswag", "hellaswag"]);
-    refuses(&["--model", "mock", "--tasks", "demo", "--limit", "1.5", DEMO_DATA[0], DEMO_DATA[1]], &["--limit", "hint:"]);
+    refuses(
+        &["--model", "mock", "--tasks", "demo", "--limit", "1.5", DEMO_DATA[0], DEMO_DATA[1]],
+        &["--limit", "hint:"],
+    );
 }
 
 #[test]

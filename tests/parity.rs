@@ -82,7 +82,12 @@ fn run_case(models: &Path, data: &Path, case: &Path) -> Vec<String> {
     }
     let folder = std::fs::read_dir(out.path()).unwrap().next().unwrap().unwrap().path();
     let mut problems = Vec::new();
-    compare_samples(&read_gz(&case.with_extension("jsonl.gz")), &read(&folder, "samples_", ".jsonl"), task, &mut problems);
+    compare_samples(
+        &read_gz(&case.with_extension("jsonl.gz")),
+        &read(&folder, "samples_", ".jsonl"),
+        task,
+        &mut problems,
+    );
     let results: Value = serde_json::from_str(&read(&folder, "results_", ".json")).unwrap();
     compare_results(&about, &results, task, &mut problems);
     problems
@@ -170,7 +175,8 @@ fn different_answers(theirs: &Value, ours: &Value) -> Option<String> {
 }
 
 fn compare_results(about: &Value, results: &Value, task: &str, problems: &mut Vec<String>) {
-    let mut problem = |what: &str, ours: &Value, theirs: &Value| problems.push(format!("{what}: {ours} instead of {theirs}"));
+    let mut problem =
+        |what: &str, ours: &Value, theirs: &Value| problems.push(format!("{what}: {ours} instead of {theirs}"));
     let ours = &results["results"][task];
     for (key, theirs) in about["results"].as_object().unwrap() {
         let is_metric = key.contains(',');

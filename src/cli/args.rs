@@ -110,7 +110,9 @@ impl ModelArgs {
     /// Options for every engine of this command.
     pub fn engine_options(&self, tasks: &TaskArgs) -> Result<EngineOptions> {
         if self.threads == Some(0) {
-            return Err(Error::input("--threads 0 leaves nobody to do the work").hint("leave the flag out to use all cores"));
+            return Err(
+                Error::input("--threads 0 leaves nobody to do the work").hint("leave the flag out to use all cores")
+            );
         }
         Ok(EngineOptions {
             dtype: self.dtype.into(),
@@ -210,7 +212,10 @@ mod tests {
     #[test]
     fn kwargs_keep_the_kind_of_numbers() {
         let map = parse_kwargs("max_gen_toks=64, temperature=0.5,do_sample=true,until=END").unwrap();
-        assert_eq!(Value::Object(map), json!({"max_gen_toks": 64, "temperature": 0.5, "do_sample": true, "until": "END"}));
+        assert_eq!(
+            Value::Object(map),
+            json!({"max_gen_toks": 64, "temperature": 0.5, "do_sample": true, "until": "END"})
+        );
         let map = parse_kwargs(r#"{"until": ["a", ","]}"#).unwrap();
         assert_eq!(Value::Object(map), json!({"until": ["a", ","]}));
         assert!(parse_kwargs("max_gen_toks").unwrap_err().to_string().contains("key=value"));

@@ -221,7 +221,10 @@ fn report_problems(runs: &[(String, Finished)]) -> ExitCode {
             let tasks: Vec<String> = (run.tasks.iter().filter(|t| t.result.truncated > 0))
                 .map(|t| format!("{} {}", t.task.name, t.result.truncated))
                 .collect();
-            eprintln!("note: {label}: {cut} prompts were longer than the window and cut from the left ({})", tasks.join(", "));
+            eprintln!(
+                "note: {label}: {cut} prompts were longer than the window and cut from the left ({})",
+                tasks.join(", ")
+            );
         }
         for task in &run.tasks {
             for (reason, n) in &task.result.unscored {

@@ -5,7 +5,7 @@ use crate::catalog::Catalog;
 use crate::engine::{self, Engine, Inspection};
 use crate::error::{Error, Result};
 use crate::item::Item;
-use crate::prompt::{PromptOptions, build_items};
+use crate::prompt::{PromptOptions, build_items, effective_fewshot};
 use crate::python::repr;
 use crate::request::{Prompt, Request, RequestKind};
 use crate::task::Task;
@@ -45,8 +45,7 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
             .hint("show takes one task; `fairmark ls tasks` lists them"));
     };
     let options = PromptOptions { limit: Some(args.doc + 1), ..args.task.prompt_options()? };
-    let shots = options.num_fewshot.or(task.fewshot.num).unwrap_or(0);
-    let docs = args.task.data_source()?.task_docs(task, shots > 0)?;
+    let docs = args.task.data_source()?.task_docs(task, effective_fewshot(task, &options) > 0)?;
     let size = docs.docs.len();
     let items = build_items(task, &docs, &options)?;
     let item = items.get(args.doc).ok_or_else(|| {

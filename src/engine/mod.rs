@@ -90,7 +90,11 @@ pub struct EngineOptions {
 
 /// Looks whether a model can be opened, without loading weights.
 pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
-    if mock::is_mock(model) { mock::MockEngine::new(model).map(drop) } else { LocalEngine::check(&local_options(model, options)) }
+    if mock::is_mock(model) {
+        mock::MockEngine::new(model).map(drop)
+    } else {
+        LocalEngine::check(&local_options(model, options))
+    }
 }
 
 /// Opens the engine that a model's name asks for: `mock[:...]`, else a local checkpoint (folder or hub id).

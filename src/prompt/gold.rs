@@ -96,7 +96,11 @@ fn choice_target(question: &Question<'_>) -> Result<Target> {
 
 /// A right answer that is no choice is an error: the reference counts such documents as wrong, whatever the model says.
 fn in_range(row: &Row<'_>, index: i64, choices: &[String]) -> Result<i64> {
-    if (0..choices.len() as i64).contains(&index) { Ok(index) } else { Err(out_of_range(row, index, choices, "doc_to_target")) }
+    if (0..choices.len() as i64).contains(&index) {
+        Ok(index)
+    } else {
+        Err(out_of_range(row, index, choices, "doc_to_target"))
+    }
 }
 
 fn text_target(question: &Question<'_>) -> Result<Target> {

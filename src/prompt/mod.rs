@@ -64,11 +64,12 @@ pub fn build_items(task: &Task, docs: &TaskDocs, options: &PromptOptions) -> Res
     Builder::new(task, docs, options).and_then(Builder::items).map_err(located)
 }
 
-/// Shots in each prompt: the command line's number unless the task says 0; 0 when nobody says.
-fn effective_fewshot(task: &Task, options: &PromptOptions) -> usize {
-    match task.fewshot.num {
-        Some(0) => 0,
-        own => options.num_fewshot.or(own).unwrap_or(0),
+/// Shots in each prompt: the command line's number unless the task says 0; 0 when nobody says, and
+/// for rolling texts, which have no context for shots to stand in.
+pub fn effective_fewshot(task: &Task, options: &PromptOptions) -> usize {
+    match (task.output_type, task.fewshot.num) {
+        (OutputType::LoglikelihoodRolling, _) | (_, Some(0)) => 0,
+        (_, own) => options.num_fewshot.or(own).unwrap_or(0),
     }
 }
 
@@ -100,11 +101,7 @@ impl<'a> Builder<'a> {
         })?;
         let reader = Reader::new(task, &docs.columns);
         let form = form(task, &reader, first)?;
-        // Rolling log-likelihood has no context for shots to stand in.
-        let shots = match task.output_type {
-            OutputType::LoglikelihoodRolling => 0,
-            _ => effective_fewshot(task, options),
-        };
+        let shots = effective_fewshot(task, options);
         let decoding = match task.output_type {
             OutputType::GenerateUntil => Some(decoding::resolve(&task.generation_kwargs, &options.gen_kwargs)?),
             _ => None,

@@ -189,7 +189,9 @@ fn right_answers() {
     assert_eq!(golds(choice_task("a"), docs), [1, 1, 1].map(Target::Index));
     let docs = json!([{"q": "", "a": [0, 1]}, {"q": "", "a": [1]}]);
     assert_eq!(golds(choice_task("a"), docs), [Target::Indices(vec![0, 1]), Target::Indices(vec![1])]);
-    for (bad, says) in [(json!(2), "index 2"), (json!(-1), "index -1"), (json!("C"), "not among the choices"), (json!([1, 5]), "list")] {
+    for (bad, says) in
+        [(json!(2), "index 2"), (json!(-1), "index -1"), (json!("C"), "not among the choices"), (json!([1, 5]), "list")]
+    {
         let text = refusal(choice_task("a"), json!([{"q": "", "a": 1}, {"q": "", "a": bad}]));
         assert!(text.contains(says) && text.contains("hint:"), "{text}");
     }

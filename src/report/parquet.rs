@@ -5,8 +5,8 @@ use crate::item::Target;
 use crate::python::{json, repr};
 use crate::request::{Answer, Response};
 use crate::runner::FinishedTask;
-use crate::sample::{AnsweredItem, Score};
 use crate::sample::Sample;
+use crate::sample::{AnsweredItem, Score};
 use polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
 use serde_json::Value;
 

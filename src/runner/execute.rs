@@ -164,11 +164,7 @@ impl Board {
         let slots = self.waiting.remove(key).unwrap_or_default();
         if let Some(first) = slots.first() {
             let t = &tasks[first.task];
-            let asker = Asker {
-                task: &t.task.name,
-                doc_id: t.items[first.item].doc.id,
-                request: first.request,
-            };
+            let asker = Asker { task: &t.task.name, doc_id: t.items[first.item].doc.id, request: first.request };
             folder.journal.answer(key, asker, request, &outcome)?;
         }
         self.answers.insert(key.to_string(), outcome);
@@ -211,8 +207,7 @@ impl Board {
             .enumerate()
             .map(|(index, t)| {
                 let PreparedTask { task, items, original, num_fewshot, .. } = t;
-                let items: Vec<AnsweredItem> =
-                    items.into_iter().map(|item| self.answered_item(&task, item)).collect();
+                let items: Vec<AnsweredItem> = items.into_iter().map(|item| self.answered_item(&task, item)).collect();
                 // By filter first, then by document: the order of the reference's samples file.
                 let by_doc = std::mem::take(&mut samples[index]);
                 let samples: Vec<Sample> = task
@@ -239,9 +234,10 @@ impl Board {
 fn slots(tasks: &[PreparedTask]) -> impl Iterator<Item = (Slot, Request)> + '_ {
     tasks.iter().enumerate().flat_map(|(task, t)| {
         t.items.iter().enumerate().flat_map(move |(item, i)| {
-            i.requests.iter().enumerate().flat_map(move |(request, r)| {
-                repeats(&t.task, r).map(move |r| (Slot { task, item, request }, r))
-            })
+            i.requests
+                .iter()
+                .enumerate()
+                .flat_map(move |(request, r)| repeats(&t.task, r).map(move |r| (Slot { task, item, request }, r)))
         })
     })
 }

@@ -18,9 +18,8 @@ pub struct RunFolder {
 
 /// Checks early, before weights are loaded, that runs can be written under `out`.
 pub fn check_writable(out: &Path) -> Result<()> {
-    let fail = |e| {
-        Error::io("cannot write runs to this folder", out, e).hint("name another one with `--out DIR`, or free it")
-    };
+    let fail =
+        |e| Error::io("cannot write runs to this folder", out, e).hint("name another one with `--out DIR`, or free it");
     fs::create_dir_all(out).map_err(fail)?;
     let probe = out.join(format!(".fairmark-probe-{}", std::process::id()));
     File::create(&probe).map_err(fail)?;
@@ -81,7 +80,8 @@ impl RunFolder {
     pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         let path = self.path.join(name);
         let partial = self.path.join(format!(".{name}.partial"));
-        let fail = |e| Error::io("cannot write", &path, e).hint("the journal is safe; make room and run the same command");
+        let fail =
+            |e| Error::io("cannot write", &path, e).hint("the journal is safe; make room and run the same command");
         let mut file = File::create(&partial).map_err(fail)?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)?;
         fs::rename(&partial, &path).map_err(fail)?;

@@ -25,7 +25,10 @@ pub struct Asker<'a> {
 #[serde(tag = "line", rename_all = "snake_case")]
 enum Line {
     /// A context, once; answers name it by `id`.
-    Prompt { id: String, prompt: Prompt },
+    Prompt {
+        id: String,
+        prompt: Prompt,
+    },
     Answer {
         key: String,
         task: String,
@@ -39,7 +42,12 @@ enum Line {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unscored: Option<String>,
     },
-    Score { task: String, doc_id: usize, filter: String, scores: Map<String, Value> },
+    Score {
+        task: String,
+        doc_id: usize,
+        filter: String,
+        scores: Map<String, Value>,
+    },
 }
 
 /// What a journal held when it was opened.

@@ -4,10 +4,10 @@ use super::Event;
 use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::item::Item;
-use crate::prompt::{PromptOptions, build_items};
+use crate::prompt::{PromptOptions, build_items, effective_fewshot};
 use crate::python::json::sha256;
 use crate::run::{FileSpec, TaskSpec};
-use crate::task::{Node, OutputType, Task};
+use crate::task::{Node, Task};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -134,14 +134,6 @@ fn prepare_task(
             .collect(),
     };
     Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec })
-}
-
-/// The number of shots: the command line's unless the task says 0; the task's; 0. Rolling tasks have none.
-fn effective_fewshot(task: &Task, options: &PromptOptions) -> usize {
-    if task.output_type == OutputType::LoglikelihoodRolling || task.fewshot.num == Some(0) {
-        return 0;
-    }
-    options.num_fewshot.or(task.fewshot.num).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ mod observed;
 mod pattern;
 mod perplexity;
 mod results;
-mod space;
 mod text;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Metrics of log-likelihoods without choices: a continuation (LAMBADA) or a whole text (WikiText).
 
 use super::observed::{Loglikelihood, Rolling};
-use super::space::count_words;
+use crate::python::text::split_whitespace;
 use crate::sample::Score;
 
 /// The continuation is what greedy decoding writes.
@@ -21,7 +21,7 @@ pub fn perplexity(answer: &Loglikelihood) -> Score {
 ///
 /// Misleads for scripts without blanks between words.
 pub fn per_word(answer: &Rolling<'_>) -> Score {
-    Score::Weighted { value: answer.logprob, weight: count_words(answer.text) as f64 }
+    Score::Weighted { value: answer.logprob, weight: split_whitespace(answer.text).len() as f64 }
 }
 
 /// Log-likelihood with the number of UTF-8 bytes; comparable across tokenizers.

@@ -3,9 +3,9 @@
 use super::kwargs::Kwargs;
 use super::observed::Text;
 use super::pattern::Pattern;
-use super::space::strip;
 use crate::error::Result;
 use crate::item::Target;
+use crate::python::text::strip;
 use crate::request::Unscored;
 use crate::sample::Score;
 use serde_json::Value;

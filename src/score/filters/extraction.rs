@@ -2,10 +2,10 @@
 
 use super::Filter;
 use crate::error::Result;
+use crate::python::text::strip;
 use crate::request::Unscored;
 use crate::score::kwargs::Kwargs;
 use crate::score::pattern::{Groups, Pattern};
-use crate::score::space::strip;
 use serde_json::Value;
 
 /// The pattern that the reference searches for unless the task gives one: GSM8K's answer line.

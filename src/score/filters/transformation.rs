@@ -2,9 +2,9 @@
 
 use super::Filter;
 use crate::error::Result;
+use crate::python::text::strip;
 use crate::request::Unscored;
 use crate::score::kwargs::Kwargs;
-use crate::score::space::strip;
 use serde_json::Value;
 
 /// Without white space at both ends (Python's `strip`). Reference: `WhitespaceFilter`.
