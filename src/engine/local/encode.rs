@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::model::Tokenizer;
+use crate::python::text::rstrip;
 use crate::request::Unscored;
 
 /// Turns texts into ids.
@@ -60,7 +61,7 @@ impl<'a> Encoder<'a> {
 
     /// Prepares a context.
     pub fn context(&self, text: String) -> Result<Context> {
-        let ids = if text.is_empty() { Vec::new() } else { self.text(trim_end(&text))? };
+        let ids = if text.is_empty() { Vec::new() } else { self.text(rstrip(&text))? };
         Ok(Context { text, ids })
     }
 
@@ -95,11 +96,6 @@ impl<'a> Encoder<'a> {
         let bos = self.tokenizer.bos.as_ref().map(|bos| bos.id);
         ids.iter().take_while(|id| Some(**id) == bos).count()
     }
-}
-
-/// Without the white space at the end, as Python's `rstrip` understands it.
-fn trim_end(text: &str) -> &str {
-    text.trim_end_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
 }
 
 #[cfg(test)]
@@ -150,11 +146,5 @@ mod tests {
         let encoder = Encoder::new(&tokenizer, None).unwrap();
         let context = encoder.context("Hello".into()).unwrap();
         assert!(encoder.pair(&context, "").unwrap().unwrap_err().reason.contains("no token"));
-    }
-
-    #[test]
-    fn trims_like_python() {
-        assert_eq!(trim_end("a \u{a0}\u{3000}\x1c\n"), "a");
-        assert_eq!(trim_end("a\u{200b}"), "a\u{200b}");
     }
 }
