@@ -1,9 +1,11 @@
 //! Flags that several verbs share, and what they mean.
 
+use super::downloads;
 use crate::data::{DataOptions, DataSource};
 use crate::engine::EngineOptions;
 use crate::engine::local::{DTypeChoice, SystemFallback};
 use crate::error::{Error, Result};
+use crate::hub::Hub;
 use crate::prompt::PromptOptions;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Number, Value};
@@ -72,13 +74,11 @@ impl TaskArgs {
         })
     }
 
-    /// Opens the data source.
-    pub fn data_source(&self) -> Result<DataSource> {
-        DataSource::open(DataOptions {
-            data_dir: self.data_dir.clone(),
-            offline: self.offline,
-            lock: self.lock.clone(),
-        })
+    /// Opens the data source; downloads are shown unless `quiet`.
+    pub fn data_source(&self, quiet: bool) -> Result<DataSource> {
+        let options = DataOptions { data_dir: self.data_dir.clone(), offline: self.offline, lock: self.lock.clone() };
+        let hub = Hub::from_env(self.offline)?;
+        DataSource::with_hub(options, if quiet { hub } else { hub.with_progress(downloads::report) })
     }
 }
 
@@ -107,8 +107,8 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// Options for every engine of this command.
-    pub fn engine_options(&self, tasks: &TaskArgs) -> Result<EngineOptions> {
+    /// Options for every engine of this command; downloads are shown unless `quiet`.
+    pub fn engine_options(&self, tasks: &TaskArgs, quiet: bool) -> Result<EngineOptions> {
         if self.threads == Some(0) {
             return Err(
                 Error::input("--threads 0 leaves nobody to do the work").hint("leave the flag out to use all cores")
@@ -120,6 +120,7 @@ impl ModelArgs {
             max_length: self.max_length,
             add_bos: self.add_bos_token,
             offline: tasks.offline,
+            on_download: if quiet { None } else { Some(downloads::report) },
             chat: tasks.apply_chat_template,
             threads: self.threads(),
         })

@@ -78,7 +78,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let talk = args.verbosity() > Verbosity::Quiet;
     let limit = args.limit.map(Limit::new).transpose()?;
     let options = args.task.prompt_options()?;
-    let engine_options = args.engine.engine_options(&args.task)?;
+    let engine_options = args.engine.engine_options(&args.task, !talk)?;
     check_writable(&args.out)?;
     for model in &args.model {
         engine::check(model, &engine_options)?;
@@ -88,7 +88,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         eprintln!("warning: {warning}");
     }
     let nodes = catalog.select(&args.tasks)?;
-    let source = args.task.data_source()?;
+    let source = args.task.data_source(!talk)?;
     let cancel = cancel_on_signal();
     let mut runs: Vec<(String, Finished)> = Vec::new();
     for model in &args.model {

@@ -45,7 +45,7 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
             .hint("show takes one task; `fairmark ls tasks` lists them"));
     };
     let options = PromptOptions { limit: Some(args.doc + 1), ..args.task.prompt_options()? };
-    let docs = args.task.data_source()?.task_docs(task, effective_fewshot(task, &options) > 0)?;
+    let docs = args.task.data_source(false)?.task_docs(task, effective_fewshot(task, &options) > 0)?;
     let size = docs.docs.len();
     let items = build_items(task, &docs, &options)?;
     let item = items.get(args.doc).ok_or_else(|| {
@@ -53,7 +53,7 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
             .hint(format!("its evaluated split has {size}: 0 to {}", size.saturating_sub(1)))
     })?;
     let engine = match &args.model {
-        Some(model) => Some(engine::open(model, &args.engine.engine_options(&args.task)?)?),
+        Some(model) => Some(engine::open(model, &args.engine.engine_options(&args.task, false)?)?),
         None => None,
     };
     super::print(&describe(task, item, engine.as_deref())?)?;

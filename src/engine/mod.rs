@@ -3,6 +3,7 @@
 //! Comes in: [`Request`]s. Goes out: [`Response`]s, each as soon as it exists. Never: gold answers, metrics, tasks.
 
 use crate::error::Result;
+use crate::hub::DownloadEvent;
 use crate::request::{Prompt, Request, Response, Unscored};
 use local::{DTypeChoice, LocalEngine, SystemFallback};
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,8 @@ pub struct EngineOptions {
     pub add_bos: Option<bool>,
     /// Never use the network.
     pub offline: bool,
+    /// Called while a hub model is fetched.
+    pub on_download: Option<fn(DownloadEvent<'_>)>,
     /// Prompts will be conversations: the model must have a chat template.
     pub chat: bool,
     /// Threads to use, 0: all cores. Decides only the time.
@@ -90,11 +93,7 @@ pub struct EngineOptions {
 
 /// Looks whether a model can be opened, without loading weights.
 pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
-    if mock::is_mock(model) {
-        mock::MockEngine::new(model).map(drop)
-    } else {
-        LocalEngine::check(model, options)
-    }
+    if mock::is_mock(model) { mock::MockEngine::new(model).map(drop) } else { LocalEngine::check(model, options) }
 }
 
 /// Opens the engine that a model's name asks for: `mock[:...]`, else a local checkpoint (folder or hub id).

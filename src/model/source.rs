@@ -31,12 +31,9 @@ pub struct ModelSource {
 }
 
 /// Finds a model by folder, or by hub id (`org/name`, `org/name@revision`).
-pub fn find(model: &str, revision: Option<&str>, offline: bool, part: Part) -> Result<ModelSource> {
+pub fn find(model: &str, hub: &Hub, part: Part) -> Result<ModelSource> {
     let path = Path::new(model);
     if path.is_dir() {
-        if let Some(revision) = revision {
-            return Err(Error::input(format!("a folder has no revision `{revision}`")).file(path));
-        }
         return Ok(ModelSource { dir: path.to_path_buf(), label: folder_label(path), commit: None, revision: None });
     }
     if path.exists() {
@@ -44,7 +41,7 @@ pub fn find(model: &str, revision: Option<&str>, offline: bool, part: Part) -> R
             .file(path)
             .hint("name the folder that holds config.json and the weights"));
     }
-    let (id, own_revision) = match model.split_once('@') {
+    let (id, revision) = match model.split_once('@') {
         Some((id, revision)) => (id, Some(revision)),
         None => (model, None),
     };
@@ -53,9 +50,8 @@ pub fn find(model: &str, revision: Option<&str>, offline: bool, part: Part) -> R
             "a model is a folder with config.json, tokenizer.json and model.safetensors, or a hub id like `org/name`",
         ));
     }
-    let revision = revision.or(own_revision);
     let wanted = |name: &str| METADATA.contains(&name) || (part == Part::All && is_weights(name));
-    let snapshot = Hub::from_env(offline)?.snapshot(RepoKind::Model, id, revision, &wanted).map_err(|e| {
+    let snapshot = hub.snapshot(RepoKind::Model, id, revision, &wanted).map_err(|e| {
         e.context(format!("cannot get the model `{id}`")).hint(format!("there is no folder `{id}` here either"))
     })?;
     Ok(ModelSource {
@@ -92,17 +88,17 @@ mod tests {
 
     #[test]
     fn a_folder_wins_and_nonsense_is_refused() {
+        let hub = Hub::from_env(true).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let model = dir.path().join("my-model");
         std::fs::create_dir(&model).unwrap();
-        let found = find(model.to_str().unwrap(), None, true, Part::All).unwrap();
+        let found = find(model.to_str().unwrap(), &hub, Part::All).unwrap();
         assert_eq!((found.label.as_str(), found.commit), ("my-model", None));
-        assert!(find(model.to_str().unwrap(), Some("main"), true, Part::All).is_err());
         let file = model.join("config.json");
         std::fs::write(&file, "{}").unwrap();
-        assert!(find(file.to_str().unwrap(), None, true, Part::All).unwrap_err().to_string().contains("is a file"));
+        assert!(find(file.to_str().unwrap(), &hub, Part::All).unwrap_err().to_string().contains("is a file"));
         for missing in ["no-such-folder", "./no/such", "a/b/c", "../x/y", "/no/such/folder", ""] {
-            let err = find(missing, None, true, Part::All).unwrap_err().to_string();
+            let err = find(missing, &hub, Part::All).unwrap_err().to_string();
             assert!(err.contains("no such folder") && err.contains("hint:"), "{err}");
         }
     }

@@ -20,6 +20,7 @@ pub use chat::SystemFallback;
 
 use super::{Cancel, Engine, EngineOptions, Identity, Inspection, Sink};
 use crate::error::{Error, Result};
+use crate::hub::Hub;
 use crate::model::{Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
 use crate::request::{Decoding, Prompt, Request, RequestKind, Response, Unscored};
 use chat::{Chat, template_source};
@@ -68,7 +69,7 @@ impl LocalEngine {
     /// Looks whether the model can be loaded, without reading weights: its files are there and whole, the architecture is known,
     /// the tokenizer fits.
     pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
-        let source = find(model, None, options.offline, Part::Metadata)?;
+        let source = find(model, &hub(options)?, Part::Metadata)?;
         let config = ModelConfig::load(&source.dir)?;
         config.arch()?;
         Tokenizer::load(&source.dir, &config)?;
@@ -81,7 +82,7 @@ impl LocalEngine {
 
     /// Loads the model.
     pub fn load(name: &str, options: &EngineOptions) -> Result<LocalEngine> {
-        let source = find(name, None, options.offline, Part::All)?;
+        let source = find(name, &hub(options)?, Part::All)?;
         let template = template_source(&source.dir)?;
         let config = ModelConfig::load(&source.dir)?;
         let tokenizer = Tokenizer::load(&source.dir, &config)?;
@@ -227,6 +228,14 @@ impl Engine for LocalEngine {
     fn notices(&self) -> Vec<String> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
+}
+
+fn hub(options: &EngineOptions) -> Result<Hub> {
+    let hub = Hub::from_env(options.offline)?;
+    Ok(match options.on_download {
+        Some(report) => hub.with_progress(report),
+        None => hub,
+    })
 }
 
 fn require_template<'a>(template: &'a Option<String>, source: &ModelSource) -> Result<&'a str> {
