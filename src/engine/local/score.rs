@@ -12,8 +12,8 @@ const HEAD_ROWS: usize = 16;
 /// What is needed of one row of logits.
 struct Row<'a> {
     logits: &'a [f32],
-    /// Logarithm of the sum of exponentials.
-    log_sum: f32,
+    /// Logarithm of the sum of exponentials. In f64: beside a logit of 20, f32 would lose what tells 0.9999 from 1.
+    log_sum: f64,
     /// The most likely token; the first of equals.
     argmax: usize,
 }
@@ -23,11 +23,11 @@ impl<'a> Row<'a> {
         let (argmax, max) = largest(logits);
         // Terms are added up in f64: the order of a vocabulary should not matter.
         let sum: f64 = logits.iter().map(|logit| f64::from((logit - max).exp())).sum();
-        Row { logits, log_sum: max + sum.ln() as f32, argmax }
+        Row { logits, log_sum: f64::from(max) + sum.ln(), argmax }
     }
 
-    fn log_prob(&self, token: u32) -> f32 {
-        self.logits.get(token as usize).map_or(f32::NAN, |logit| logit - self.log_sum)
+    fn log_prob(&self, token: u32) -> f64 {
+        self.logits.get(token as usize).map_or(f64::NAN, |logit| f64::from(*logit) - self.log_sum)
     }
 }
 
@@ -58,7 +58,7 @@ pub fn score(model: &Model, sequence: &Sequence) -> Result<Vec<std::result::Resu
             let row = Row::new(logits);
             for (span, score) in sequence.spans.iter().zip(&mut scores) {
                 if let Some(target) = target_at(span, position, len) {
-                    score.logprob += f64::from(row.log_prob(target));
+                    score.logprob += row.log_prob(target);
                     score.is_greedy &= row.argmax == target as usize;
                 }
             }
