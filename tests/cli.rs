@@ -113,6 +113,50 @@ fn a_killed_run_continues_and_gives_the_same_bytes() {
     assert_eq!(std::fs::read(folder.join("journal.jsonl")).unwrap(), before);
 }
 
+#[test]
+fn a_run_of_another_version_is_not_continued() {
+    let out = tempfile::tempdir().unwrap();
+    assert!(demo("mock", out.path(), &["--limit", "2"]).status.success());
+    let header = run_folder(out.path()).join("run.json");
+    let text = std::fs::read_to_string(&header).unwrap();
+    std::fs::write(&header, text.replace(env!("CARGO_PKG_VERSION"), "0.0.0")).unwrap();
+    let output = demo("mock", out.path(), &["--limit", "2"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("fairmark 0.0.0") && stderr(&output).contains("--fresh"), "{}", stderr(&output));
+    assert!(demo("mock", out.path(), &["--limit", "2", "--fresh"]).status.success());
+}
+
+#[test]
+fn a_hub_model_is_read_from_the_cache() {
+    let home = tempfile::tempdir().unwrap();
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let repo = home.path().join("hub/models--someone--valley");
+    let snapshot = repo.join("snapshots").join(commit);
+    std::fs::create_dir_all(&snapshot).unwrap();
+    std::fs::create_dir_all(repo.join("refs")).unwrap();
+    std::fs::write(repo.join("refs/main"), commit).unwrap();
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/demo/model")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), snapshot.join(entry.file_name())).unwrap();
+    }
+    let run = |model: &str, out: &Path| {
+        let mut command = fairmark();
+        command.env("HF_HOME", home.path()).env_remove("HF_HUB_CACHE").args(["run", "--quiet", "--model", model]);
+        command.args(["--tasks", "demo_facts", "--limit", "4", "--data-dir", "datasets/demo", "--out"]).arg(out);
+        command.output().unwrap()
+    };
+    let out = tempfile::tempdir().unwrap();
+    let output = run("someone/valley", out.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("valley"));
+    let header: Value =
+        serde_json::from_slice(&std::fs::read(run_folder(out.path()).join("run.json")).unwrap()).unwrap();
+    assert_eq!(header["spec"]["model"]["sha"], commit);
+    let output = run("someone/else", out.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("not in the cache"), "{}", stderr(&output));
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_a_run_that_continues() {

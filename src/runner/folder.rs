@@ -42,7 +42,7 @@ impl RunFolder {
         }
         let header_path = path.join("run.json");
         let header = match fs::read(&header_path) {
-            Ok(bytes) => read_header(&header_path, &bytes, &spec_sha256)?,
+            Ok(bytes) => read_header(&header_path, &bytes, &spec_sha256, &environment)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let status = Status::Incomplete;
                 Header { format_version: FORMAT_VERSION, status, spec_sha256, spec, effort, environment }
@@ -96,7 +96,8 @@ impl RunFolder {
     }
 }
 
-fn read_header(path: &Path, bytes: &[u8], spec_sha256: &str) -> Result<Header> {
+/// The header of an earlier, equal run. Its answers are taken over, so it must come from the same version of fairmark.
+fn read_header(path: &Path, bytes: &[u8], spec_sha256: &str, environment: &Environment) -> Result<Header> {
     let hint = "move the folder away, or start anew with `--fresh`";
     let value: serde_json::Value = serde_json::from_slice(bytes)
         .map_err(|e| Error::input("this run's header is damaged").file(path).cause(e).hint(hint))?;
@@ -106,6 +107,12 @@ fn read_header(path: &Path, bytes: &[u8], spec_sha256: &str) -> Result<Header> {
     }
     let header: Header = serde_json::from_value(value)
         .map_err(|e| Error::input("this run's header is damaged").file(path).cause(e).hint(hint))?;
+    let (theirs, ours) = (&header.environment.fairmark_version, &environment.fairmark_version);
+    if theirs != ours {
+        return Err(Error::input(format!("this run was begun by fairmark {theirs}, and this is {ours}"))
+            .file(path)
+            .hint(hint));
+    }
     if header.spec_sha256 != spec_sha256 {
         return Err(Error::input("this folder holds a run of something else").file(path).hint(hint));
     }
