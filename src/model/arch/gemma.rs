@@ -3,7 +3,7 @@
 use super::Decoder;
 use crate::error::Result;
 use crate::model::config::Defaults;
-use crate::model::layer::{Block, Embedding, Head, KvCache, RmsNorm, RmsNormKind, Rotary, Stack};
+use crate::model::layer::{Embedding, Head, KvCache, RmsNormKind, Stack};
 use crate::model::{ModelConfig, Weights};
 use candle_core::Tensor;
 
@@ -27,16 +27,8 @@ struct Gemma {
 
 /// Makes the model of its weights.
 pub fn build(config: &ModelConfig, weights: &mut Weights) -> Result<Box<dyn Decoder>> {
-    let norm = RmsNormKind::OnePlus;
     let embedding = Embedding::load(weights, "model.embed_tokens", config.vocab_size, config.hidden_size)?;
-    let blocks = (0..config.num_hidden_layers)
-        .map(|layer| Block::load(weights, &format!("model.layers.{layer}"), config, norm))
-        .collect::<Result<Vec<_>>>()?;
-    let stack = Stack {
-        rotary: Rotary::new(&config.rope, config.head_dim),
-        blocks,
-        norm: RmsNorm::load(weights, "model.norm", config.hidden_size, config.rms_norm_eps, norm)?,
-    };
+    let stack = Stack::load(weights, "model", config, RmsNormKind::OnePlus)?;
     let head = Head::load(weights, config, &embedding)?;
     let scale = weights.constant((config.hidden_size as f32).sqrt())?;
     Ok(Box::new(Gemma { embedding, scale, stack, head }))

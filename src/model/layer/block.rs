@@ -45,12 +45,24 @@ impl Block {
 
 /// All layers and the final norm.
 pub struct Stack {
-    pub rotary: Rotary,
-    pub blocks: Vec<Block>,
-    pub norm: RmsNorm,
+    rotary: Rotary,
+    blocks: Vec<Block>,
+    norm: RmsNorm,
 }
 
 impl Stack {
+    /// Reads `<name>.layers.<number>` and `<name>.norm`.
+    pub fn load(weights: &mut Weights, name: &str, config: &ModelConfig, norm: RmsNormKind) -> Result<Stack> {
+        let blocks = (0..config.num_hidden_layers)
+            .map(|layer| Block::load(weights, &format!("{name}.layers.{layer}"), config, norm))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Stack {
+            rotary: Rotary::new(&config.rope, config.head_dim),
+            blocks,
+            norm: RmsNorm::load(weights, &format!("{name}.norm"), config.hidden_size, config.rms_norm_eps, norm)?,
+        })
+    }
+
     /// `[tokens, hidden]` to `[tokens, hidden]`, after what `cache` holds.
     pub fn forward(&self, mut x: Tensor, mut cache: Option<&mut KvCache>) -> candle_core::Result<Tensor> {
         let tokens = x.dim(0)?;

@@ -9,8 +9,7 @@ mod norm;
 mod projection;
 mod rotary;
 
-pub use block::{Block, Stack};
+pub use block::Stack;
 pub use cache::KvCache;
 pub use embedding::{Embedding, Head};
-pub use norm::{RmsNorm, RmsNormKind};
-pub use rotary::Rotary;
+pub use norm::RmsNormKind;
