@@ -304,7 +304,7 @@ fn docs_and_pool_of_a_task() {
 fn shared_data_folder() {
     let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/datasets"));
     if !dir.is_dir() {
-        eprintln!("skipped: ../shared is not there");
+        crate::model::testing::say_skipped();
         return;
     }
     let manifest: Value = serde_json::from_slice(&std::fs::read(dir.join("MANIFEST.json")).unwrap()).unwrap();
@@ -350,7 +350,7 @@ fn rows_equal_those_of_datasets() {
     use sha2::{Digest, Sha256};
     let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/datasets"));
     if !dir.is_dir() {
-        eprintln!("skipped: ../shared is not there");
+        crate::model::testing::say_skipped();
         return;
     }
     for (file, sum) in [

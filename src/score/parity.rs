@@ -131,7 +131,7 @@ fn assert_estimates(estimates: &[Estimate], results: &Value, place: &str) {
 fn scores_and_estimates_as_the_reference() {
     let files = files();
     if files.is_empty() {
-        eprintln!("skipped: ../shared is not there");
+        crate::model::testing::say_skipped();
         return;
     }
     let mut compared = 0;
