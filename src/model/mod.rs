@@ -9,6 +9,7 @@ mod config;
 mod decoder;
 mod fingerprint;
 mod layer;
+pub mod profile;
 mod rotary;
 mod rows;
 mod source;

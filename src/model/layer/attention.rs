@@ -4,11 +4,12 @@ use super::norm::Norm;
 use super::pass::{Angles, Branch, KvLayers, Pass};
 use super::projection::Projection;
 use crate::kernel::{self, AttentionSpec, KvShape, RotaryStyle, Stretch};
+use crate::model::profile::{Kind, spend};
 use crate::model::rows::{HostRows, Rows, mixed};
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::ops::softmax_last_dim;
 use candle_nn::rotary_emb::rope;
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use std::ops::Range;
 
 /// Heads and how they attend.
@@ -76,6 +77,26 @@ impl Attention {
     }
 
     fn host(&self, mut qkv: HostRows, pass: &Pass, branches: &mut [Branch<'_>], layer: usize) -> Result<HostRows> {
+        spend(Kind::RotaryAndCache, 0, || self.turn_and_store(&mut qkv, pass, branches, layer));
+        let stretches: Option<Vec<Stretch<'_>>> = branches
+            .iter()
+            .zip(&pass.rows)
+            .map(|(branch, rows)| {
+                let past = branch.past.iter().map(|kv| kv.block(layer)).collect::<Option<_>>()?;
+                Some(Stretch { first_row: rows.start, rows: rows.len(), past, own: branch.own.block(layer)? })
+            })
+            .collect();
+        let Some(stretches) = stretches else { return mixed() };
+        let (stride, width) = (qkv.width(), self.shape.heads * self.shape.head_dim);
+        let mut out = HostRows::new(qkv.rows(), width);
+        spend(Kind::Attention, self.flops(pass), || {
+            kernel::attention(&self.shape.spec(), &stretches, &qkv, stride, &mut out, width);
+        });
+        Ok(out)
+    }
+
+    /// Norms and turns queries and keys in place, and appends keys and values to the branches' own.
+    fn turn_and_store(&self, qkv: &mut HostRows, pass: &Pass, branches: &mut [Branch<'_>], layer: usize) {
         let AttentionShape { heads, kv_heads, head_dim, .. } = self.shape;
         let (rows, stride) = (qkv.rows(), qkv.width());
         let (k_column, v_column) = (heads * head_dim, (heads + kv_heads) * head_dim);
@@ -83,14 +104,15 @@ impl Attention {
             for (norm, column, heads) in [(&norm.q, 0, heads), (&norm.k, k_column, kv_heads)] {
                 let width = norm.weight().len();
                 let parts = heads * head_dim / width;
-                kernel::rms_norm_strided(&mut qkv, stride, rows, column, parts, width, norm.weight(), norm.eps());
+                kernel::rms_norm_strided(qkv, stride, rows, column, parts, width, norm.weight(), norm.eps());
             }
         }
         if let Some(Angles { cos, sin, rotary_dim, .. }) = self.angles(pass) {
             let style = RotaryStyle::HalfSplit;
             // Keys stand right behind the queries.
-            kernel::rotate(&mut qkv, stride, rows, 0, heads + kv_heads, head_dim, *rotary_dim, style, cos, sin);
+            kernel::rotate(qkv, stride, rows, 0, heads + kv_heads, head_dim, *rotary_dim, style, cos, sin);
         }
+        let qkv: &HostRows = qkv;
         branches.par_iter_mut().zip(&pass.rows).for_each(|(branch, rows)| {
             if let (KvLayers::Host(blocks), false) = (&mut branch.own.layers, rows.is_empty())
                 && let Some(block) = blocks.get_mut(layer)
@@ -99,19 +121,12 @@ impl Attention {
                 block.append(&qkv[first + k_column..], stride, &qkv[first + v_column..], stride, rows.len());
             }
         });
-        let stretches: Option<Vec<Stretch<'_>>> = branches
-            .par_iter()
-            .zip(&pass.rows)
-            .map(|(branch, rows)| {
-                let past = branch.past.iter().map(|kv| kv.block(layer)).collect::<Option<_>>()?;
-                Some(Stretch { first_row: rows.start, rows: rows.len(), past, own: branch.own.block(layer)? })
-            })
-            .collect();
-        let Some(stretches) = stretches else { return mixed() };
-        let width = heads * head_dim;
-        let mut out = HostRows::new(rows, width);
-        kernel::attention(&self.shape.spec(), &stretches, &qkv, stride, &mut out, width);
-        Ok(out)
+    }
+
+    /// Arithmetic of the scores and the mixing of values that the masks leave.
+    fn flops(&self, pass: &Pass) -> u64 {
+        let seen = |position: &usize| (position + 1).min(self.shape.window.unwrap_or(usize::MAX)) as u64;
+        pass.positions.iter().map(seen).sum::<u64>() * (4 * self.shape.heads * self.shape.head_dim) as u64
     }
 
     fn angles<'a>(&self, pass: &'a Pass) -> Option<&'a Angles> {

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::model::Weights;
 use crate::model::backend::Place;
+use crate::model::profile::{Kind, spend};
 use crate::model::rows::{HostRows, Rows};
 use crate::model::weights::StoredMatrix;
 use candle_core::{DType, Tensor};
@@ -69,6 +70,10 @@ impl Embedding {
 
     /// Rows of tokens at their positions. `[ids, hidden]`
     pub fn forward(&self, ids: &[u32], positions: &[usize]) -> candle_core::Result<Rows> {
+        spend(Kind::Embedding, 0, || self.look_up(ids, positions))
+    }
+
+    fn look_up(&self, ids: &[u32], positions: &[usize]) -> candle_core::Result<Rows> {
         if let Some((tokens, learned)) = &self.device {
             let device = tokens.device();
             let mut x = tokens.index_select(&Tensor::new(ids, device)?, 0)?;

@@ -5,6 +5,7 @@ use super::norm::Norm;
 use super::projection::{Part, Projection};
 use crate::error::{Error, Result};
 use crate::kernel::{self, HeadSpec, RowScore};
+use crate::model::profile::{Kind, spend};
 use crate::model::rows::Rows;
 use crate::model::{ModelConfig, Weights};
 use candle_core::DType;
@@ -67,8 +68,11 @@ impl Head {
     ) -> candle_core::Result<Vec<RowScore>> {
         let x = self.norm.forward(&hidden.gather(rows)?)?;
         if let (Rows::Host(x), Some((matrix, arithmetic))) = (&x, self.projection.packed()) {
-            let bias = self.projection.bias();
-            return Ok(kernel::log_probs(matrix, arithmetic, self.spec(), bias, x, x.rows(), targets));
+            let score = || {
+                let bias = self.projection.bias();
+                kernel::log_probs(matrix, arithmetic, self.spec(), bias, x, x.rows(), targets)
+            };
+            return Ok(spend(Kind::Head, 2 * (x.rows() * matrix.ins() * matrix.outs()) as u64, score));
         }
         let vocabulary = self.projection.outs();
         let logits = self.tensor_logits(&x)?;
@@ -80,7 +84,9 @@ impl Head {
         let x = self.norm.forward(&hidden.gather(rows)?)?;
         if let (Rows::Host(x), Some((matrix, arithmetic))) = (&x, self.projection.packed()) {
             let mut out = vec![0.0; x.rows() * self.projection.outs()];
-            kernel::logits(matrix, arithmetic, self.spec(), self.projection.bias(), x, x.rows(), &mut out);
+            spend(Kind::Head, 2 * (x.rows() * matrix.ins() * matrix.outs()) as u64, || {
+                kernel::logits(matrix, arithmetic, self.spec(), self.projection.bias(), x, x.rows(), &mut out);
+            });
             return Ok(out);
         }
         self.tensor_logits(&x)

@@ -5,6 +5,7 @@ use super::projection::{Part, Projection};
 use crate::error::Result;
 use crate::kernel::Activation;
 use crate::model::Weights;
+use crate::model::profile::{Kind, spend};
 use crate::model::rows::Rows;
 
 /// A feed-forward layer.
@@ -41,10 +42,13 @@ impl Mlp {
     /// `[rows, hidden]` to `[rows, hidden]`
     pub fn forward(&self, x: &Rows) -> candle_core::Result<Rows> {
         match self {
-            Mlp::Gated { gate_up, down, activation } => down.forward(&gate_up.forward(x)?.gated(*activation)?),
+            Mlp::Gated { gate_up, down, activation } => {
+                let gate_up = gate_up.forward(x)?;
+                down.forward(&spend(Kind::Activation, 0, || gate_up.gated(*activation))?)
+            }
             Mlp::Plain { up, down, activation } => {
                 let mut hidden = up.forward(x)?;
-                hidden.activate(*activation)?;
+                spend(Kind::Activation, 0, || hidden.activate(*activation))?;
                 down.forward(&hidden)
             }
             Mlp::Experts(experts) => experts.forward(x),

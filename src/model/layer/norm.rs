@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::kernel;
 use crate::model::Weights;
 use crate::model::backend::Place;
+use crate::model::profile::{Kind as Work, spend};
 use crate::model::rows::{HostRows, Rows, mixed, tensor};
 use candle_core::{D, DType, Tensor};
 
@@ -65,6 +66,10 @@ impl Norm {
 
     /// `[rows, width]` to `[rows, width]`
     pub fn forward(&self, x: &Rows) -> candle_core::Result<Rows> {
+        spend(Work::Norms, 0, || self.norm(x))
+    }
+
+    fn norm(&self, x: &Rows) -> candle_core::Result<Rows> {
         match x {
             Rows::Host(x) => {
                 let mut out = HostRows::new(x.rows(), x.width());
@@ -82,6 +87,10 @@ impl Norm {
 
     /// `x += factor * y`, then the norm of `x`: one pass over memory where the kernel has it.
     pub fn add_forward(&self, x: &mut Rows, y: &Rows, factor: f32) -> candle_core::Result<Rows> {
+        spend(Work::Norms, 0, || self.add_norm(x, y, factor))
+    }
+
+    fn add_norm(&self, x: &mut Rows, y: &Rows, factor: f32) -> candle_core::Result<Rows> {
         match (&mut *x, y, self.kind) {
             (Rows::Host(x), Rows::Host(y), Kind::Rms) => {
                 let width = x.width();
@@ -91,7 +100,7 @@ impl Norm {
             }
             _ => {
                 x.add_scaled(y, factor)?;
-                self.forward(x)
+                self.norm(x)
             }
         }
     }

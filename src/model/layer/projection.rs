@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{self, Arithmetic, Keep, PackedMatrix};
 use crate::model::Weights;
 use crate::model::backend::{Backend, Place};
+use crate::model::profile::{Kind, spend};
 use crate::model::rows::{HostRows, Rows, mixed, tensor};
 use crate::model::weights::StoredMatrix;
 use candle_core::{DType, Tensor};
@@ -21,6 +22,7 @@ pub struct Projection {
     /// Of all parts; empty when none has a bias.
     bias: Vec<f32>,
     outs: usize,
+    ins: usize,
 }
 
 enum Form {
@@ -65,6 +67,7 @@ impl Projection {
     /// Packs matrices of equal input width.
     pub fn new(backend: &Backend, parts: Vec<Part>) -> Result<Projection> {
         let outs = parts.iter().map(|part| part.weight.outs()).sum();
+        let ins = parts.first().map_or(0, |part| part.weight.ins());
         let mut bias = Vec::new();
         if parts.iter().any(|part| part.bias.is_some()) {
             for part in &parts {
@@ -89,7 +92,7 @@ impl Projection {
                 Form::Device { weight, bias }
             }
         };
-        Ok(Projection { form, bias, outs })
+        Ok(Projection { form, bias, outs, ins })
     }
 
     /// Width of the output.
@@ -121,6 +124,11 @@ impl Projection {
 
     /// `[rows, ins]` to `[rows, outs]`
     pub fn forward(&self, x: &Rows) -> candle_core::Result<Rows> {
+        let flops = 2 * x.rows()? * self.ins * self.outs;
+        spend(Kind::Linear, flops as u64, || self.multiply(x))
+    }
+
+    fn multiply(&self, x: &Rows) -> candle_core::Result<Rows> {
         match (&self.form, x) {
             (Form::Host { parts, arithmetic }, Rows::Host(x)) => {
                 let parts: Vec<&PackedMatrix> = parts.iter().collect();
