@@ -38,7 +38,7 @@ pub fn write(dir: &Path, tokenizer: &Path) -> Result<(), Box<dyn std::error::Err
     file.write_all(header.as_bytes())?;
     let mut random = Random(7);
     for (name, shape) in &tensors {
-        let size = if name.contains("norm") { None } else { Some(1.0 / (HIDDEN as f32).sqrt()) };
+        let size = if name.contains("norm") { None } else { Some(1.0 / 32.0) };
         for _ in 0..shape.iter().product::<usize>() {
             file.write_all(&size.map_or(1.0, |size| random.next() * size).to_le_bytes())?;
         }
