@@ -21,9 +21,10 @@ mod tokenizer;
 mod weights;
 
 pub use crate::kernel::RowScore;
+pub use arch::{ARCHES, Arch};
 pub use backend::{Backend, DTypeChoice, DeviceChoice};
-pub(crate) use config::read_json;
 pub use config::ModelConfig;
+pub(crate) use config::read_json;
 pub use decoder::Decoder;
 pub use fingerprint::fingerprint;
 pub use layer::{Branch, Kv};
@@ -36,22 +37,6 @@ use layer::AttentionShape;
 use rows::Rows;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// A family of models that can be run.
-pub struct Arch {
-    /// The name in `architectures` of `config.json`.
-    pub class: &'static str,
-    /// The name in `model_type`.
-    pub model_type: &'static str,
-    /// What it is, for the lists that errors and help show.
-    pub doc: &'static str,
-    /// What `config.json` means where it says nothing.
-    pub defaults: config::Defaults,
-    /// Makes the model of a configuration and its weights.
-    pub build: fn(&ModelConfig, &mut Weights) -> Result<Decoder>,
-}
-
-pub use arch::ARCHES;
 
 /// How a checkpoint is loaded: everything here can change numbers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -170,8 +155,10 @@ impl Model {
             }
             let end = branch.start() + branch.tokens.len();
             if let Some(longest) = longest.filter(|longest| end > *longest) {
-                return Err(Error::input(format!("the model has {longest} learned positions, the sequence {end} tokens"))
-                    .hint("choose a window that fits with --max-length"));
+                return Err(Error::input(format!(
+                    "the model has {longest} learned positions, the sequence {end} tokens"
+                ))
+                .hint("choose a window that fits with --max-length"));
             }
         }
         let hidden = self.decoder.forward(&self.backend, branches);

@@ -188,9 +188,8 @@ impl Attention {
     /// 0 where a query at a position may see a key, minus infinity elsewhere. `[positions, positions.end]`
     fn mask(&self, positions: Range<usize>, device: &Device) -> Result<Tensor> {
         let keys = positions.end;
-        let sees = |query: usize, key: usize| {
-            key <= query && self.shape.window.is_none_or(|window| key + window > query)
-        };
+        let sees =
+            |query: usize, key: usize| key <= query && self.shape.window.is_none_or(|window| key + window > query);
         let mask: Vec<f32> = positions
             .clone()
             .flat_map(|query| (0..keys).map(move |key| if sees(query, key) { 0.0 } else { f32::NEG_INFINITY }))

@@ -66,13 +66,7 @@ impl Stream {
 
 impl Block {
     /// Runs the stream's rows through the layer with this number.
-    pub fn forward(
-        &self,
-        stream: &mut Stream,
-        pass: &Pass,
-        branches: &mut [Branch<'_>],
-        layer: usize,
-    ) -> Result<()> {
+    pub fn forward(&self, stream: &mut Stream, pass: &Pass, branches: &mut [Branch<'_>], layer: usize) -> Result<()> {
         let attended = match &self.input_norm {
             Some(norm) => self.attention.forward(&stream.normed(norm)?, pass, branches, layer)?,
             None => {

@@ -62,8 +62,7 @@ impl Embedding {
             };
             let tensors =
                 moved(&self.tokens).and_then(|tokens| Ok((tokens, self.positions.as_ref().map(moved).transpose()?)));
-            self.device =
-                Some(tensors.map_err(|e| Error::input("cannot move the embedding to the device").cause(e))?);
+            self.device = Some(tensors.map_err(|e| Error::input("cannot move the embedding to the device").cause(e))?);
         }
         Ok(self)
     }

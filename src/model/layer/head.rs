@@ -32,7 +32,8 @@ impl Head {
             Part { weight: embedding.matrix().clone(), bias: None }
         } else if weights.has_matrix(name) {
             let bias_name = format!("{name}.bias");
-            let bias = if weights.has(&bias_name) { Some(weights.vector(&bias_name, config.vocab_size)?) } else { None };
+            let bias =
+                if weights.has(&bias_name) { Some(weights.vector(&bias_name, config.vocab_size)?) } else { None };
             Part { weight: weights.head(name, config.vocab_size, config.hidden_size)?, bias }
         } else {
             return Err(Error::input(format!("the tensor {name}.weight is missing")).file(&config.file).hint(
@@ -60,12 +61,7 @@ impl Head {
     }
 
     /// Log-probabilities of `targets[i]` after the token of row `rows[i]` of `hidden`.
-    pub fn log_probs(
-        &self,
-        hidden: &Rows,
-        rows: &[usize],
-        targets: &[&[u32]],
-    ) -> candle_core::Result<Vec<RowScore>> {
+    pub fn log_probs(&self, hidden: &Rows, rows: &[usize], targets: &[&[u32]]) -> candle_core::Result<Vec<RowScore>> {
         let x = self.norm.forward(&hidden.gather(rows)?)?;
         if let (Rows::Host(x), Some((matrix, arithmetic))) = (&x, self.projection.packed()) {
             let score = || {
