@@ -84,8 +84,14 @@ impl RotaryTable {
                 let stretched = |factors: &[f64]| {
                     factors.iter().zip(&powers).map(|(factor, power)| 1.0 / (*factor as f32 * power)).collect()
                 };
-                let inv_freq = stretched(long_factor);
-                let longer = Longer::Switched { threshold: *original_max_position_embeddings, inv_freq };
+                // Factors that are the same for all lengths are how GGUF files hold ropes of other types.
+                let longer = match short_factor == long_factor {
+                    true => Longer::Same,
+                    false => Longer::Switched {
+                        threshold: *original_max_position_embeddings,
+                        inv_freq: stretched(long_factor),
+                    },
+                };
                 (stretched(short_factor), *attention_factor as f32, longer)
             }
         };
@@ -283,6 +289,14 @@ mod tests {
         let long = table("longrope-long");
         assert_eq!(long.depends_on_length(), Some(512));
         assert_eq!([512, 513, 9999].map(|len| long.regime(len)), [0, 1, 1]);
+        let same = LongRope {
+            short_factor: vec![2.0; 4],
+            long_factor: vec![2.0; 4],
+            original_max_position_embeddings: 16,
+            attention_factor: 1.0,
+        };
+        let same = RopeSpec { theta: 1e4, partial: 1.0, scaling: RopeScaling::LongRope(same) };
+        assert_eq!(RotaryTable::new(&same, 8).depends_on_length(), None);
         let dynamic = table("dynamic-far");
         assert_eq!(dynamic.depends_on_length(), Some(512));
         assert_eq!([3, 512, 513, 514].map(|len| dynamic.regime(len)), [0, 0, 1, 2]);
