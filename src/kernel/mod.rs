@@ -30,3 +30,13 @@ pub use isa::Isa;
 pub use matrix::{Arithmetic, Keep, PackedMatrix};
 pub use multiply::{multiply, multiply_on};
 pub use peak::{peak, peak_on};
+
+#[allow(warnings)] mod exp;
+#[allow(warnings)] mod rows;
+#[allow(warnings)] mod kv;
+#[allow(warnings)] mod attention;
+#[allow(warnings)] mod logprob;
+pub use rows::{Activation, RotaryStyle, activate, add, add_bias, add_rms_norm, add_scaled, gated, layer_norm, rms_norm, rms_norm_strided, rotate, scale};
+pub use kv::{KvBlock, KvFormat, KvShape};
+pub use attention::{AttentionSpec, Stretch, attention};
+pub use logprob::{HeadSpec, RowScore, log_probs, logits};
