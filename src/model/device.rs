@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use candle_core::{DType, Device};
+use std::str::FromStr;
 
 /// The number format that the user asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -12,6 +13,42 @@ pub enum DTypeChoice {
     F32,
     Bf16,
     F16,
+}
+
+/// The device that the user asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A GPU where this build and this machine have one, else the CPU.
+    #[default]
+    Auto,
+    Cpu,
+    /// A CUDA device by number.
+    Cuda(usize),
+    Metal,
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<DeviceChoice, String> {
+        match text.split_once(':').unwrap_or((text, "0")) {
+            ("auto", "0") if !text.contains(':') => Ok(DeviceChoice::Auto),
+            ("cpu", "0") if !text.contains(':') => Ok(DeviceChoice::Cpu),
+            ("metal", "0") => Ok(DeviceChoice::Metal),
+            ("cuda", number) => number.parse().map(DeviceChoice::Cuda).map_err(|_| format!("`{number}` is no number")),
+            _ => Err("devices are auto, cpu, cuda, cuda:N and metal".to_string()),
+        }
+    }
+}
+
+/// How LLM.int8 weights are multiplied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Int8Form {
+    /// With the dequantised weights, rows left as they are.
+    #[default]
+    Exact,
+    /// As bitsandbytes does: rows rounded to int8, but for outlier channels.
+    Mixed,
 }
 
 /// Number formats that models are run in, with their names in `config.json`.

@@ -19,7 +19,7 @@ mod weights;
 pub use arch::Decoder;
 pub(crate) use config::read_json;
 pub use config::{ModelConfig, Rope, RopeScaling};
-pub use device::{Backend, DTypeChoice};
+pub use device::{Backend, DTypeChoice, DeviceChoice, Int8Form};
 pub use fingerprint::fingerprint;
 pub use layer::KvCache;
 pub use source::{ModelSource, Part, find};
