@@ -176,7 +176,13 @@ fn report(
         100.0 * rate / ceiling,
     );
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["kind", "seconds", "of wall", "GFLOP/s", "of ceiling"]);
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header([
+        "kind",
+        "seconds",
+        "of wall",
+        "GFLOP/s",
+        "of ceiling",
+    ]);
     let mut rest = wall;
     for (_, kind, spent) in spent {
         rest = rest.saturating_sub(spent.time);
@@ -186,10 +192,17 @@ fn report(
             0 => (String::new(), String::new()),
             _ => (format!("{rate:.0}"), format!("{:.1} %", 100.0 * rate / ceiling)),
         };
-        table.add_row([kind.to_string(), format!("{time:.3}"), format!("{:.1} %", 100.0 * time / seconds), rate, share]);
+        table.add_row([
+            kind.to_string(),
+            format!("{time:.3}"),
+            format!("{:.1} %", 100.0 * time / seconds),
+            rate,
+            share,
+        ]);
     }
     let rest = rest.as_secs_f64();
-    let rest = ["tokenizing, planning, the rest".into(), format!("{rest:.3}"), format!("{:.1} %", 100.0 * rest / seconds)];
+    let rest =
+        ["tokenizing, planning, the rest".into(), format!("{rest:.3}"), format!("{:.1} %", 100.0 * rest / seconds)];
     table.add_row(rest);
     println!("{table}");
 }

@@ -67,6 +67,34 @@ pub fn multiply_on(
     product.run(m * ins * outs);
 }
 
+/// The product of rows with one matrix, a block of columns at a time: y is `[m][panels * 32]`, its columns from `first` on are those of
+/// the block that `take` is given with the block's first column and width.
+pub(super) fn multiply_by_blocks(
+    (matrix, arithmetic): (&PackedMatrix, Arithmetic),
+    x: &[f32],
+    m: usize,
+    panels: usize,
+    y: &mut [f32],
+    mut take: impl FnMut(usize, usize, &mut [f32]),
+) {
+    let (isa, ins, stride) = (Isa::best(), matrix.ins(), panels * PANEL);
+    assert!(x.len() >= m * ins && y.len() >= m * stride, "x or y is too short for {m} rows");
+    if m == 0 || ins == 0 {
+        return;
+    }
+    let tiles = Tiles::new(m, max_rows(isa));
+    let parts = [matrix];
+    let mut rows = Rows::prepare(isa, &parts, arithmetic, x, ins, tiles);
+    for first in (0..matrix.panel_count()).step_by(panels) {
+        let mut product = Product::new(isa, &parts, arithmetic, rows, tiles, (y.as_mut_ptr(), stride));
+        product.narrow(first..(first + panels).min(matrix.panel_count()));
+        let width = (matrix.outs() - first * PANEL).min(stride);
+        product.run(m * ins * width);
+        rows = product.rows;
+        take(first * PANEL, width, y);
+    }
+}
+
 /// x as the parts need it.
 struct Rows<'a> {
     /// f32: [tile][ins][height], or where x lies.
@@ -135,6 +163,8 @@ struct Part<'a> {
     column: usize,
     /// First of the product's panels.
     panel: usize,
+    /// The part's panels that take part.
+    taken: std::ops::Range<usize>,
     dots: bool,
 }
 
@@ -159,7 +189,8 @@ impl<'a> Product<'a> {
     ) -> Product<'a> {
         let (mut parts, mut column, mut panel) = (Vec::with_capacity(matrices.len()), 0, 0);
         for &matrix in matrices {
-            parts.push(Part { matrix, column, panel, dots: takes_dots(isa, arithmetic, matrix) });
+            let taken = 0..matrix.panel_count();
+            parts.push(Part { matrix, column, panel, taken, dots: takes_dots(isa, arithmetic, matrix) });
             column += matrix.outs();
             panel += matrix.panel_count();
         }
@@ -169,6 +200,12 @@ impl<'a> Product<'a> {
         let fitting = (ROW_BLOCK / (depth * max_rows(isa))).max(1);
         let block = tiles.count.div_ceil(tiles.count.div_ceil(fitting));
         Product { isa, parts, rows, ins, depth, tiles, block, y, y_stride, next: AtomicUsize::new(0), panels: panel }
+    }
+
+    /// Leaves only some panels of a product of one part; the first of them is written at the first column.
+    fn narrow(&mut self, panels: std::ops::Range<usize>) {
+        self.panels = panels.len();
+        self.parts.iter_mut().for_each(|part| part.taken = panels.clone());
     }
 
     fn run(&self, multiply_adds: usize) {
@@ -209,12 +246,13 @@ impl<'a> Product<'a> {
             let (block, panel) = (start / self.panels, start % self.panels);
             let part = self.parts.partition_point(|part| part.panel <= panel) - 1;
             let first = panel - self.parts[part].panel;
-            let left = self.parts[part].matrix.panel_count() - first;
+            let left = self.parts[part].taken.len() - first;
             let count = ((total - start) / (4 * threads)).clamp(1, left);
             match self.next.compare_exchange_weak(start, start + count, Ordering::Relaxed, Ordering::Relaxed) {
                 Err(now) => start = now,
                 Ok(_) => {
                     let tiles = block * self.block..((block + 1) * self.block).min(self.tiles.count);
+                    let first = first + self.parts[part].taken.start;
                     return Some(Chunk { part, panels: first..first + count, tiles });
                 }
             }
@@ -259,7 +297,7 @@ impl<'a> Product<'a> {
     ) {
         let width = (part.matrix.outs() - panel * PANEL).min(PANEL);
         // SAFETY: within the rows and columns that `multiply_on` checked.
-        let y = unsafe { self.y.add(rows.start * self.y_stride + part.column + panel * PANEL) };
+        let y = unsafe { self.y.add(rows.start * self.y_stride + part.column + (panel - part.taken.start) * PANEL) };
         if width == PANEL {
             return self.kernel(part, depth, weights, rows, y, self.y_stride);
         }

@@ -125,7 +125,6 @@ pub struct DotTile {
     pub start: Start,
 }
 
-
 /// # Safety
 /// The processor runs `Isa::Avx512Bf16`; `rows` is 1 to 12; memory as in `tile::multiply_tile`.
 #[cfg(target_arch = "x86_64")]

@@ -3,8 +3,8 @@
 //! Scheduling is written against this trait, so that tests can put a toy in the model's place that notices every wrong step.
 
 use crate::error::Result;
-use crate::model::{Kv, Hidden, Model};
 pub use crate::model::{Branch, RowScore};
+use crate::model::{Hidden, Kv, Model};
 
 /// A causal language model. Its numbers depend on a token's sequence alone, never on what else is in a pass or how the sequence was
 /// cut into stretches.

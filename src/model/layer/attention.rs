@@ -3,7 +3,7 @@
 use super::norm::Norm;
 use super::pass::{Angles, Branch, KvLayers, Pass};
 use super::projection::Projection;
-use crate::kernel::{self, AttentionSpec, KvShape, RotaryStyle, Stretch};
+use crate::kernel::{self, AttentionSpec, KvShape, Stretch, Turned};
 use crate::model::profile::{Kind, spend};
 use crate::model::rows::{HostRows, Rows, mixed};
 use candle_core::{D, DType, Device, Result, Tensor};
@@ -98,19 +98,20 @@ impl Attention {
     /// Norms and turns queries and keys in place, and appends keys and values to the branches' own.
     fn turn_and_store(&self, qkv: &mut HostRows, pass: &Pass, branches: &mut [Branch<'_>], layer: usize) {
         let AttentionShape { heads, kv_heads, head_dim, .. } = self.shape;
-        let (rows, stride) = (qkv.rows(), qkv.width());
+        let stride = qkv.width();
         let (k_column, v_column) = (heads * head_dim, (heads + kv_heads) * head_dim);
         if let Some(norm) = &self.norm {
             for (norm, column, heads) in [(&norm.q, 0, heads), (&norm.k, k_column, kv_heads)] {
                 let width = norm.weight().len();
                 let parts = heads * head_dim / width;
-                kernel::rms_norm_strided(qkv, stride, rows, column, parts, width, norm.weight(), norm.eps());
+                kernel::rms_norm_parts(qkv, stride, column, parts, norm.weight(), norm.eps());
             }
         }
         if let Some(Angles { cos, sin, rotary_dim, .. }) = self.angles(pass) {
-            let style = RotaryStyle::HalfSplit;
             // Keys stand right behind the queries.
-            kernel::rotate(qkv, stride, rows, 0, heads + kv_heads, head_dim, *rotary_dim, style, cos, sin);
+            let heads = heads + kv_heads;
+            let turned = Turned { stride, first_column: 0, heads, head_dim, rotary_dim: *rotary_dim };
+            kernel::rotate(qkv, turned, cos, sin);
         }
         let qkv: &HostRows = qkv;
         branches.par_iter_mut().zip(&pass.rows).for_each(|(branch, rows)| {

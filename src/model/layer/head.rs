@@ -66,7 +66,7 @@ impl Head {
         if let (Rows::Host(x), Some((matrix, arithmetic))) = (&x, self.projection.packed()) {
             let score = || {
                 let bias = self.projection.bias();
-                kernel::log_probs(matrix, arithmetic, self.spec(), bias, x, x.rows(), targets)
+                kernel::log_probs((matrix, arithmetic), self.spec(), bias, x, targets)
             };
             return Ok(spend(Kind::Head, 2 * (x.rows() * matrix.ins() * matrix.outs()) as u64, score));
         }
@@ -81,7 +81,7 @@ impl Head {
         if let (Rows::Host(x), Some((matrix, arithmetic))) = (&x, self.projection.packed()) {
             let mut out = vec![0.0; x.rows() * self.projection.outs()];
             spend(Kind::Head, 2 * (x.rows() * matrix.ins() * matrix.outs()) as u64, || {
-                kernel::logits(matrix, arithmetic, self.spec(), self.projection.bias(), x, x.rows(), &mut out);
+                kernel::logits((matrix, arithmetic), self.spec(), self.projection.bias(), x, x.rows(), &mut out);
             });
             return Ok(out);
         }

@@ -160,8 +160,7 @@ impl Projection {
 
     fn add_bias(&self, y: &mut HostRows) {
         if !self.bias.is_empty() {
-            let rows = y.rows();
-            kernel::add_bias(y, self.outs, rows, 0, &self.bias);
+            kernel::add_bias(y, self.outs, &self.bias);
         }
     }
 }
