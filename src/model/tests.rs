@@ -272,7 +272,7 @@ fn checkpoints_that_do_not_fit_their_configuration_are_refused() {
     for (name, key, shown) in [
         // Gate and up are one matrix.
         ("phi3", "intermediate_size", "68"),
-        ("qwen3", "head_dim", "34"),
+        ("qwen3", "head_dim", "136"),
         ("gpt2", "n_inner", "34"),
         ("gemma2", "vocab_size", "34"),
     ] {
