@@ -62,12 +62,13 @@ impl Kv {
 }
 
 /// Tokens to run in a packed pass: they follow `past` (root first) and what `own` already holds.
-pub struct Branch<'a> {
+pub struct Branch<'a, K = Kv> {
     pub tokens: &'a [u32],
-    pub past: Vec<&'a Kv>,
+    /// Keys and values of what stands before, from the sequence's beginning, all of them complete.
+    pub past: Vec<&'a K>,
     /// Takes the tokens' keys and values.
-    pub own: &'a mut Kv,
-    /// Length of the whole sequence that the branch belongs to. Only models whose rotary angles depend on it look at it.
+    pub own: &'a mut K,
+    /// Length of the whole sequence, where it is beyond what rotary angles begin to depend on; else 0.
     pub sequence_len: usize,
 }
 
