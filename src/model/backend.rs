@@ -27,6 +27,9 @@ pub enum DeviceChoice {
     /// A CUDA device by number.
     Cuda(usize),
     Metal,
+    /// The CPU by candle's operations: what a GPU does, and an oracle for the kernels.
+    #[cfg(test)]
+    Candle,
 }
 
 impl FromStr for DeviceChoice {
@@ -50,6 +53,8 @@ impl fmt::Display for DeviceChoice {
             DeviceChoice::Cpu => write!(f, "cpu"),
             DeviceChoice::Cuda(number) => write!(f, "cuda:{number}"),
             DeviceChoice::Metal => write!(f, "metal"),
+            #[cfg(test)]
+            DeviceChoice::Candle => write!(f, "candle"),
         }
     }
 }
@@ -128,6 +133,8 @@ impl Backend {
 fn place(choice: DeviceChoice) -> Result<Place> {
     match choice {
         DeviceChoice::Cpu => Ok(Place::Host),
+        #[cfg(test)]
+        DeviceChoice::Candle => Ok(Place::Device(Device::Cpu)),
         DeviceChoice::Cuda(number) => {
             if !cfg!(feature = "cuda") {
                 return Err(Error::input("this fairmark was built without CUDA")
