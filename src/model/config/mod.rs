@@ -176,9 +176,11 @@ fn read_config(map: &Map<String, Value>, origin: &Path) -> Result<ModelConfig> {
         Softcap::Never => Ok(None),
         Softcap::Key(default) => written.positive(key, *default).map(|cap| cap.map(|cap| cap as f32)),
     };
-    let multiplier = |key: &'static str| match defaults.multipliers {
-        true => Ok(written.real(key, Some(1.0))?.unwrap_or(1.0) as f32),
-        false => Ok(1.0),
+    let multiplier = |key: &'static str| -> Result<f32> {
+        match defaults.multipliers {
+            true => Ok(written.real(key, Some(1.0))?.unwrap_or(1.0) as f32),
+            false => Ok(1.0),
+        }
     };
     // These few stand outside where the language model's settings are kept apart; what stands outside wins.
     let outside = |key: &str| if map.contains_key(key) { outer } else { written };
