@@ -1,5 +1,6 @@
 //! The tensors of a checkpoint, whatever file format holds them.
 
+pub mod gguf;
 mod safetensors;
 
 pub(crate) use safetensors::HEADER_LENGTH;
