@@ -108,7 +108,6 @@ struct Written {
     eos_token_id: Option<LlamaEosToks>,
     dtype: Option<String>,
     torch_dtype: Option<String>,
-    quantization_config: Option<Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -252,12 +251,6 @@ fn arch_named(class: Option<&str>, model_type: Option<&str>) -> Result<&'static 
 }
 
 fn refuse_unsupported(written: &Written) -> Result<()> {
-    if let Some(quantization) = written.quantization_config.as_ref().filter(|q| !q.is_null()) {
-        let method = quantization.get("quant_method").and_then(Value::as_str).unwrap_or("unknown method");
-        return Err(Error::input(format!("quantised checkpoints ({method}) are not supported yet"))
-            .key("quantization_config")
-            .hint("use the full-precision checkpoint that it was made from"));
-    }
     if written.use_bidirectional_attention.as_ref().is_some_and(|v| !matches!(v, Value::Null | Value::Bool(false))) {
         return Err(Error::input("bidirectional attention is not supported").key("use_bidirectional_attention"));
     }
@@ -378,7 +371,6 @@ mod tests {
         assert!(refusal(json!({"architectures": ["LLamaForCausalLM"]})).contains("did you mean `LlamaForCausalLM`?"));
         assert!(refusal(json!({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}})).contains("yarn"));
         assert!(refusal(json!({"hidden_act": "wiggle"})).contains("wiggle"));
-        assert!(refusal(json!({"quantization_config": {"quant_method": "bitsandbytes"}})).contains("bitsandbytes"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use fingerprint::fingerprint;
 pub use layer::KvCache;
 pub use source::{ModelSource, Part, find};
 pub use tokenizer::{SpecialToken, Tokenizer};
-pub use weights::Weights;
+pub use weights::{Found, Precision, StoredMatrix, Weights};
 
 use crate::error::{Error, Result};
 use candle_core::Tensor;
@@ -81,8 +81,9 @@ impl Model {
     pub fn load(dir: &Path, dtype: DTypeChoice) -> Result<Model> {
         let config = ModelConfig::load(dir)?;
         let arch = config.arch()?;
-        let mut weights = Weights::open(dir, |found| Backend::new(dtype, config.dtype.as_deref().or(found)))?;
+        let mut weights = Weights::open(dir, None, |found| Backend::new(dtype, own_dtype(&config, found)))?;
         let decoder = (arch.build)(&config, &mut weights)?;
+        weights.check_values()?;
         Ok(Model {
             num_parameters: weights.num_parameters(),
             dtype: weights.backend().dtype_name().to_string(),
@@ -98,7 +99,7 @@ impl Model {
     pub fn check(dir: &Path) -> Result<()> {
         let config = ModelConfig::load(dir)?;
         config.arch()?;
-        Weights::open(dir, |found| Backend::new(DTypeChoice::Auto, config.dtype.as_deref().or(found))).map(drop)
+        Weights::open(dir, None, |found| Backend::new(DTypeChoice::Auto, own_dtype(&config, found))).map(drop)
     }
 
     /// Final hidden states of all `ids`, which follow the tokens in `cache`. `[ids, hidden]`
@@ -121,5 +122,13 @@ impl Model {
     /// An empty cache with room for so many tokens.
     pub fn new_cache(&self, tokens: usize) -> KvCache {
         KvCache::new(self.config.num_hidden_layers, tokens)
+    }
+}
+
+/// The number format that a checkpoint is in: what `config.json` says, else what its tensors are; f32 for quantised ones.
+fn own_dtype<'a>(config: &'a ModelConfig, found: &Found) -> Option<&'a str> {
+    match found.quantised {
+        Some(_) => Some("float32"),
+        None => config.dtype.as_deref().or(found.dtype),
     }
 }

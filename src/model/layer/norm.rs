@@ -26,7 +26,7 @@ pub struct RmsNorm {
 impl RmsNorm {
     /// Reads `<name>.weight`.
     pub fn load(weights: &mut Weights, name: &str, hidden_size: usize, eps: f64, kind: RmsNormKind) -> Result<RmsNorm> {
-        let weight = weights.vector(&format!("{name}.weight"), hidden_size)?;
+        let weight = weights.vector_tensor(&format!("{name}.weight"), hidden_size)?;
         let made = (|| {
             let wide = weight.to_dtype(DType::F32)?;
             Ok::<_, candle_core::Error>(match kind {
