@@ -1,6 +1,8 @@
 //! The tensors of a checkpoint, whatever file format holds them.
 
+mod bytes;
 pub mod gguf;
+mod number;
 mod safetensors;
 
 pub(crate) use safetensors::HEADER_LENGTH;
