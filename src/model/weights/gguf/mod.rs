@@ -10,6 +10,10 @@ mod header;
 mod metadata;
 mod names;
 mod pretokenizers;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub mod tokenizer;
 
 pub use blocks::{GgmlType, decode};
