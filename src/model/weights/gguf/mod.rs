@@ -15,6 +15,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 pub mod tokenizer;
+#[cfg(test)]
+mod tokenizer_tests;
 
 pub use blocks::{GgmlType, decode};
 pub use config::config_json;

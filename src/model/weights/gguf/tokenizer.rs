@@ -293,14 +293,16 @@ fn byte_level(tokens: Tokens<'_>) -> Result<GgufTokenizer> {
     let metadata = tokens.metadata;
     let (pre, notice) = pre_tokenizer(&tokens)?;
     let merges = metadata.texts(MERGES)?.ok_or_else(|| metadata.error(MERGES, "is missing").hint(DAMAGED))?;
-    let merge = |text: &str| {
-        // The first character belongs to the left part, even if it is a space.
-        let first = text.chars().next().map_or(0, char::len_utf8);
-        let at = text.get(first..)?.find(' ')? + first;
-        Some((text.get(..at)?.to_string(), text.get(at + 1..)?.to_string()))
-    };
     let merges: Option<Vec<(String, String)>> = merges.into_iter().map(merge).collect();
     let merges = merges.ok_or_else(|| metadata.error(MERGES, "holds a merge that is not two tokens").hint(DAMAGED))?;
+    // The library would panic at what it does not expect.
+    let known = |(left, right): &(String, String)| {
+        [left, right, &format!("{left}{right}")].into_iter().all(|text| tokens.vocab.contains_key(text))
+    };
+    if let Some((left, right)) = merges.iter().find(|merge| !known(merge)) {
+        let message = format!("merges {:?} and {:?}, which do not give a token", shown(left), shown(right));
+        return Err(metadata.error(MERGES, message).hint(DAMAGED));
+    }
     let ids = Ids { bos: tokens.id("bos", None)?, eos: tokens.id("eos", None)? };
     let bpe = BPE::builder().vocab_and_merges(tokens.vocab.clone(), merges).ignore_merges(pre.ignore_merges).build();
     let bpe = bpe.map_err(|e| metadata.error(MERGES, "does not fit the tokens").hint(DAMAGED).cause(e))?;
@@ -317,6 +319,13 @@ fn byte_level(tokens: Tokens<'_>) -> Result<GgufTokenizer> {
         notice,
     };
     tokens.assemble(bpe, steps, ids)
+}
+
+/// The two tokens of a merge. The first character belongs to the left one, even if it is a space.
+fn merge(text: &str) -> Option<(String, String)> {
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    let at = text.get(first..)?.find(' ')? + first;
+    Some((text.get(..at)?.to_string(), text.get(at + 1..)?.to_string()))
 }
 
 /// The rule for words, and what to say if it was guessed.
