@@ -154,7 +154,7 @@ struct Found {
     size: u64,
 }
 
-/// Checks that every tensor's bytes lie inside the file and that no two tensors have one name.
+/// Checks that every tensor has bytes of its own inside the file, and a name of its own.
 fn place(found: Vec<Found>, data: u64, alignment: u64, file: u64) -> Result<Vec<Entry>> {
     let room = file.saturating_sub(data);
     let mut names = std::collections::HashSet::new();
@@ -176,7 +176,21 @@ fn place(found: Vec<Found>, data: u64, alignment: u64, file: u64) -> Result<Vec<
         let bytes = (data + offset) as usize..(data + end) as usize;
         entries.push(Entry { name, kind, shape, bytes });
     }
+    check_overlaps(&entries)?;
     Ok(entries)
+}
+
+/// Bytes that belong to several tensors would let a small file claim a large model.
+fn check_overlaps(entries: &[Entry]) -> Result<()> {
+    let mut order: Vec<&Entry> = entries.iter().collect();
+    order.sort_by_key(|entry| entry.bytes.start);
+    match order.windows(2).find(|pair| pair[1].bytes.start < pair[0].bytes.end) {
+        None => Ok(()),
+        Some(pair) => {
+            let message = format!("its bytes are also those of {}", shown(&pair[0].name));
+            Err(Error::input(message).key(shown(&pair[1].name)).hint(DAMAGED))
+        }
+    }
 }
 
 /// A name from the file as errors may show it.

@@ -248,7 +248,13 @@ pub fn sources(family: &Family, heads: Heads, tensors: &[Entry]) -> Result<HashM
     Ok(sources)
 }
 
+/// No model has more tensors, those of experts counted one by one.
+const MOST_TENSORS: usize = 1 << 18;
+
 fn add(sources: &mut HashMap<String, Source>, name: String, source: Source, tensor: &Entry) -> Result<()> {
+    if sources.len() >= MOST_TENSORS {
+        return Err(Error::input("the file has more tensors than any model"));
+    }
     match sources.insert(name.clone(), source) {
         None => Ok(()),
         Some(_) => {

@@ -72,6 +72,12 @@ impl Writer {
         self.tensor(name, shape, 0, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 
+    /// Takes a tensor out again.
+    pub fn without(&mut self, name: &str) -> &mut Writer {
+        self.tensors.retain(|(other, ..)| other != name);
+        self
+    }
+
     /// The header with its padding, and the data.
     pub fn parts(&self) -> (Vec<u8>, Vec<u8>) {
         let (mut header, mut data) = (b"GGUF".to_vec(), Vec::new());

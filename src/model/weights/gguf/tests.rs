@@ -152,3 +152,234 @@ fn converted_families_are_those_of_the_checkpoints() {
     }
     assert!(seen > 20);
 }
+
+/// A small model of a family that has everything: a permuted and a quantised matrix, norms, a tokenizer.
+fn small() -> Writer {
+    let mut writer = Writer::new("llama");
+    for (key, value) in [
+        ("embedding_length", 32),
+        ("block_count", 1),
+        ("feed_forward_length", 32),
+        ("context_length", 64),
+        ("attention.head_count", 2),
+        ("attention.head_count_kv", 1),
+        ("rope.dimension_count", 16),
+    ] {
+        writer.count(&format!("llama.{key}"), value);
+    }
+    writer.number("llama.attention.layer_norm_rms_epsilon", 1e-5).number("llama.rope.freq_base", 500.0);
+    writer.text("tokenizer.ggml.model", "llama").count("tokenizer.ggml.bos_token_id", 1);
+    writer.texts("tokenizer.ggml.tokens", &["<unk>", "<s>", "</s>", "a", "b", "ab"]);
+    writer.numbers("tokenizer.ggml.scores", &[0.0, 0.0, 0.0, -1.0, -2.0, -3.0]);
+    writer.integers("tokenizer.ggml.token_type", &[2, 3, 3, 1, 1, 4]);
+    writer.flag("tokenizer.ggml.add_bos_token", true);
+    writer.tensor("token_embd.weight", &[6, 32], 8, vec![1; 6 * 34]);
+    writer.tensor("blk.0.attn_q.weight", &[32, 32], 12 - 4, vec![2; 32 * 34]);
+    writer.floats("blk.0.attn_k.weight", &[16, 32], &[0.5; 16 * 32]);
+    writer.floats("blk.0.attn_norm.weight", &[32], &[1.5; 32]);
+    writer.floats("rope_freqs.weight", &[8], &[1.0, 1.0, 1.0, 1.0, 2.0, 4.0, 8.0, 8.0]);
+    writer
+}
+
+/// Everything that is read of a file, in the order in which a run reads it.
+fn read_all(path: &Path) -> Result<()> {
+    let gguf = Gguf::open(path)?;
+    config_json(&gguf)?;
+    for (name, info) in gguf.tensors() {
+        let bytes = gguf.bytes(name)?;
+        if let (Some(kind), &[outs, ins]) = (GgmlType::from_name(&info.dtype), &info.shape[..])
+            && kind.block() > 1
+        {
+            decode(kind, outs, ins, &bytes).map_err(|e| e.file(&info.file).key(name))?;
+        }
+    }
+    tokenizer(gguf.metadata()).map(drop)
+}
+
+#[test]
+fn a_small_file_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("small.gguf");
+    let mut writer = small();
+    for version in [2, 3] {
+        writer.version = version;
+        writer.save(&path);
+        read_all(&path).unwrap();
+    }
+    let config = config_json(&Gguf::open(&path).unwrap()).unwrap();
+    assert_eq!(config["rope_parameters"]["rope_type"], "longrope");
+    assert_eq!(config["rope_parameters"]["long_factor"], json!([1.0, 1.0, 1.0, 1.0, 2.0, 4.0, 8.0, 8.0]));
+    assert_eq!((&config["tie_word_embeddings"], &config["vocab_size"]), (&json!(true), &json!(6)));
+    writer.count("general.alignment", 64).alignment = 64;
+    writer.save(&path);
+    read_all(&path).unwrap();
+    assert_eq!(find(dir.path()).unwrap().unwrap(), path);
+    std::fs::write(dir.path().join("mmproj-x.gguf"), "").unwrap();
+    assert_eq!(find(dir.path()).unwrap().unwrap(), path);
+    std::fs::write(dir.path().join("other.gguf"), "").unwrap();
+    assert!(find(dir.path()).unwrap_err().to_string().contains("2 GGUF files"));
+}
+
+#[test]
+fn split_models_are_put_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let part = |number: usize| dir.path().join(format!("m-{number:05}-of-00002.gguf"));
+    let mut first = Writer::new("llama");
+    first.count("split.count", 2).count("split.tensors.count", 3).floats("output_norm.weight", &[2], &[1.0, 2.0]);
+    first.save(&part(1));
+    let mut second = Writer::new("elsewhere");
+    second.count("split.count", 2).floats("output.weight", &[1, 2], &[3.0, 4.0]).floats("x", &[1], &[5.0]);
+    second.save(&part(2));
+    for opened in [1, 2] {
+        let gguf = Gguf::open(&part(opened)).unwrap();
+        assert_eq!((gguf.architecture(), values(&gguf, "lm_head.weight")), ("llama", vec![3.0, 4.0]));
+        assert_eq!((values(&gguf, "model.norm.weight"), values(&gguf, "x")), (vec![1.0, 2.0], vec![5.0]));
+        assert_eq!(gguf.tensors()["x"].file, part(2));
+    }
+    assert_eq!(find(dir.path()).unwrap().unwrap(), part(1));
+    let says = |part: &str, path: &Path| {
+        let err = Gguf::open(path).err().expect("should be refused").to_string();
+        assert!(err.contains(part) && err.contains("hint:"), "{part}: {err}");
+    };
+    second.floats("output_norm.weight", &[1], &[1.0]).save(&part(2));
+    says("00002-of-00002.gguf, output_norm.weight: is in two parts", &part(1));
+    Writer::new("llama").save(&part(2));
+    says("should have 3 tensors, its 2 files have 1", &part(1));
+    std::fs::remove_file(part(2)).unwrap();
+    says("m-00002-of-00002.gguf: is not there", &part(1));
+    let renamed = dir.path().join("m.gguf");
+    std::fs::rename(part(1), &renamed).unwrap();
+    says("split.count: is one of 2 parts", &renamed);
+}
+
+#[test]
+fn files_cut_anywhere_are_refused() {
+    let (header, data) = small().parts();
+    let whole = [&header[..], &data].concat();
+    assert!(header::parse(&whole).is_ok());
+    // Behind the last tensor there are 0 bytes of padding that may be missing.
+    for length in 0..whole.len() {
+        let err = header::parse(&whole[..length]).err().unwrap_or_else(|| panic!("{length} bytes were enough"));
+        assert!(err.hint_text().is_some(), "{length}: {err}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cut.gguf");
+    for length in [0, 3, 20, 100, header.len(), whole.len() - 1] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        let err = read_all(&path).unwrap_err().to_string();
+        assert!(err.contains("cut.gguf") && err.contains("hint:"), "{length}: {err}");
+    }
+    let err = header::parse(&whole[..whole.len() - 1]).unwrap_err().to_string();
+    assert!(err.starts_with("rope_freqs.weight: the file is shorter than its header says"), "{err}");
+}
+
+#[test]
+fn damaged_files_never_panic() {
+    let (header, data) = small().parts();
+    let whole = [&header[..], &data].concat();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("damaged.gguf");
+    // xorshift64, seeded.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    let mut refused = 0;
+    for _ in 0..4000 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + next(3) {
+            let at = next(header.len());
+            let width = 1 + next(8);
+            let filling = [0, 0xff, 0x7f, 0x80, next(256) as u8][next(5)];
+            bytes[at..(at + width).min(header.len())].fill(filling);
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        if let Err(err) = read_all(&path) {
+            assert!(err.to_string().contains("damaged.gguf"), "{err}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 2000, "{refused}");
+}
+
+#[test]
+fn claims_that_the_file_cannot_pay_for_are_refused() {
+    const HUGE: u64 = 1 << 60;
+    let parse = |writer: &Writer| {
+        let (header, data) = writer.parts();
+        header::parse(&[header, data].concat()).map(drop)
+    };
+    let says = |writer: &Writer, part: &str| {
+        let err = parse(writer).expect_err(part);
+        assert!(err.to_string().contains(part) && err.hint_text().is_some(), "{part}: {err}");
+    };
+    let list = |kind: u32, count: u64| [&kind.to_le_bytes()[..], &count.to_le_bytes()].concat();
+    let changed = |change: &dyn Fn(&mut Writer)| {
+        let mut writer = small();
+        change(&mut writer);
+        writer
+    };
+    says(&changed(&|w| drop(w.raw("k", 8, &HUGE.to_le_bytes()))), "k: the file ends before the end of a text");
+    says(&changed(&|w| drop(w.raw("k", 9, &list(0, HUGE)))), "k: claims 1152921504606846976 values");
+    says(&changed(&|w| drop(w.raw("k", 9, &list(8, HUGE)))), "k: claims 1152921504606846976 texts");
+    says(&changed(&|w| drop(w.raw("k", 9, &list(9, 1)))), "k: is an array of arrays");
+    says(&changed(&|w| drop(w.raw("k", 13, &[0; 8]))), "k: its value is of the unknown type 13");
+    says(&changed(&|w| drop(w.count("general.alignment", 0))), "general.alignment: is not a possible alignment");
+    says(&changed(&|w| drop(w.count("general.alignment", 31))), "general.alignment: is not a possible alignment");
+    says(&changed(&|w| drop(w.count("llama.block_count", 1))), "llama.block_count: stands twice");
+    says(&changed(&|w| drop(w.floats("x", &[HUGE], &[]))), "x: the file is shorter");
+    says(&changed(&|w| drop(w.floats("x", &[HUGE, HUGE], &[]))), "x: has the impossible shape");
+    says(&changed(&|w| drop(w.floats("x", &[u64::MAX], &[]))), "x: has the impossible shape");
+    says(&changed(&|w| drop(w.floats("x", &[4, 0], &[]))), "x: has the impossible shape");
+    says(&changed(&|w| drop(w.floats("x", &[1; 5], &[0.0]))), "x: has 5 dimensions");
+    says(&changed(&|w| drop(w.tensor("x", &[2, 31], 8, vec![0; 68]))), "x: has the impossible shape");
+    says(&changed(&|w| drop(w.tensor("x", &[256], 16, vec![0; 66]))), "x: the number format IQ2_XXS is not supported");
+    says(&changed(&|w| drop(w.tensor("x", &[32], 39, vec![0; 17]))), "x: the number format MXFP4 is not supported");
+    says(&changed(&|w| drop(w.tensor("x", &[1], 99, vec![0; 4]))), "x: the number format 99 is unknown");
+    says(&changed(&|w| drop(w.floats("token_embd.weight", &[1], &[0.0]))), "token_embd.weight: stands twice");
+    says(&changed(&|w| w.version = 1), "version 1");
+    says(&changed(&|w| w.version = 4), "version 4");
+    says(&changed(&|w| w.version = 3_u32.swap_bytes()), "big-endian");
+    let (header, data) = small().parts();
+    let says = |at: usize, change: &[u8], part: &str| {
+        let mut bytes = [&header[..], &data].concat();
+        bytes[at..at + change.len()].copy_from_slice(change);
+        let err = header::parse(&bytes).expect_err(part).to_string();
+        assert!(err.contains(part) && err.contains("hint:"), "{part}: {err}");
+    };
+    says(0, b"ggjt", "GGML");
+    says(0, b"PK\x03\x04", "does not begin with `GGUF`");
+    says(8, &HUGE.to_le_bytes(), "claims 1152921504606846976 tensors");
+    says(16, &HUGE.to_le_bytes(), "claims 1152921504606846976 keys");
+    says(24, &HUGE.to_le_bytes(), "a key claims to have 1152921504606846976 bytes");
+    let offset = header.windows(8).rposition(|bytes| bytes == 3488_u64.to_le_bytes()).unwrap();
+    says(offset, &3489_u64.to_le_bytes(), "rope_freqs.weight: its offset 3489 is no multiple of the alignment 32");
+    says(offset, &0_u64.to_le_bytes(), "its bytes are also those of");
+    says(offset, &(u64::MAX - 31).to_le_bytes(), "rope_freqs.weight: the file is shorter");
+}
+
+#[test]
+fn other_models_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.gguf");
+    let says = |change: &dyn Fn(&mut Writer), part: &str| {
+        let mut writer = small();
+        change(&mut writer);
+        writer.save(&path);
+        let err = read_all(&path).unwrap_err().to_string();
+        assert!(err.contains("x.gguf") && err.contains(part), "{part}: {err}");
+    };
+    says(&|w| *w = Writer::new("dodo"), "the architecture `dodo` is not supported");
+    says(&|w| drop(w.text("general.type", "adapter")), "holds a adapter, not a model");
+    says(
+        &|w| drop(w.without("rope_freqs.weight").text("llama.rope.scaling.type", "spiral")),
+        "llama.rope.scaling.type: the rope scaling `spiral` is not supported",
+    );
+    says(&|w| drop(w.flag("llama.attention.causal", false)), "llama.attention.causal");
+    says(&|w| drop(w.count("llama.attention.value_length", 3)), "llama.attention.value_length");
+    says(&|w| drop(w.floats("blk.0.attn_q.bias", &[6], &[0.0; 6])), "6 rows cannot be those of 2 heads");
+    says(&|w| drop(w.tensor("blk.0.x.weight", &[1, 32], 8, vec![0xff; 34])), "holds scales that are no finite numbers");
+}
