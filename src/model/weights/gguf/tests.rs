@@ -9,20 +9,24 @@ use serde_json::{Map, Value, json};
 
 const PAIRS: [&str; 2] = ["stories260K", "llama2xs-279K"];
 
-/// All values of a tensor.
+/// All values of a tensor, in the order of the checkpoint.
 fn values(gguf: &Gguf, name: &str) -> Vec<f32> {
     let (info, bytes) = (&gguf.tensors()[name], gguf.bytes(name).unwrap());
     let kind = GgmlType::from_name(&info.dtype).unwrap();
+    let outs = info.shape[0];
+    let width = info.shape[1..].iter().product();
+    let mut values = vec![0.0; outs * width];
     if let Some(number) = Number::named(&info.dtype) {
-        let mut values = vec![0.0; bytes.len() / number.size()];
         number.widen(&bytes, &mut values);
-        return values;
+    } else {
+        let matrix = decode(kind, outs, width, &bytes).unwrap();
+        values.chunks_exact_mut(width).enumerate().for_each(|(row, values)| matrix.row(row, values));
     }
-    let (ins, outs) = (*info.shape.last().unwrap(), info.shape[0]);
-    let matrix = decode(kind, outs, ins, &bytes).unwrap();
-    let mut values = vec![0.0; outs * ins];
-    values.chunks_exact_mut(ins).enumerate().for_each(|(row, values)| matrix.row(row, values));
-    values
+    gguf.restore(name, &mut values);
+    match gguf.row_order(name) {
+        None => values,
+        Some(order) => order.iter().flat_map(|row| &values[row * width..][..width]).copied().collect(),
+    }
 }
 
 fn safetensors(dir: &Path) -> HashMap<String, candle_core::Tensor> {
