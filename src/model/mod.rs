@@ -24,7 +24,7 @@ pub use fingerprint::fingerprint;
 pub use layer::KvCache;
 pub use source::{ModelSource, Part, find};
 pub use tokenizer::{SpecialToken, Tokenizer};
-pub use weights::Weights;
+pub use weights::{Weights, gguf};
 
 use crate::error::{Error, Result};
 use candle_core::Tensor;

@@ -191,6 +191,20 @@ pub fn find(path: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
+/// The file and, where its name says that it is part of a split model, the parts that are there.
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some((stem, _, count)) = split_name(&name) else { return vec![path.to_path_buf()] };
+    let part = |number| path.with_file_name(format!("{stem}-{number:05}-of-{count:05}{ENDING}"));
+    (1..=count).map(part).filter(|part| part.is_file()).collect()
+}
+
+/// The chat template in the header of a file.
+pub fn chat_template(path: &Path) -> Result<Option<String>> {
+    let gguf = Gguf::open(path)?;
+    Ok(gguf.metadata.text(tokenizer::CHAT_TEMPLATE)?.map(str::to_string))
+}
+
 fn read(path: &Path) -> Result<(Bytes, Header)> {
     let bytes = Bytes::map(path)?;
     let header = header::parse(&bytes).map_err(|e| e.file(path))?;

@@ -21,6 +21,8 @@ const MERGES: &str = "tokenizer.ggml.merges";
 const SCORES: &str = "tokenizer.ggml.scores";
 const TYPES: &str = "tokenizer.ggml.token_type";
 
+pub(super) const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+
 /// What SentencePiece writes for a space.
 const SPACE: &str = "\u{2581}";
 
@@ -166,7 +168,7 @@ impl<'a> Tokens<'a> {
             eos: ids.eos,
             pad: self.id("padding", None)?,
             adds_bos: before.is_some(),
-            chat_template: metadata.text("tokenizer.chat_template")?.map(str::to_string),
+            chat_template: metadata.text(CHAT_TEMPLATE)?.map(str::to_string),
             notice: steps.notice,
         })
     }
