@@ -120,41 +120,45 @@ impl Gguf {
         number.widen(&bytes, &mut values);
         Ok(values.into_iter().map(|value| metadata::as_written(value.into())).collect())
     }
-}
 
-impl Gguf {
+    /// The bytes of a tensor in the order of a Hugging Face checkpoint.
+    fn ordered(&self, source: &Source) -> Result<Bytes> {
+        let outside = || Error::input("lies outside of the file").hint(DAMAGED);
+        let entry = self.entries.get(source.tensor).ok_or_else(outside)?;
+        let mut bytes = self.stored(source.tensor).ok_or_else(outside)?;
+        let mut rows = entry.shape.first().copied().unwrap_or(1);
+        if let Some(expert) = source.expert {
+            let size = bytes.len() / rows;
+            bytes = bytes.part(expert * size..(expert + 1) * size).ok_or_else(outside)?;
+            rows = entry.shape.get(1).copied().unwrap_or(1);
+        }
+        if let Some(order) = source.order.rows(rows).map_err(|e| Error::input(e).hint(DAMAGED))? {
+            // Rows are whole blocks, so that their bytes can be moved.
+            let size = bytes.len() / rows;
+            let mut moved = Vec::with_capacity(bytes.len());
+            for row in order {
+                moved.extend_from_slice(bytes.get(row * size..(row + 1) * size).ok_or_else(outside)?);
+            }
+            bytes = moved.into();
+        }
+        if source.from_one {
+            let (numbers, _) = bytes.as_chunks::<4>();
+            let less: Vec<u8> = numbers.iter().flat_map(|b| (f32::from_le_bytes(*b) - 1.0).to_le_bytes()).collect();
+            bytes = less.into();
+        }
+        Ok(bytes)
+    }
+
     /// All tensors by their Hugging Face names.
     pub fn tensors(&self) -> &HashMap<String, TensorInfo> {
         &self.tensors
     }
 
-    /// The bytes of a tensor as they are in the file; of a stack of experts, those of one.
+    /// The bytes of a tensor in the order of a Hugging Face checkpoint.
     pub fn bytes(&self, name: &str) -> Result<Bytes> {
         let source = self.sources.get(name).ok_or_else(|| Error::input(format!("the tensor {name} is missing")))?;
-        let bytes = self.stored(source.tensor).and_then(|bytes| match source.expert {
-            None => Some(bytes),
-            Some(expert) => {
-                let experts = self.entries.get(source.tensor)?.shape.first()?;
-                let size = bytes.len().checked_div(*experts)?;
-                bytes.part(expert * size..(expert + 1) * size)
-            }
-        });
         let file = self.tensors.get(name).map_or(self.metadata.file(), |info| info.file.as_path());
-        bytes.ok_or_else(|| Error::input("lies outside of the file").file(file).key(name).hint(DAMAGED))
-    }
-
-    /// For each row of the checkpoint's matrix (or number of its vector) the one of the file, where they are not the same.
-    pub fn row_order(&self, name: &str) -> Option<Vec<usize>> {
-        let rows = *self.tensors.get(name)?.shape.first()?;
-        // Possible for these rows: that was checked when the file was opened.
-        self.sources.get(name)?.order.rows(rows).ok().flatten()
-    }
-
-    /// Takes away the one that the converter added to the weights of Gemma's norms.
-    pub fn restore(&self, name: &str, values: &mut [f32]) {
-        if self.sources.get(name).is_some_and(|source| source.from_one) {
-            values.iter_mut().for_each(|value| *value -= 1.0);
-        }
+        self.ordered(source).map_err(|e| e.file(file).key(name))
     }
 
     /// The converter turned GPT-2's matrices.
@@ -281,8 +285,12 @@ impl Gathered {
         let mut tensors = HashMap::new();
         for (name, source) in &sources {
             let Some(info) = info(source) else { continue };
+            let error = |message: String| Error::input(message).file(&info.file).key(shown(name)).hint(DAMAGED);
             let rows = info.shape.first().copied().unwrap_or(1);
-            source.order.rows(rows).map_err(|e| Error::input(e).file(&info.file).key(shown(name)).hint(DAMAGED))?;
+            source.order.rows(rows).map_err(error)?;
+            if source.from_one && info.dtype != GgmlType::F32.name() {
+                return Err(error(format!("is a norm in {}, where it should be F32", info.dtype)));
+            }
             tensors.insert(name.clone(), info);
         }
         let Gathered { parts, entries, part_of, by_name } = self;

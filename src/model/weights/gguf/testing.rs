@@ -72,6 +72,12 @@ impl Writer {
         self.tensor(name, shape, 0, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 
+    /// Names another architecture.
+    pub fn family(&mut self, architecture: &str) -> &mut Writer {
+        self.values.retain(|(key, _)| key != "general.architecture");
+        self.text("general.architecture", architecture)
+    }
+
     /// Takes a tensor out again.
     pub fn without(&mut self, name: &str) -> &mut Writer {
         self.tensors.retain(|(other, ..)| other != name);
