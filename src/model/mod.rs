@@ -30,7 +30,7 @@ pub use fingerprint::fingerprint;
 pub use layer::{Branch, Kv};
 pub use source::{ModelSource, Part, find};
 pub use tokenizer::{SpecialToken, Tokenizer};
-pub use weights::{Found, Precision, StoredMatrix, Weights};
+pub use weights::{Found, Precision, StoredMatrix, Weights, gguf};
 
 use crate::error::{Error, Result};
 use layer::AttentionShape;

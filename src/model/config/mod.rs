@@ -19,7 +19,7 @@ pub use layers::LayerKind;
 pub(crate) use read::read_json;
 pub use rope::{LongRope, RopeScaling, RopeSpec, Yarn};
 
-use super::{ARCHES, Arch};
+use super::{ARCHES, Arch, gguf};
 use crate::error::{Error, Result, nearest};
 use crate::kernel::Activation;
 use read::{Written, within};
@@ -108,8 +108,11 @@ pub struct ExpertsConfig {
 }
 
 impl ModelConfig {
-    /// Reads the `config.json` of a folder, and its `generation_config.json` if there is one.
+    /// Reads the `config.json` of a folder, and its `generation_config.json` if there is one; or the header of a `.gguf` file.
     pub fn load(dir: &Path) -> Result<ModelConfig> {
+        if gguf::is_gguf(dir) {
+            return ModelConfig::from_json(&gguf::config_json(&gguf::Gguf::open(dir)?)?, dir);
+        }
         let file = dir.join(CONFIG);
         let written: Map<String, Value> = read_json(&file)?.ok_or_else(|| {
             Error::input("is not there").file(&file).hint(

@@ -170,11 +170,7 @@ impl Weights {
         if !number::all_finite(&values) {
             return Err(not_finite(name, &whole.file));
         }
-        self.checkpoint.restore(name, &mut values);
         number::round(self.rounding(), &mut values);
-        if let Some(order) = self.checkpoint.row_order(name) {
-            values = order.iter().filter_map(|at| values.get(*at).copied()).collect();
-        }
         self.num_parameters += len as u64;
         self.stored_bytes += whole.values.len() as u64;
         Ok(values)
@@ -271,11 +267,6 @@ impl Weights {
         for name in &used {
             bytes += checkpoint.bytes(name)?.len() as u64;
         }
-        let matrix = match checkpoint.row_order(&name) {
-            Some(order) if order.len() == outs && order.iter().all(|row| *row < outs) => matrix.select_rows(&order),
-            Some(_) => return Err(Error::input("has rows in an impossible order").file(&self.place).key(name)),
-            None => matrix,
-        };
         let file = checkpoint.tensors().get(&name).map_or(&self.place, |info| &info.file).clone();
         self.used.extend(used);
         self.num_parameters += outs as u64 * ins as u64;

@@ -387,42 +387,50 @@ fn q8_k(block: &[u8], codes: &mut [u8], scales: &mut [f32], _: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::testing::fixture;
+    use candle_core::Device;
 
-    /// Types with random blocks and the values that llama.cpp's Python package gives them (`testdata/make_blocks.py`).
-    fn golden() -> Vec<(GgmlType, usize, usize, Vec<u8>, Vec<u32>)> {
-        let mut rest: &[u8] = include_bytes!("testdata/blocks.bin");
-        let mut take = |n: usize| -> Vec<u8> {
-            let (taken, left) = rest.split_at(n.min(rest.len()));
-            rest = left;
-            taken.to_vec()
-        };
-        let mut found = Vec::new();
-        loop {
-            let head: Vec<u32> = words(&take(16));
-            let [id, rows, ins, bytes] = head[..] else { return found };
-            let (rows, ins) = (rows as usize, ins as usize);
-            let (blocks, values) = (take(bytes as usize), take(4 * rows * ins));
-            found.push((GgmlType::from_id(id).unwrap(), rows, ins, blocks, words(&values)));
+    /// `<TYPE>.bytes` and `<TYPE>.values` as llama.cpp's Python package decodes them (`tests/fixtures/make_block_goldens.py`);
+    /// scales are random, but the first ones are the extremes.
+    #[test]
+    fn values_are_those_of_llama_cpp_bit_for_bit() {
+        let golden = candle_core::safetensors::load(fixture("gguf/blocks.safetensors"), &Device::Cpu).unwrap();
+        let mut seen = 0;
+        for (_, name, kind) in TYPES {
+            let Some(kind) = kind.filter(|kind| kind.block() > 1 && *kind != GgmlType::Q8_1) else { continue };
+            let (bytes, values) = (&golden[&format!("{name}.bytes")], &golden[&format!("{name}.values")]);
+            let bytes: Vec<u8> = bytes.flatten_all().unwrap().to_vec1().unwrap();
+            let expected: Vec<f32> = values.flatten_all().unwrap().to_vec1().unwrap();
+            // As rows of one block, and of four.
+            for ins in [kind.block(), 4 * kind.block()] {
+                let matrix = decode(kind, expected.len() / ins, ins, &bytes).unwrap();
+                let mut values = vec![0.0; ins];
+                for (row, expected) in expected.chunks_exact(ins).enumerate() {
+                    matrix.row(row, &mut values);
+                    let same = values.iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits());
+                    assert!(same, "{name} row {row}: {values:?} is not {expected:?}");
+                }
+            }
+            seen += 1;
         }
-    }
-
-    fn words(bytes: &[u8]) -> Vec<u32> {
-        bytes.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
+        assert_eq!(seen, 11);
     }
 
     #[test]
-    fn values_are_those_of_llama_cpp_bit_for_bit() {
-        let golden = golden();
-        assert_eq!(golden.len(), 12);
-        for (kind, rows, ins, blocks, expected) in golden {
-            let matrix = decode(kind, rows, ins, &blocks).unwrap();
-            let mut values = vec![0.0; ins];
-            for (row, expected) in expected.chunks_exact(ins).enumerate() {
-                matrix.row(row, &mut values);
-                let bits: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
-                assert_eq!(bits, expected, "{} row {row}", kind.name());
-            }
-        }
+    fn q8_1_is_q8_0_with_a_sum() {
+        let codes: Vec<u8> = (0..32).map(|i| (i * 41) as u8).collect();
+        let scale = 0.37_f32;
+        let d = half::f16::from_f32(scale).to_le_bytes();
+        let values = |kind, bytes: Vec<u8>| {
+            let mut values = [0.0; 32];
+            decode(kind, 1, 32, &bytes).unwrap().row(0, &mut values);
+            values
+        };
+        let sum = [0x12, 0x34];
+        assert_eq!(
+            values(GgmlType::Q8_1, [&d[..], &sum, &codes].concat()),
+            values(GgmlType::Q8_0, [&d[..], &codes].concat())
+        );
     }
 
     #[test]
