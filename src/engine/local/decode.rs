@@ -62,13 +62,13 @@ impl Continuation {
         Continuation { generation, picker, generated: Vec::new(), picked: 0 }
     }
 
-    /// The last token, which has not gone through the model yet.
-    pub fn last(&self) -> &[u32] {
-        self.generated.last().map_or(&[], std::slice::from_ref)
+    /// The tokens so far, without one that ended the text.
+    pub fn tokens(&self) -> &[u32] {
+        &self.generated
     }
 
     /// Tokens picked so far.
-    pub fn len(&self) -> usize {
+    pub fn picked(&self) -> usize {
         self.picked
     }
 
@@ -152,7 +152,7 @@ mod tests {
         let texts = Texts { decode: &decode, eos };
         let mut answers = tokens.iter().filter_map(|token| continuation.push(*token, &texts).unwrap());
         let Answer::Text { text, finish } = answers.next().unwrap().answer else { panic!("a text") };
-        (text, finish, continuation.len())
+        (text, finish, continuation.picked())
     }
 
     #[test]
