@@ -40,6 +40,7 @@ pub fn fit(
 }
 
 /// How tokens become text, and which of them end one.
+#[derive(Clone, Copy)]
 pub struct Texts<'a> {
     /// The text of tokens; special ones are left out if so wished.
     pub decode: &'a (dyn Fn(&[u32], bool) -> Result<String> + Sync),

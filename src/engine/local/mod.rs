@@ -21,6 +21,8 @@ mod score;
 mod tree;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]
 mod tests;

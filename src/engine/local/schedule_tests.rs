@@ -13,10 +13,10 @@ use crate::request::{Decoding, Prompt, Request, RequestKind, Response};
 use std::sync::atomic::Ordering;
 
 /// Random numbers of a seed.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
+    pub fn roll(&mut self, below: usize) -> usize {
         self.0 = toy::mix(self.0);
         (self.0 % below as u64) as usize
     }
@@ -24,19 +24,19 @@ impl Dice {
 
 /// What a test asks.
 #[derive(Debug, Clone)]
-enum Job {
+pub enum Job {
     Score { ids: Vec<u32>, targets: usize },
     Write { ids: Vec<u32>, most: usize, draws: bool, sample: u32 },
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Outcome {
+pub enum Outcome {
     Score(SpanScore),
     Text(Response),
 }
 
 /// Jobs with shared beginnings.
-fn jobs(dice: &mut Dice, count: usize, longest: usize) -> Vec<Job> {
+pub fn jobs(dice: &mut Dice, count: usize, longest: usize) -> Vec<Job> {
     let mut seen: Vec<Vec<u32>> = Vec::new();
     let mut jobs = Vec::new();
     for _ in 0..count {
@@ -65,7 +65,7 @@ fn decode(ids: &[u32], _: bool) -> Result<String> {
     Ok(ids.iter().map(|id| char::from(b'a' + *id as u8)).collect())
 }
 
-const TEXTS: Texts<'static> = Texts { decode: &decode, eos: &[] };
+pub const TEXTS: Texts<'static> = Texts { decode: &decode, eos: &[] };
 
 fn continuation(ids: &[u32], most: usize, draws: bool, sample: u32) -> Continuation {
     let stops = vec!["ca".to_string(), "gg".to_string()];
@@ -121,17 +121,17 @@ fn directly(toy: &Toy, job: &Job) -> Outcome {
     }
 }
 
-fn plan(toy: &Toy, jobs: &[Job]) -> (Tree, Vec<Continuation>, Vec<usize>) {
+fn plan<M: LanguageModel>(model: &M, jobs: &[Job]) -> (Tree, Vec<Continuation>, Vec<usize>) {
     let (mut builder, mut continuations, mut writers) = (TreeBuilder::default(), Vec::new(), Vec::new());
     for (index, job) in jobs.iter().enumerate() {
         match job {
             Job::Score { ids, targets } => {
                 let (last, input) = ids.split_last().unwrap();
-                let class = toy.length_class(input.len()) as u32;
+                let class = model.length_class(input.len()) as u32;
                 builder.add_scored(index as u32, class, input.iter().copied(), *targets, *last);
             }
             Job::Write { ids, most, draws, sample } => {
-                let class = toy.length_class(ids.len()) as u32;
+                let class = model.length_class(ids.len()) as u32;
                 builder.add_prompt(continuations.len() as u32, class, ids.iter().copied());
                 continuations.push(continuation(ids, *most, *draws, *sample));
                 writers.push(index);
@@ -142,8 +142,19 @@ fn plan(toy: &Toy, jobs: &[Job]) -> (Tree, Vec<Continuation>, Vec<usize>) {
 }
 
 /// All answers, through the tree; each must come once.
-fn answers(toy: &Toy, jobs: &[Job], settings: Settings, threads: usize) -> Vec<Outcome> {
-    let (tree, continuations, writers) = plan(toy, jobs);
+pub fn answers<M: LanguageModel>(model: &M, jobs: &[Job], settings: Settings, threads: usize) -> Vec<Outcome> {
+    answers_with(TEXTS, model, jobs, settings, threads)
+}
+
+/// The same, with texts as given.
+pub fn answers_with<M: LanguageModel>(
+    texts: Texts<'_>,
+    model: &M,
+    jobs: &[Job],
+    settings: Settings,
+    threads: usize,
+) -> Vec<Outcome> {
+    let (tree, continuations, writers) = plan(model, jobs);
     let mut outcomes: Vec<Option<Outcome>> = vec![None; jobs.len()];
     let mut last = (0, 0);
     let mut take = |step| {
@@ -159,13 +170,13 @@ fn answers(toy: &Toy, jobs: &[Job], settings: Settings, threads: usize) -> Vec<O
         assert!(outcomes[index].replace(outcome).is_none(), "job {index} is answered twice");
         Ok(())
     };
-    let schedule = Schedule::new(toy, &tree, continuations, TEXTS, settings);
+    let schedule = Schedule::new(model, &tree, continuations, texts, settings);
     schedule.run(&pool(threads).unwrap(), &Cancel::default(), &mut take).unwrap();
     assert_eq!(last.0, last.1, "all that was to be computed was");
     outcomes.into_iter().map(|outcome| outcome.expect("every job is answered")).collect()
 }
 
-const AMPLE: Settings = Settings { pass_tokens: 64, texts: 4, text_tokens: 2, kv_memory: 1 << 30 };
+pub const AMPLE: Settings = Settings { pass_tokens: 64, texts: 4, text_tokens: 2, kv_memory: 1 << 30 };
 
 #[test]
 fn every_token_is_computed_once_and_every_answer_is_the_direct_one() {
