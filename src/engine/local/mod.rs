@@ -21,6 +21,8 @@ mod score;
 mod tree;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]
 mod tests;
@@ -76,6 +78,9 @@ const PASS_TOKENS: usize = 1024;
 
 /// Texts written at the same time: enough to read the weights once for many tokens.
 const TEXTS: usize = 64;
+
+/// Tokens of a text that there is room for at first.
+const TEXT_TOKENS: usize = 64;
 
 impl LocalEngine {
     /// Looks whether the model can be loaded, without reading weights: its files are there and whole, the architecture is known,
@@ -211,7 +216,8 @@ impl LocalEngine {
         let requests: Vec<usize> = continuations.iter().map(|c| c.generation.request).collect();
         let decode = |ids: &[u32], skip_special: bool| self.tokenizer.decode(ids, skip_special);
         let texts = Texts { decode: &decode, eos: &self.eos };
-        let settings = Settings { pass_tokens: PASS_TOKENS, texts: TEXTS, kv_memory: self.kv_memory };
+        let settings =
+            Settings { pass_tokens: PASS_TOKENS, texts: TEXTS, text_tokens: TEXT_TOKENS, kv_memory: self.kv_memory };
         let schedule = Schedule::new(&self.model, tree, continuations, texts, settings);
         schedule.run(&self.pool, cancel, &mut |step| match step {
             Step::Scored(ask, score) => match ledger.scored(ask, score) {

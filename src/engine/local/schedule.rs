@@ -12,7 +12,9 @@ use crate::engine::Cancel;
 use crate::error::Result;
 use crate::request::{Response, Unscored};
 use rayon::ThreadPool;
-use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use rayon::prelude::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelExtend, ParallelIterator,
+};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
@@ -26,6 +28,8 @@ pub struct Settings {
     pub pass_tokens: usize,
     /// Texts written at the same time.
     pub texts: usize,
+    /// Tokens of a text that there is room for at first; the room doubles as the text grows.
+    pub text_tokens: usize,
     /// Bytes of keys and values that are kept.
     pub kv_memory: usize,
 }
@@ -46,8 +50,12 @@ struct Text<K> {
     ask: u32,
     /// Where its prompt ends.
     node: u32,
-    /// Keys and values of what was written; `None` until there is room for it.
+    /// Keys and values of what was written; `None` while there is no place for it.
     kv: Option<K>,
+    /// Tokens that they are of.
+    fed: usize,
+    /// Tokens that there is room for.
+    room: usize,
     continuation: Continuation,
 }
 
@@ -62,10 +70,10 @@ pub struct Schedule<'a, M: LanguageModel> {
     continuations: Vec<Option<Continuation>>,
     /// Texts of prompts that are being computed, by node.
     starting: HashMap<u32, Vec<Text<M::Kv>>>,
-    /// Texts with their first token and without room for its keys.
+    /// Texts with a first token and without a place.
     waiting: VecDeque<Text<M::Kv>>,
     writing: Vec<Text<M::Kv>>,
-    /// Texts with keys and values.
+    /// Texts with a place.
     places_taken: usize,
     computed: usize,
     of: usize,
@@ -193,6 +201,7 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
 
     /// One pass; `None` when nothing is left to do.
     fn pass(&mut self) -> Result<Option<Vec<Step>>> {
+        self.make_room_to_write();
         self.admit();
         let pieces = self.choose();
         if pieces.is_empty() && self.writing.is_empty() {
@@ -200,19 +209,25 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
         }
         let mut asked = Asked::default();
         let mut row = 0;
-        let mut places: Vec<Place> = Vec::with_capacity(self.writing.len() + pieces.len());
+        let mut of_texts = Vec::with_capacity(self.writing.len());
         for text in &self.writing {
-            places.push(asked.choose(row, text.continuation.picker.draws()));
-            row += 1;
+            row += self.feeding(text);
+            let is_up_to_date = text.fed + self.feeding(text) == text.continuation.tokens().len();
+            of_texts.push(is_up_to_date.then(|| asked.choose(row - 1, text.continuation.picker.draws())));
         }
+        let mut of_pieces = Vec::with_capacity(pieces.len());
         for piece in &pieces {
-            places.push(self.ask_about(piece, row, &mut asked));
+            of_pieces.push(self.ask_about(piece, row, &mut asked));
             row += (piece.to - piece.from) as usize;
         }
         let heard = self.forward(&pieces, &asked)?;
-        let of_pieces = places.split_off(self.writing.len());
-        let mut steps = Vec::new();
-        let mut chosen: Vec<(Text<M::Kv>, Place)> = std::mem::take(&mut self.writing).into_iter().zip(places).collect();
+        let (mut steps, mut chosen) = (Vec::new(), Vec::new());
+        for (text, place) in std::mem::take(&mut self.writing).into_iter().zip(of_texts) {
+            match place {
+                Some(place) => chosen.push((text, place)),
+                None => self.writing.push(text),
+            }
+        }
         for (piece, place) in pieces.iter().zip(of_pieces) {
             self.hear(piece, place, &heard, &mut steps, &mut chosen);
         }
@@ -220,33 +235,83 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
         Ok(Some(steps))
     }
 
+    /// Bytes that a text with room for so many tokens takes.
+    fn bytes_for(&self, room: usize) -> usize {
+        self.model.kv_bytes(room)
+    }
+
+    /// Room for the tokens of a text, doubled from what texts begin with as keys and values grow.
+    fn room_for(&self, continuation: &Continuation) -> usize {
+        let first = self.settings.text_tokens.min(continuation.generation.max_new_tokens).max(1);
+        first * continuation.tokens().len().div_ceil(first).next_power_of_two()
+    }
+
+    /// How many of a text's tokens go through the next pass: most often the last one, and all of them after the text had lost its place.
+    /// Where keys depend on how long the sequence is, they have to be computed one by one, as they were before.
+    fn feeding(&self, text: &Text<M::Kv>) -> usize {
+        let tokens = text.continuation.tokens().len();
+        let length = self.frontier.tree.node(text.node).depth_end() as usize + tokens;
+        if self.model.length_class(length) == 0 { tokens - text.fed } else { 1 }
+    }
+
+    /// Makes room for the next token of every text. If there is not enough, the texts that were begun last lose their places.
+    fn make_room_to_write(&mut self) {
+        let mut index = 0;
+        while let Some(text) = self.writing.get(index) {
+            let (node, room) = (text.node, self.room_for(&text.continuation));
+            let more = self.bytes_for(room).saturating_sub(self.bytes_for(text.room));
+            if more > 0 && !self.frontier.reserve(more) {
+                if index + 1 < self.writing.len() {
+                    self.send_back_last();
+                    continue;
+                }
+                // Somebody has to go on, whatever the budget.
+                self.frontier.reserve_for(node, more);
+            }
+            self.writing[index].room = room;
+            index += 1;
+        }
+    }
+
+    /// Takes the place of the text that was begun last.
+    fn send_back_last(&mut self) {
+        let Some(mut text) = self.writing.pop() else { return };
+        (text.kv, text.fed) = (None, 0);
+        self.places_taken -= 1;
+        self.frontier.release(self.bytes_for(text.room));
+        self.waiting.push_front(text);
+    }
+
     /// Gives places to texts that wait for one.
     fn admit(&mut self) {
         while let Some(mut text) = self.waiting.pop_front() {
-            let (tokens, bytes) = self.room_for(&text.continuation);
-            if self.places_taken == 0 {
-                // Somebody has to go on, whatever the budget.
-                self.frontier.reserve_for(text.node, bytes);
-            } else if self.places_taken >= self.settings.texts || !self.frontier.reserve(bytes) {
+            text.room = self.room_for(&text.continuation);
+            if !self.take_place(text.node, text.room) {
                 self.waiting.push_front(text);
                 break;
             }
-            self.places_taken += 1;
-            text.kv = Some(self.model.new_kv(tokens));
+            text.kv = Some(self.model.new_kv(text.room));
             self.writing.push(text);
         }
     }
 
-    /// Tokens that a continuation can feed at most, and the bytes that they take.
-    fn room_for(&self, continuation: &Continuation) -> (usize, usize) {
-        let tokens = continuation.generation.max_new_tokens;
-        (tokens, self.model.kv_bytes(tokens))
+    /// Takes a place for a text, if there is one. The first always gets one: somebody has to go on, whatever the budget.
+    fn take_place(&mut self, node: u32, room: usize) -> bool {
+        let bytes = self.bytes_for(room);
+        if self.places_taken == 0 {
+            self.frontier.reserve_for(node, bytes);
+        } else if self.places_taken >= self.settings.texts || !self.frontier.reserve(bytes) {
+            return false;
+        }
+        self.places_taken += 1;
+        true
     }
 
     /// The nodes that fill up the next pass.
     fn choose(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        let mut room = self.settings.pass_tokens.saturating_sub(self.writing.len()).max(self.frontier.least_piece);
+        let feeding: usize = self.writing.iter().map(|text| self.feeding(text)).sum();
+        let mut room = self.settings.pass_tokens.saturating_sub(feeding).max(self.frontier.least_piece);
         if let Some(node) = self.frontier.take_begun() {
             self.add(node, &mut room, &mut pieces);
         }
@@ -273,7 +338,7 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
     /// Bytes that the first continuation of a prompt takes.
     fn need_besides(&self, node: u32, kind: Kind) -> usize {
         match (kind, self.prompts(node).next()) {
-            (Kind::Prompt, Some(continuation)) => self.room_for(continuation).1,
+            (Kind::Prompt, Some(continuation)) => self.bytes_for(self.room_for(continuation)),
             _ => 0,
         }
     }
@@ -302,17 +367,9 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
             let begun = self.continuations.get_mut(sequence.ask as usize).and_then(Option::take);
             let Some(continuation) = begun else { continue };
             self.frontier.pin(node);
-            let (tokens, bytes) = self.room_for(&continuation);
-            let has_place = match self.places_taken {
-                0 => {
-                    self.frontier.reserve_for(node, bytes);
-                    true
-                }
-                taken => taken < self.settings.texts && self.frontier.reserve(bytes),
-            };
-            self.places_taken += usize::from(has_place);
-            let kv = has_place.then(|| self.model.new_kv(tokens));
-            texts.push(Text { ask: sequence.ask, node, kv, continuation });
+            let room = self.room_for(&continuation);
+            let kv = self.take_place(node, room).then(|| self.model.new_kv(room));
+            texts.push(Text { ask: sequence.ask, node, kv, fed: 0, room, continuation });
         }
         if !texts.is_empty() {
             self.starting.insert(node, texts);
@@ -353,11 +410,15 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
     fn forward(&mut self, pieces: &[Piece], asked: &Asked) -> Result<Heard> {
         let (model, tree) = (self.model, self.frontier.tree);
         let mut own: Vec<M::Kv> = self.writing.iter_mut().filter_map(|text| text.kv.take()).collect();
-        own.extend(pieces.iter().filter_map(|piece| self.frontier.borrow(piece.node)));
+        let begun: Vec<Option<M::Kv>> = pieces.iter().map(|piece| self.frontier.take_kv(piece.node)).collect();
+        own.par_extend(pieces.par_iter().zip(begun).map(|(piece, begun)| {
+            // Making room writes zeros everywhere.
+            begun.unwrap_or_else(|| model.new_kv(tree.node(piece.node).len as usize))
+        }));
         let texts = self.writing.iter().map(|text| {
-            let prompt = tree.node(text.node);
-            let length = prompt.depth_end() as usize + text.continuation.len();
-            (text.continuation.last(), text.node, model.length_class(length))
+            let to = text.fed + self.feeding(text);
+            let length = tree.node(text.node).depth_end() as usize + to;
+            (&text.continuation.tokens()[text.fed..to], text.node, model.length_class(length))
         });
         let nodes = pieces.iter().map(|piece| {
             let tokens = &tree.tokens(piece.node)[piece.from as usize..piece.to as usize];
@@ -373,9 +434,12 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
             .collect();
         let hidden = model.forward(&mut branches)?;
         drop(branches);
+        let fed: Vec<usize> = self.writing.iter().map(|text| text.fed + self.feeding(text)).collect();
         let mut own = own.into_iter();
-        self.writing.iter_mut().zip(&mut own).for_each(|(text, kv)| text.kv = Some(kv));
-        pieces.iter().zip(own).for_each(|(piece, kv)| self.frontier.put_back(piece.node, kv));
+        for ((text, fed), kv) in self.writing.iter_mut().zip(fed).zip(&mut own) {
+            (text.kv, text.fed) = (Some(kv), fed);
+        }
+        pieces.iter().zip(own).for_each(|(piece, kv)| self.frontier.keep_kv(piece.node, kv));
         asked.hear(model, &hidden)
     }
 
@@ -462,10 +526,10 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
     /// Frees what an ended text took.
     fn end(&mut self, text: &Text<M::Kv>) {
         let Text { node, continuation, .. } = text;
-        self.of -= continuation.generation.max_new_tokens.saturating_sub(continuation.len());
+        self.of -= continuation.generation.max_new_tokens.saturating_sub(continuation.picked());
         if text.kv.is_some() {
             self.places_taken -= 1;
-            self.frontier.release(self.room_for(continuation).1);
+            self.frontier.release(self.bytes_for(text.room));
         }
         let closed = self.frontier.unpin(*node);
         self.forget(&closed);
