@@ -3,6 +3,7 @@
 //! Comes in: a folder or a file. Goes out: tensors by name, with number format, shape and bytes. Never: what tensors mean.
 
 use super::bytes::Bytes;
+use super::gguf::{self, Gguf};
 use super::{pickle, safetensors};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -23,11 +24,11 @@ pub type Opened = Result<Option<Box<dyn Checkpoint>>>;
 pub const FORMATS: &[Format] = &[
     Format { files: "model.safetensors, or model.safetensors.index.json with its shards", open: safetensors::open },
     Format { files: "pytorch_model.bin, or pytorch_model.bin.index.json with its shards", open: pickle::open },
+    Format { files: "a single .gguf file", open: gguf },
 ];
 
 /// Files of formats that are not read, with what to say about them.
 const UNREAD: &[(&str, &str)] = &[
-    (".gguf", "GGUF files are not supported yet; use the safetensors checkpoint"),
     (".pth", "files of Meta's own format are not supported; use the checkpoint that transformers reads"),
     (".msgpack", "Flax checkpoints are not supported; use the safetensors checkpoint"),
     (".h5", "TensorFlow checkpoints are not supported; use the safetensors checkpoint"),
@@ -54,18 +55,31 @@ pub trait Checkpoint: Send + Sync {
     /// The bytes of a tensor, row-major and little-endian.
     fn bytes(&self, name: &str) -> Result<Bytes>;
 
-    /// The order in which rows of a matrix (or numbers of a vector) are wanted, where the format has them in another.
-    fn row_order(&self, _name: &str) -> Option<Vec<usize>> {
-        None
-    }
-
-    /// Undoes what the format did to the numbers of a vector.
-    fn restore(&self, _name: &str, _values: &mut [f32]) {}
-
     /// Whether GPT-2's Conv1D matrices are stored as linear layers are: `[outs, ins]`.
     fn conv1d_is_linear(&self) -> bool {
         false
     }
+}
+
+impl Checkpoint for Gguf {
+    fn tensors(&self) -> &HashMap<String, TensorInfo> {
+        Gguf::tensors(self)
+    }
+
+    fn bytes(&self, name: &str) -> Result<Bytes> {
+        Gguf::bytes(self, name)
+    }
+
+    fn conv1d_is_linear(&self) -> bool {
+        Gguf::conv1d_is_linear(self)
+    }
+}
+
+fn gguf(place: &Path) -> Opened {
+    Ok(match gguf::find(place)? {
+        Some(path) => Some(Box::new(Gguf::open(&path)?)),
+        None => None,
+    })
 }
 
 /// Opens the checkpoint of a folder or file, of whatever format. An error where there is none, or where it is damaged.

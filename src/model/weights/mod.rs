@@ -5,6 +5,8 @@
 
 mod bytes;
 mod checkpoint;
+#[cfg(test)]
+mod damage_tests;
 mod encoding;
 pub mod gguf;
 mod number;
@@ -170,11 +172,7 @@ impl Weights {
         if !number::all_finite(&values) {
             return Err(not_finite(name, &whole.file));
         }
-        self.checkpoint.restore(name, &mut values);
         number::round(self.rounding(), &mut values);
-        if let Some(order) = self.checkpoint.row_order(name) {
-            values = order.iter().filter_map(|at| values.get(*at).copied()).collect();
-        }
         self.num_parameters += len as u64;
         self.stored_bytes += whole.values.len() as u64;
         Ok(values)
@@ -263,7 +261,8 @@ impl Weights {
             self.quantization.as_ref().filter(|said| !encoding.methods.is_empty() && !announced(encoding, said))
         {
             let message = format!("is {}, `quantization_config` says {}", encoding.name, said.method);
-            return Err(asked.refuse("weight", message));
+            let suffix = if asked.info("weight").is_some() { "weight" } else { "qweight" };
+            return Err(asked.refuse(suffix, message));
         }
         let matrix = (encoding.decode)(&asked)?;
         let used = asked.used.into_inner();
@@ -271,11 +270,6 @@ impl Weights {
         for name in &used {
             bytes += checkpoint.bytes(name)?.len() as u64;
         }
-        let matrix = match checkpoint.row_order(&name) {
-            Some(order) if order.len() == outs && order.iter().all(|row| *row < outs) => matrix.select_rows(&order),
-            Some(_) => return Err(Error::input("has rows in an impossible order").file(&self.place).key(name)),
-            None => matrix,
-        };
         let file = checkpoint.tensors().get(&name).map_or(&self.place, |info| &info.file).clone();
         self.used.extend(used);
         self.num_parameters += outs as u64 * ins as u64;
