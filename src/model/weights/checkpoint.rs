@@ -3,7 +3,8 @@
 //! Comes in: a folder or a file. Goes out: tensors by name, with number format, shape and bytes. Never: what tensors mean.
 
 use super::bytes::Bytes;
-use super::{gguf, pickle, safetensors};
+use super::gguf::{self, Gguf};
+use super::{pickle, safetensors};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,8 @@ pub type Opened = Result<Option<Box<dyn Checkpoint>>>;
 /// All formats, in the order in which they are looked for. A new one is a file here and a row.
 pub const FORMATS: &[Format] = &[
     Format { files: "model.safetensors, or model.safetensors.index.json with its shards", open: safetensors::open },
-    Format { files: "a .gguf file", open: gguf::open },
     Format { files: "pytorch_model.bin, or pytorch_model.bin.index.json with its shards", open: pickle::open },
+    Format { files: "a single .gguf file", open: gguf },
 ];
 
 /// Files of formats that are not read, with what to say about them.
@@ -58,6 +59,27 @@ pub trait Checkpoint: Send + Sync {
     fn conv1d_is_linear(&self) -> bool {
         false
     }
+}
+
+impl Checkpoint for Gguf {
+    fn tensors(&self) -> &HashMap<String, TensorInfo> {
+        Gguf::tensors(self)
+    }
+
+    fn bytes(&self, name: &str) -> Result<Bytes> {
+        Gguf::bytes(self, name)
+    }
+
+    fn conv1d_is_linear(&self) -> bool {
+        Gguf::conv1d_is_linear(self)
+    }
+}
+
+fn gguf(place: &Path) -> Opened {
+    Ok(match gguf::find(place)? {
+        Some(path) => Some(Box::new(Gguf::open(&path)?)),
+        None => None,
+    })
 }
 
 /// Opens the checkpoint of a folder or file, of whatever format. An error where there is none, or where it is damaged.

@@ -5,6 +5,8 @@
 
 mod bytes;
 mod checkpoint;
+#[cfg(test)]
+mod damage_tests;
 mod encoding;
 pub mod gguf;
 mod number;
@@ -259,7 +261,8 @@ impl Weights {
             self.quantization.as_ref().filter(|said| !encoding.methods.is_empty() && !announced(encoding, said))
         {
             let message = format!("is {}, `quantization_config` says {}", encoding.name, said.method);
-            return Err(asked.refuse("weight", message));
+            let suffix = if asked.info("weight").is_some() { "weight" } else { "qweight" };
+            return Err(asked.refuse(suffix, message));
         }
         let matrix = (encoding.decode)(&asked)?;
         let used = asked.used.into_inner();

@@ -195,10 +195,11 @@ fn check_overlaps(entries: &HashMap<String, Entry>) -> Result<()> {
 mod tests {
     use super::*;
     use crate::model::{Backend, DTypeChoice, Weights};
-    use candle_core::DType;
+    use candle_core::{DType, Device, Tensor};
+    use serde_json::Value;
 
     fn weights(dir: &Path) -> Result<Weights> {
-        Weights::open(dir, |own| Backend::new(DTypeChoice::Auto, own))
+        Weights::open(dir, None, |found| Backend::new(DTypeChoice::Auto, found.dtype))
     }
 
     fn refusal(dir: &Path) -> String {
@@ -213,14 +214,17 @@ mod tests {
     #[test]
     fn hands_out_checked_tensors_of_one_file() {
         let dir = tempfile::tempdir().unwrap();
-        ones(dir.path(), SINGLE, "a");
+        ones(dir.path(), SINGLE, "a.weight");
         let mut weights = weights(dir.path()).unwrap();
         assert_eq!(weights.backend().dtype_name(), "bfloat16");
-        let err = weights.matrix("a", &[3, 2]).unwrap_err().to_string();
-        assert!(err.contains("model.safetensors, a: ") && err.contains("[3, 2]") && err.contains("[2, 3]"), "{err}");
-        assert!(weights.matrix("b", &[1]).unwrap_err().to_string().contains("the tensor b is missing"));
-        assert_eq!(weights.unused(), ["a"]);
-        assert_eq!(weights.matrix("a", &[2, 3]).unwrap().dtype(), DType::F32);
+        let err = weights.linear("a", 3, 2).err().unwrap().to_string();
+        assert!(
+            err.contains("model.safetensors, a.weight: ") && err.contains("[3, 2]") && err.contains("[2, 3]"),
+            "{err}"
+        );
+        assert!(weights.vector("b", 1).unwrap_err().to_string().contains("the tensor b is missing"));
+        assert_eq!(weights.unused(), ["a.weight"]);
+        assert!(weights.linear("a", 2, 3).unwrap().is_bf16());
         assert_eq!((weights.num_parameters(), weights.unused().len()), (6, 0));
     }
 
@@ -234,8 +238,8 @@ mod tests {
         };
         index(serde_json::json!({"a": "s1.safetensors", "b": "s2.safetensors"}));
         let mut weights = weights(dir.path()).unwrap();
-        weights.matrix("a", &[2, 3]).unwrap();
-        weights.matrix("b", &[2, 3]).unwrap();
+        assert!(weights.experts("a", 1, 2, 3).is_err());
+        assert!(weights.has("a") && weights.has("b"));
         index(serde_json::json!({"a": "s1.safetensors", "b": "s3.safetensors"}));
         assert!(refusal(dir.path()).contains("s3.safetensors, which is not there"));
         index(serde_json::json!({"a": "s1.safetensors", "c": "s2.safetensors"}));
@@ -266,7 +270,24 @@ mod tests {
         let mut huge = (header.len() as u64).to_le_bytes().to_vec();
         huge.extend_from_slice(header);
         huge.extend_from_slice(&[0; 4]);
-        says(&huge, "not a valid safetensors file");
+        says(&huge, "the shape [9999999999999, 9999999999999] is impossible");
+        let header = |text: &str| {
+            let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.extend_from_slice(&[0; 8]);
+            bytes
+        };
+        let one = |offsets: &str| header(&format!(r#"{{"a":{{"dtype":"F32","shape":[1],"data_offsets":{offsets}}}}}"#));
+        says(&one("[0,1152921504606846976]"), "shorter than its header says");
+        says(&one("[4,0]"), "before its start");
+        says(&one("[0,8]"), "[1] numbers of F32 take 4 bytes, not 8");
+        says(&one("[0,-4]"), "the tensor a: ");
+        let b = r#""b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}"#;
+        let a = r#""a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+        says(&header(&format!("{{{a},{b}}}")), "b: its bytes overlap those of a");
+        says(&header(&format!("{{{a},{a}}}")), "describes the tensor twice");
+        says(&header("[]"), "not JSON that describes tensors");
+        says(&(1u64 << 60).to_le_bytes(), "does not begin with");
     }
 
     #[test]
@@ -274,11 +295,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let err = refusal(dir.path());
         assert!(err.contains("has no weights") && err.contains("model.safetensors"), "{err}");
-        std::fs::write(dir.path().join("pytorch_model.bin"), "x").unwrap();
-        assert!(refusal(dir.path()).contains("pytorch_model.bin is not supported yet"));
-        let bytes = b"8\0\0\0\0\0\0\0{\"x\":{\"dtype\":\"I8\",\"shape\":[2],\"data_offsets\":[0,2]}}   \x01\x03";
-        std::fs::write(dir.path().join(SINGLE), bytes).unwrap();
-        let err = weights(dir.path()).unwrap().matrix("x", &[2]).unwrap_err().to_string();
-        assert!(err.contains("I8") && err.contains("quantised"), "{err}");
+        let with = |entry: &str, bytes: &[u8]| {
+            let mut file = (entry.len() as u64).to_le_bytes().to_vec();
+            file.extend_from_slice(entry.as_bytes());
+            file.extend_from_slice(bytes);
+            std::fs::write(dir.path().join(SINGLE), file).unwrap();
+            weights(dir.path()).unwrap().linear("x", 1, 2).err().unwrap().to_string()
+        };
+        let err = with(r#"{"x.weight":{"dtype":"I32","shape":[1,2],"data_offsets":[0,8]}}"#, &[0; 8]);
+        assert!(err.contains("I32") && err.contains("unknown kind of quantisation"), "{err}");
+        let err = with(r#"{"x.weight":{"dtype":"I8","shape":[1,2],"data_offsets":[0,2]}}"#, &[1, 3]);
+        assert!(err.contains("x.SCB is missing"), "{err}");
+        let err = with(r#"{"x.weight":{"dtype":"Q9","shape":[1,2],"data_offsets":[0,2]}}"#, &[1, 3]);
+        assert!(err.contains("x.weight: the number format Q9"), "{err}");
     }
 }

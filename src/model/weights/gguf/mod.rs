@@ -23,7 +23,6 @@ pub use config::config_json;
 pub use metadata::Metadata;
 pub use tokenizer::{GgufTokenizer, tokenizer};
 
-use super::checkpoint::{Checkpoint, Opened};
 use super::TensorInfo;
 use super::bytes::Bytes;
 use super::number::Number;
@@ -32,14 +31,6 @@ use header::{DAMAGED, Entry, Header, shown};
 use names::{Heads, Source};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-/// Opens a `.gguf` file as a checkpoint; `None` where the path is something else.
-pub fn open(path: &Path) -> Opened {
-    if !is_gguf(path) {
-        return Ok(None);
-    }
-    Ok(Some(Box::new(Gguf::open(path)?)))
-}
 
 /// How files of this format end.
 pub const ENDING: &str = ".gguf";
@@ -157,23 +148,21 @@ impl Gguf {
         }
         Ok(bytes)
     }
-}
 
-impl Checkpoint for Gguf {
     /// All tensors by their Hugging Face names.
-    fn tensors(&self) -> &HashMap<String, TensorInfo> {
+    pub fn tensors(&self) -> &HashMap<String, TensorInfo> {
         &self.tensors
     }
 
     /// The bytes of a tensor in the order of a Hugging Face checkpoint.
-    fn bytes(&self, name: &str) -> Result<Bytes> {
+    pub fn bytes(&self, name: &str) -> Result<Bytes> {
         let source = self.sources.get(name).ok_or_else(|| Error::input(format!("the tensor {name} is missing")))?;
         let file = self.tensors.get(name).map_or(self.metadata.file(), |info| info.file.as_path());
         self.ordered(source).map_err(|e| e.file(file).key(name))
     }
 
     /// The converter turned GPT-2's matrices.
-    fn conv1d_is_linear(&self) -> bool {
+    pub fn conv1d_is_linear(&self) -> bool {
         true
     }
 }

@@ -197,37 +197,78 @@ static DYNAMIC: LazyLock<[f32; 256]> = LazyLock::new(|| {
     all
 });
 
-/// `torch.linspace(0.1, 1, count)`: from both ends to the middle.
+/// `torch.linspace(0.1, 1, count)`: from both ends to the middle, products not rounded before the sum.
 fn linspace(count: usize) -> Vec<f32> {
     let (start, end) = (0.1f32, 1.0f32);
     let step = (end - start) / (count - 1) as f32;
-    let at = |i: usize| if i < count / 2 { start + step * i as f32 } else { end - step * (count - 1 - i) as f32 };
+    let at = |i: usize| match i < count / 2 {
+        true => step.mul_add(i as f32, start),
+        false => (-step).mul_add((count - 1 - i) as f32, end),
+    };
     (0..count).map(at).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Codes;
+    use crate::model::weights::checkpoint::{self, Checkpoint};
     use crate::model::weights::number::Number;
     use crate::model::weights::stored::Dense;
-    use candle_core::{DType, Device, Tensor};
-    use std::collections::HashMap;
     use std::path::Path;
 
-    // make_bnb.py. candle has no I8; those tensors are read as what they are by `safetensors`.
-    fn expected() -> (HashMap<String, Tensor>, Vec<u8>) {
-        let path =
-            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/model/weights/quantise/testdata/bnb.safetensors"));
-        let bytes = std::fs::read(path).unwrap();
-        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        let tensors = file.iter().map(|(name, view)| {
-            let dtype = match view.dtype() {
-                safetensors::Dtype::F32 => DType::F32,
-                safetensors::Dtype::BF16 => DType::BF16,
-                _ => DType::U8,
-            };
-            (name.to_string(), Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu).unwrap())
-        });
-        (tensors.collect(), Vec::new())
+    /// A tensor of bnb.safetensors in f32, or its bytes where it has no real numbers.
+    fn numbers(checkpoint: &dyn Checkpoint, name: &str) -> Vec<f32> {
+        let (info, bytes) = (&checkpoint.tensors()[name], checkpoint.bytes(name).unwrap());
+        let number = Number::named(&info.dtype).unwrap();
+        let mut values = vec![0.0; bytes.len() / number.size()];
+        number.widen(&bytes, &mut values);
+        values
+    }
+
+    // make_bnb.py: bitsandbytes 0.50.2.
+    #[test]
+    fn codes_and_scales_are_those_of_bitsandbytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/model/weights/quantise/testdata/bnb.safetensors");
+        std::fs::copy(Path::new(file), dir.path().join("model.safetensors")).unwrap();
+        let checkpoint = checkpoint::open(dir.path()).unwrap();
+        let read = |name: &str| numbers(checkpoint.as_ref(), name);
+        assert!(DYNAMIC.to_vec() == read("nested_quant_map"));
+        for (kind, name) in [(Kind::Nf4, "nf4"), (Kind::Fp4, "fp4")] {
+            assert_eq!(kind.levels().to_vec(), read(&format!("{name}.quant_map")));
+        }
+        for name in ["even", "across", "rest"] {
+            let info = &checkpoint.tensors()[name];
+            let number = Number::named(&info.dtype).unwrap();
+            let dense = Dense::stored(checkpoint.bytes(name).unwrap(), number, info.shape[0], info.shape[1]);
+            let matrix = StoredMatrix::Dense(dense.unwrap());
+            let rounding = if name == "across" { Rounding::Bf16 } else { Rounding::None };
+            check_int8(checkpoint.as_ref(), &matrix, name);
+            for (kind, kind_name) in [(Kind::Nf4, "nf4"), (Kind::Fp4, "fp4")] {
+                let (codes, scales) = four_bit_codes(&matrix, kind);
+                assert_eq!(codes, *checkpoint.bytes(&format!("{name}.{kind_name}")).unwrap(), "{name} {kind_name}");
+                assert_eq!(scales, read(&format!("{name}.{kind_name}.absmax")), "{name} {kind_name}");
+                let nested = nested(&scales);
+                let double = format!("{name}.{kind_name}-dq");
+                assert_eq!(nested.codes, *checkpoint.bytes(&format!("{double}.absmax")).unwrap(), "{double}");
+                let close = |ours: f32, theirs: f32| (ours - theirs).abs() <= 1e-6 * theirs.abs();
+                assert!(close(nested.largest[0], read(&format!("{double}.nested_absmax"))[0]), "{double}");
+                assert!(close(nested.offset, read(&format!("{double}.offset"))[0]), "{double}");
+            }
+            let made = four_bit(&matrix, Kind::Nf4, false, rounding).unwrap();
+            let mut values = vec![0.0; matrix.outs() * matrix.ins()];
+            made.rows(0..matrix.outs(), &mut values);
+            assert!(values == read(&format!("{name}.values")), "{name}");
+        }
+    }
+
+    fn check_int8(checkpoint: &dyn Checkpoint, matrix: &StoredMatrix, name: &str) {
+        let StoredMatrix::Grouped(made) = int8(matrix).unwrap() else { panic!("no codes") };
+        let Codes::Eight(codes) = &made.codes.codes else { panic!("no codes of 8 bits") };
+        let bytes: Vec<u8> = codes.iter().map(|code| *code as u8).collect();
+        assert_eq!(bytes, *checkpoint.bytes(&format!("{name}.int8")).unwrap(), "{name}");
+        let largest: Vec<f32> = numbers(checkpoint, &format!("{name}.int8.SCB"));
+        assert_eq!(made.codes.scales, largest.iter().map(|largest| largest / 127.0).collect::<Vec<f32>>());
     }
 }
