@@ -2,7 +2,7 @@
 //!
 //! A test binary of its own, because it counts what the allocator is asked for.
 
-use fairmark::model::{Backend, DTypeChoice};
+use fairmark::model::{Backend, DTypeChoice, DeviceChoice};
 use fairmark::model::{Found, StoredMatrix, Weights};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
@@ -77,7 +77,8 @@ fn read(dir: &Path) -> usize {
         assert!(err.to_string().contains(&dir.display().to_string()), "{err}");
         1
     };
-    let opened = Weights::open(dir, None, |found: &Found| Backend::new(DTypeChoice::F32, found.dtype));
+    let opened =
+        Weights::open(dir, None, |found: &Found| Backend::new(DTypeChoice::F32, DeviceChoice::Cpu, found.dtype));
     let mut weights = match opened {
         Ok(weights) => weights,
         Err(err) => return refused(err),

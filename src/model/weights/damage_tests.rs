@@ -2,7 +2,7 @@
 
 use super::{Found, StoredMatrix, Weights};
 use crate::error::Result;
-use crate::model::{Backend, DTypeChoice};
+use crate::model::{Backend, DTypeChoice, DeviceChoice};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -48,7 +48,9 @@ impl Writer {
     fn weights(&self) -> (tempfile::TempDir, Result<Weights>) {
         let dir = tempfile::tempdir().unwrap();
         self.write(&dir.path().join("model.safetensors"));
-        let weights = Weights::open(dir.path(), None, |found: &Found| Backend::new(DTypeChoice::F32, found.dtype));
+        let weights = Weights::open(dir.path(), None, |found: &Found| {
+            Backend::new(DTypeChoice::F32, DeviceChoice::Cpu, found.dtype)
+        });
         (dir, weights)
     }
 
@@ -226,7 +228,8 @@ fn weights_that_are_no_numbers_are_named() {
     let wide = Writer::default().with("x.weight", "F32", &[4, 32], floats(&[70_000.0; 128]));
     let dir = tempfile::tempdir().unwrap();
     wide.write(&dir.path().join("model.safetensors"));
-    let mut weights = Weights::open(dir.path(), None, |_| Backend::new(DTypeChoice::F16, None)).unwrap();
+    let mut weights =
+        Weights::open(dir.path(), None, |_| Backend::new(DTypeChoice::F16, DeviceChoice::Cpu, None)).unwrap();
     rows(&mut weights, 4, 32);
     assert!(weights.check_values().is_err());
     // The code of NaN.

@@ -194,12 +194,12 @@ fn check_overlaps(entries: &HashMap<String, Entry>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Backend, DTypeChoice, Weights};
+    use crate::model::{Backend, DTypeChoice, DeviceChoice, Weights};
     use candle_core::{DType, Device, Tensor};
     use serde_json::Value;
 
     fn weights(dir: &Path) -> Result<Weights> {
-        Weights::open(dir, None, |found| Backend::new(DTypeChoice::Auto, found.dtype))
+        Weights::open(dir, None, |found| Backend::new(DTypeChoice::Auto, DeviceChoice::Cpu, found.dtype))
     }
 
     fn refusal(dir: &Path) -> String {
