@@ -2,7 +2,7 @@
 
 use super::{Found, Precision, StoredMatrix, Weights};
 use crate::error::Result;
-use crate::model::testing::shared_model;
+use crate::model::testing::{fixture, shared_model};
 use crate::model::{Backend, DTypeChoice, DeviceChoice};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -86,6 +86,26 @@ fn encodings_give_the_values_of_their_own_software() {
 fn stored_expected(weights: &Weights, prefix: &str, outs: usize, ins: usize) -> StoredMatrix {
     let bytes = weights.checkpoint.bytes(&format!("{prefix}.expected")).unwrap();
     StoredMatrix::Dense(super::Dense::stored(bytes, super::number::Number::F32, outs, ins).unwrap())
+}
+
+// tests/fixtures/make_storage_checkpoints.py
+#[test]
+fn a_matrix_of_every_storage_format_is_what_it_should_be() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(fixture("storage")).unwrap() {
+        let dir = entry.unwrap().path();
+        let reference =
+            candle_core::safetensors::load(dir.join("logits.safetensors"), &candle_core::Device::Cpu).unwrap();
+        let Some(expected) = reference.get("dequantised") else { continue };
+        let expected: Vec<f32> = expected.flatten_all().unwrap().to_vec1().unwrap();
+        let mut weights = open(&dir).unwrap();
+        let matrix = weights.linear("model.layers.0.mlp.down_proj", 64, 96).unwrap();
+        assert!(values(&matrix) == expected, "{}", dir.display());
+        let unused = weights.unused();
+        assert!(!unused.iter().any(|name| name.contains("down_proj")), "{}: {unused:?}", dir.display());
+        count += 1;
+    }
+    assert!(count >= 14, "{count}");
 }
 
 // make_weights.py

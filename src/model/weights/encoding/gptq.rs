@@ -6,6 +6,7 @@
 //! format stores zeros less one.
 
 use super::affine::{Affine, Groups};
+use super::plain::DTYPES;
 use super::{Asked, Under, wrong_shape};
 use crate::error::Result;
 use crate::model::weights::checkpoint::DAMAGED;
@@ -40,6 +41,7 @@ pub fn decode(asked: &Asked<'_>) -> Result<StoredMatrix> {
         let word = |word: usize| words.get(word * outs + out).copied().unwrap_or(0);
         codes.iter_mut().enumerate().for_each(|(k, code)| *code = stream(word, k, bits));
     };
+    ignore_empty_bias(asked)?;
     let affine = Affine {
         outs,
         ins,
@@ -53,6 +55,17 @@ pub fn decode(asked: &Asked<'_>) -> Result<StoredMatrix> {
         scales,
     };
     affine.matrix().map_err(|e| asked.refuse("qweight", e))
+}
+
+/// AutoGPTQ stores a bias of zeros where the model has none.
+fn ignore_empty_bias(asked: &Asked<'_>) -> Result<()> {
+    if asked.info("bias").is_some() {
+        let (_, bytes) = asked.tensor("bias", DTYPES)?;
+        if bytes.iter().any(|byte| *byte != 0) {
+            asked.used.borrow_mut().remove(&format!("{}.bias", asked.under.prefix));
+        }
+    }
+    Ok(())
 }
 
 /// The `at`-th number of `bits` bits in a stream of words.
