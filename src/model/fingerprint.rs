@@ -2,7 +2,7 @@
 
 use super::config::{CONFIG, GENERATION_CONFIG};
 use super::tokenizer::{SPECIAL_TOKENS_MAP, TOKENIZER, TOKENIZER_CONFIG};
-use super::weights::{HEADER_LENGTH, gguf};
+use super::weights::{HEADER_LENGTH, OLD_AWQ, OLD_GPTQ, gguf};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -10,8 +10,16 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Files besides the weights that decide what a model answers.
-const SMALL: &[&str] =
-    &[CONFIG, GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP, "chat_template.jinja"];
+const SMALL: &[&str] = &[
+    CONFIG,
+    GENERATION_CONFIG,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    SPECIAL_TOKENS_MAP,
+    "chat_template.jinja",
+    OLD_GPTQ,
+    OLD_AWQ,
+];
 
 /// Weight files up to this size are hashed whole.
 const WHOLE: u64 = 64 << 20;
@@ -63,15 +71,23 @@ fn add(hash: &mut Sha256, name: &str, size: u64, bytes: &[u8]) {
     hash.update(bytes);
 }
 
+/// Names of the weights of the first format that there is, in the order in which `Weights` looks for them, and of their index.
 fn weight_files(dir: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(dir).map_err(|e| Error::io("cannot read", dir, e))?;
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut names: Vec<String> = names.filter(|name| name.contains(".safetensors")).collect();
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
+    let safetensors = |name: &String| name.contains(".safetensors");
+    let pickle = |name: &String| name.starts_with("pytorch_model") && name.contains(".bin");
+    match names.iter().any(safetensors) {
+        true => names.retain(safetensors),
+        false => names.retain(pickle),
+    }
     Ok(names)
 }
 
-/// The length of a safetensors header with the bytes that say it.
+/// The length of a safetensors header with the bytes that say it. (A pickle's file begins with what reads as a length beyond any
+/// limit: of it the most goes in that may.)
 fn header_length(file: &mut File) -> std::io::Result<u64> {
     let mut length = [0; HEADER_LENGTH as usize];
     file.read_exact(&mut length)?;
@@ -123,6 +139,11 @@ mod tests {
         std::fs::write(dir.path().join(CONFIG), "{}").unwrap();
         let config = print();
         assert_ne!(empty, config);
+        std::fs::write(dir.path().join("pytorch_model.bin"), "x").unwrap();
+        let pickle = print();
+        std::fs::write(dir.path().join("training_args.bin"), "x").unwrap();
+        assert!(pickle != config && pickle == print());
+        std::fs::remove_file(dir.path().join("pytorch_model.bin")).unwrap();
         assert_eq!(config, print());
         // A sparse file above the limit, changed at its end.
         let weights = dir.path().join("model.safetensors");

@@ -22,6 +22,7 @@ mod tests;
 pub use bytes::Bytes;
 pub use checkpoint::{Checkpoint, TensorInfo};
 pub use quantise::Precision;
+pub(crate) use quantization::{OLD_AWQ, OLD_GPTQ};
 pub(crate) use safetensors::HEADER_LENGTH;
 pub use stored::{Dense, StoredMatrix};
 

@@ -10,7 +10,10 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Files that hold the configuration of old checkpoints, and their method.
-const OLD_FILES: &[(&str, &str)] = &[("quantize_config.json", "gptq"), ("quant_config.json", "awq")];
+const OLD_FILES: &[(&str, &str)] = &[(OLD_GPTQ, "gptq"), (OLD_AWQ, "awq")];
+
+pub const OLD_GPTQ: &str = "quantize_config.json";
+pub const OLD_AWQ: &str = "quant_config.json";
 
 /// What a checkpoint says about its quantisation.
 #[derive(Debug, Clone)]

@@ -203,6 +203,12 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
     (1..=count).map(part).filter(|part| part.is_file()).collect()
 }
 
+/// Whether two names are of one model: the same file, or parts of the same split.
+pub fn same_model(one: &str, other: &str) -> bool {
+    let whole = |name| split_name(name).map(|(stem, _, count)| (stem, count));
+    one == other || (whole(one).is_some() && whole(one) == whole(other))
+}
+
 /// The chat template in the header of a file.
 pub fn chat_template(path: &Path) -> Result<Option<String>> {
     let gguf = Gguf::open(path)?;
