@@ -1,10 +1,10 @@
 //! The engine as a whole, on small checkpoints.
 
 use super::{DTypeChoice, LocalEngine, SystemFallback};
-use crate::engine::{Cancel, Engine, EngineOptions};
-use crate::error::{Error, Result};
+use crate::engine::{Cancel, Engine, EngineOptions, Outcome, Update};
+use crate::error::Error;
 use crate::model::testing::{copy_model, shared_model};
-use crate::request::{Answer, Decoding, Message, Prompt, Request, RequestKind, Response, Role, Unscored};
+use crate::request::{Answer, Decoding, Message, Prompt, Request, RequestKind, Role};
 use std::path::Path;
 
 fn options() -> EngineOptions {
@@ -51,12 +51,12 @@ fn generate(context: &str, decoding: Decoding) -> Request {
     Request { kind: RequestKind::Generate { context: text(context), decoding }, sample: 0, seed: 0 }
 }
 
-type Outcome = std::result::Result<Response, Unscored>;
-
 fn answers(engine: &LocalEngine, requests: &[Request]) -> Vec<Outcome> {
     let mut answers = vec![None; requests.len()];
-    let mut sink = |index: usize, outcome| {
-        assert!(answers[index].replace(outcome).is_none(), "request {index} is answered twice");
+    let mut sink = |update| {
+        if let Update::Answered(index, outcome) = update {
+            assert!(answers[index].replace(outcome).is_none(), "request {index} is answered twice");
+        }
         Ok(())
     };
     engine.answer(requests, &Cancel::default(), &mut sink).unwrap();
@@ -194,14 +194,19 @@ fn cancelling_leaves_the_rest_unanswered_and_a_full_disk_ends_it() {
     let requests: Vec<Request> = (0..400).map(|i| score(&format!("{i} cats"), " sat")).collect();
     let cancel = Cancel::default();
     let mut answered = 0;
-    let mut sink = |_: usize, _: Outcome| {
-        answered += 1;
-        cancel.cancel();
+    let mut sink = |update| {
+        if let Update::Answered(..) = update {
+            answered += 1;
+            cancel.cancel();
+        }
         Ok(())
     };
     engine.answer(&requests, &cancel, &mut sink).unwrap();
     assert!((1..400).contains(&answered), "{answered}");
-    let mut full = |_: usize, _: Outcome| -> Result<()> { Err(Error::input("the disk is full")) };
+    let mut full = |update| match update {
+        Update::Answered(..) => Err(Error::input("the disk is full")),
+        _ => Ok(()),
+    };
     let err = engine.answer(&requests, &Cancel::default(), &mut full).unwrap_err();
     assert_eq!(err.message(), "the disk is full");
 }

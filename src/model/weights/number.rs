@@ -26,6 +26,11 @@ const NUMBERS: &[(Number, &str, &str)] = &[
     (Number::F8E4M3, "F8_E4M3", "float8_e4m3"),
 ];
 
+/// Whether it is the name of a format in `config.json`.
+pub fn is_name(name: &str) -> bool {
+    NUMBERS.iter().any(|(_, _, known)| *known == name)
+}
+
 /// Numbers that are converted at a time, on the stack.
 const STRETCH: usize = 512;
 
