@@ -36,7 +36,7 @@ pub use memory::show_bytes;
 use super::{Cancel, Engine, EngineOptions, Identity, Inspection, Sink, Update, Workload};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
-use crate::model::{Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
+use crate::model::{LoadOptions, Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
 use crate::request::{Prompt, Request, RequestKind, Unscored};
 use chat::{Chat, template_source};
 use decode::Texts;
@@ -91,7 +91,7 @@ impl LocalEngine {
         config.arch()?;
         Tokenizer::load(&source.dir, &config)?;
         if source.commit.is_none() {
-            Model::check(&source.dir)?;
+            Model::check(&source.dir, &load_options(options)?)?;
         }
         let template = template_source(&source.dir)?;
         if options.chat { require_template(&template, &source).map(drop) } else { Ok(()) }
@@ -114,7 +114,8 @@ impl LocalEngine {
         } else {
             None
         };
-        let model = pool.install(|| Model::load(&source.dir, options.dtype))?;
+        let load = load_options(options)?;
+        let model = pool.install(|| Model::load(&source.dir, &load))?;
         let max_length = options.max_length.or(model.config.max_length).or(tokenizer.max_length);
         let max_length = max_length.unwrap_or(DEFAULT_MAX_LENGTH);
         if max_length == 0 {
@@ -292,6 +293,16 @@ impl Engine for LocalEngine {
     fn notices(&self) -> Vec<String> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
+}
+
+/// What decides how the checkpoint is loaded.
+fn load_options(options: &EngineOptions) -> Result<LoadOptions> {
+    Ok(LoadOptions {
+        dtype: options.dtype,
+        device: options.device,
+        precision: options.precision,
+        int8_form: options.int8_form,
+    })
 }
 
 /// So many threads, 0: one for each core.
