@@ -1,58 +1,84 @@
-//! interim
-use super::exp::exp;
-use super::isa::Isa;
-use super::kv::{KvBlock, KvShape};
-use super::lanes::{Lanes, Work, run_on};
-use super::tile::{Start, Tile, max_rows, multiply_tile};
+//! Causal attention of packed rows over the keys and values of their sequences.
+//! In: queries, blocks of keys and values. Out: mixed values. Never copies keys or values together, and never lets
+//! anything but a query's own sequence change its bits: neither blocks, nor rows beside it, nor threads.
+//!
+//! Every score is one chain over channels, every mixed value one chain over positions in order, and the sum of the shares
+//! is made in lanes by absolute position. Masked positions contribute nothing: a share of zero where values are finite, no
+//! step at all where they are not. (The two have the same bits: adding zero changes a sum only from -0 to 0, and no
+//! result is -0.)
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
+
+use super::attention_task::{Buffers, Problem, run_task};
+use super::buffer::Scratch;
+use super::isa::Isa;
+use super::kv::{KvBlock, KvFormat, KvShape, Part};
+use super::packed_rows::Tiles;
+use super::tile::max_rows;
+
+/// Heads and how they attend.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionSpec {
+    /// Query heads: a multiple of the key-value heads, those that share one side by side.
     pub heads: usize,
     pub kv: KvShape,
+    /// Factor of the scores.
     pub scale: f32,
+    /// `cap * tanh(score / cap)`, after the factor.
     pub softcap: Option<f32>,
+    /// Positions that a query sees, itself included; `None`: all before it.
     pub window: Option<usize>,
 }
+
+/// Consecutive rows of one sequence.
 pub struct Stretch<'a> {
+    /// In the queries and the output.
     pub first_row: usize,
     pub rows: usize,
+    /// What stands before `own`, from the sequence's beginning.
     pub past: Vec<&'a KvBlock>,
+    /// Ends with these rows' keys and values.
     pub own: &'a KvBlock,
 }
-struct Softmax<'a>(&'a mut [f32]);
-impl Work for Softmax<'_> {
-    type Output = f32;
-    #[inline(always)]
-    unsafe fn run<V: Lanes>(self) -> f32 {
-        unsafe {
-            let x = self.0;
-            let n = x.len();
-            let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let m = V::splat(max);
-            let mut s = V::splat(0.0);
-            let mut i = 0;
-            while i < n {
-                let k = (n - i).min(V::COUNT);
-                let mut t = [f32::NEG_INFINITY; 16];
-                t[..k].copy_from_slice(&x[i..i + k]);
-                let e = exp(V::load(t.as_ptr()).sub(m));
-                e.store(t.as_mut_ptr());
-                s = s.add(e);
-                x[i..i + k].copy_from_slice(&t[..k]);
-                i += V::COUNT;
-            }
-            s.sum()
-        }
-    }
+
+/// A stretch's sequence, as tasks read it.
+pub(super) struct Sequence<'a> {
+    pub first_row: usize,
+    pub rows: usize,
+    /// Position of the first row.
+    pub start: usize,
+    pub segments: Vec<Segment<'a>>,
 }
-#[derive(Clone, Copy)]
-struct Ptr(*mut f32);
-unsafe impl Send for Ptr {}
-unsafe impl Sync for Ptr {}
-impl Ptr {
-    fn get(&self) -> *mut f32 {
-        self.0
-    }
+
+/// Keys and values that lie together.
+pub(super) struct Segment<'a> {
+    pub part: Part<'a>,
+    /// Position of the first.
+    pub at: usize,
+    pub finite: bool,
 }
+
+/// Some queries of one sequence that share a head of keys and values.
+pub(super) struct Task {
+    pub sequence: usize,
+    pub head: usize,
+    /// The stack of all such queries is cut into these: [row][head of the group].
+    pub tiles: Tiles,
+    /// The task's.
+    pub range: Range<usize>,
+    cost: usize,
+}
+
+/// out[row][head] = sum over the positions the row sees of share * value, the shares being the softmax of the scores
+/// `q . key`. q: rows of [heads][head_dim], `q_stride` apart; out: rows of [heads][value_dim], `out_stride` apart, those
+/// of the stretches and nothing else is written.
+///
+/// # Panics
+/// When q or out are too short, blocks have other shapes than `spec` or differ in format, `own` holds fewer positions
+/// than rows, or the heads are no multiple of the key-value heads.
 pub fn attention(
     spec: &AttentionSpec,
     stretches: &[Stretch<'_>],
@@ -61,117 +87,145 @@ pub fn attention(
     out: &mut [f32],
     out_stride: usize,
 ) {
-    let isa = Isa::best();
-    let (d, vd) = (spec.kv.head_dim, spec.kv.value_dim);
-    let vp = vd.next_multiple_of(16);
-    let g = spec.heads / spec.kv.kv_heads;
-    let op = Ptr(out.as_mut_ptr());
-    let mut tasks = vec![];
-    for (s, st) in stretches.iter().enumerate() {
-        for h in 0..spec.kv.kv_heads {
-            for r in (0..st.rows).step_by(16) {
-                tasks.push((s, h, r))
+    attention_on(Isa::best(), spec, stretches, q, q_stride, out, out_stride);
+}
+
+/// The same on a named instruction set, for tests.
+///
+/// # Panics
+/// As `attention`, and when the processor lacks `isa`.
+pub fn attention_on(
+    isa: Isa,
+    spec: &AttentionSpec,
+    stretches: &[Stretch<'_>],
+    q: &[f32],
+    q_stride: usize,
+    out: &mut [f32],
+    out_stride: usize,
+) {
+    assert!(isa.is_available(), "this processor lacks {}", isa.name());
+    let Some(first) = stretches.first() else { return };
+    let format = first.own.format();
+    check(spec, format, stretches, (q.len(), q_stride), (out.len(), out_stride));
+    if spec.heads == 0 || spec.kv.value_dim == 0 {
+        return;
+    }
+    let sequences: Vec<Sequence<'_>> = stretches.iter().map(Sequence::new).collect();
+    let out = out.as_mut_ptr();
+    let problem = Problem { isa, spec, format, sequences, q, q_stride, out, out_stride };
+    let tasks = plan(&problem);
+    run(&problem, &tasks);
+}
+
+fn check(
+    spec: &AttentionSpec,
+    format: KvFormat,
+    stretches: &[Stretch<'_>],
+    (q_len, q_stride): (usize, usize),
+    (out_len, out_stride): (usize, usize),
+) {
+    let AttentionSpec { heads, kv, window, .. } = *spec;
+    assert!(kv.kv_heads > 0 && heads % kv.kv_heads == 0, "{heads} heads over {} of keys", kv.kv_heads);
+    assert!(window != Some(0), "a window of no positions");
+    let (q_width, out_width) = (heads * kv.head_dim, heads * kv.value_dim);
+    assert!(q_stride >= q_width && out_stride >= out_width, "rows overlap");
+    for stretch in stretches.iter().filter(|stretch| stretch.rows > 0) {
+        let last = stretch.first_row + stretch.rows - 1;
+        assert!(q_len >= last * q_stride + q_width, "q is too short for row {last}");
+        assert!(out_len >= last * out_stride + out_width, "out is too short for row {last}");
+        assert!(stretch.own.len() >= stretch.rows, "{} rows, {} keys", stretch.rows, stretch.own.len());
+        let blocks = || stretch.past.iter().copied().chain([stretch.own]);
+        assert!(blocks().all(|block| block.shape() == kv && block.format() == format), "blocks of other kinds");
+    }
+}
+
+impl<'a> Sequence<'a> {
+    fn new(stretch: &Stretch<'a>) -> Sequence<'a> {
+        let (mut segments, mut at) = (Vec::with_capacity(stretch.past.len() + 1), 0);
+        for block in stretch.past.iter().copied().chain([stretch.own]) {
+            for part in block.parts() {
+                segments.push(Segment { part, at, finite: block.is_finite() });
+                at += part.len;
+            }
+        }
+        Sequence { first_row: stretch.first_row, rows: stretch.rows, start: at - stretch.rows, segments }
+    }
+
+    /// Positions that any of these rows sees.
+    pub fn seen(&self, rows: Range<usize>, window: Option<usize>) -> Range<usize> {
+        let first = self.start + rows.start + 1;
+        window.map_or(0, |window| first.saturating_sub(window))..self.start + rows.end
+    }
+
+    /// Segments with any of these positions.
+    pub fn segments_in(&self, seen: &Range<usize>) -> impl Iterator<Item = &Segment<'a>> {
+        let seen = seen.clone();
+        self.segments.iter().filter(move |segment| !segment.local(&seen).is_empty())
+    }
+}
+
+impl Segment<'_> {
+    /// Those of the segment's positions, counted from its first, that are in `seen`.
+    pub fn local(&self, seen: &Range<usize>) -> Range<usize> {
+        seen.start.saturating_sub(self.at)..seen.end.saturating_sub(self.at).min(self.part.len)
+    }
+}
+
+/// Scores of a task, in values: half of a second-level cache, so that keys and values have the other half.
+const SCORES: usize = 96 << 10;
+/// Tiles of a task, at most: enough to use a panel while it is in the first-level cache.
+const TILES: usize = 4;
+/// The same where panels are widened first.
+const TILES_WIDENED: usize = 16;
+/// Tasks for each thread, at least where there are so many tiles.
+const TASKS: usize = 8;
+/// Multiply-adds below which a second thread costs more than it saves.
+const ALONE: usize = 1 << 17;
+
+/// Cuts the work into tasks, the costly ones first; those of equal cost by head, so that stretches with a common past
+/// meet it in the cache.
+fn plan(problem: &Problem<'_>) -> Vec<Task> {
+    let spec = problem.spec;
+    let group = spec.heads / spec.kv.kv_heads;
+    let cut = |sequence: &Sequence<'_>| Tiles::new(sequence.rows * group, max_rows(problem.isa));
+    let total: usize = problem.sequences.iter().map(|sequence| cut(sequence).count).sum::<usize>() * spec.kv.kv_heads;
+    let most = if problem.widens() { TILES_WIDENED } else { TILES };
+    let most = most.min(total / (TASKS * rayon::current_num_threads())).max(1);
+    let mut tasks = Vec::new();
+    for head in 0..spec.kv.kv_heads {
+        for (i, sequence) in problem.sequences.iter().enumerate() {
+            let tiles = cut(sequence);
+            let length = sequence.seen(0..sequence.rows, spec.window).len();
+            let fitting = (SCORES / (length * max_rows(problem.isa)).max(1)).clamp(1, most);
+            let parts = tiles.count.div_ceil(fitting);
+            for part in 0..parts {
+                let range = tiles.count * part / parts..tiles.count * (part + 1) / parts;
+                let rows = tiles.range(range.start).start..tiles.range(range.end - 1).end;
+                let seen = sequence.seen(rows.start / group..rows.end.div_ceil(group), spec.window);
+                tasks.push(Task { sequence: i, head, tiles, range, cost: rows.len() * seen.len() });
             }
         }
     }
-    tasks.par_iter().for_each_init(
-        || (Vec::new(), Vec::new(), Vec::new()),
-        |(scores, qb, ob): &mut (Vec<f32>, Vec<f32>, Vec<f32>), &(s, h, r0)| {
-            let st = &stretches[s];
-            let r1 = (r0 + 16).min(st.rows);
-            let past: usize = st.past.iter().map(|b| b.len()).sum();
-            let before = past + st.own.len() - st.rows;
-            let len = before + r1;
-            let ld = len.next_multiple_of(32) + 32;
-            let rows = (r1 - r0) * g;
-            scores.resize(rows * ld, 0.0);
-            qb.resize(rows * d, 0.0);
-            ob.resize(rows * vp, 0.0);
-            for r in 0..rows {
-                let src = &q[(st.first_row + r0 + r / g) * q_stride + (h * g + r % g) * d..][..d];
-                for i in 0..d {
-                    qb[r * d + i] = src[i] * spec.scale
-                }
-            }
-            let segs: Vec<(&KvBlock, usize)> =
-                st.past.iter().map(|b| (*b, b.len())).chain(std::iter::once((st.own, len - past))).collect();
-            let mr = max_rows(isa);
-            let mut r = 0;
-            while r < rows {
-                let m = (rows - r).min(mr);
-                let mut at = 0;
-                for (b, n) in &segs {
-                    for p in 0..n.div_ceil(32) {
-                        unsafe {
-                            multiply_tile(
-                                isa,
-                                m,
-                                32,
-                                Tile {
-                                    depth: d,
-                                    a: qb.as_ptr().add(r * d),
-                                    a_row: d,
-                                    a_step: 1,
-                                    b: b.keys_of(h).add(p * 32 * d),
-                                    b_step: 32,
-                                    c: scores.as_mut_ptr().add(r * ld + at + p * 32),
-                                    c_row: ld,
-                                    start: Start::Zero,
-                                },
-                            )
-                        }
-                    }
-                    at += n;
-                }
-                let mut inv = [0.0f32; 16];
-                for i in 0..m {
-                    let end = before + r0 + (r + i) / g + 1;
-                    let start = spec.window.map_or(0, |w| end.saturating_sub(w));
-                    let row = &mut scores[(r + i) * ld..][..ld];
-                    if let Some(c) = spec.softcap {
-                        for x in &mut row[..end] {
-                            *x = c * (*x / c).tanh()
-                        }
-                    }
-                    row[..start].fill(f32::NEG_INFINITY);
-                    inv[i] = 1.0 / unsafe { run_on(isa, Softmax(&mut row[..end])) };
-                    row[end..].fill(0.0);
-                }
-                let mut at = 0;
-                for (si, (b, n)) in segs.iter().enumerate() {
-                    unsafe {
-                        multiply_tile(
-                            isa,
-                            m,
-                            vp,
-                            Tile {
-                                depth: *n,
-                                a: scores.as_ptr().add(r * ld + at),
-                                a_row: ld,
-                                a_step: 1,
-                                b: b.values_of(h),
-                                b_step: vp,
-                                c: ob.as_mut_ptr().add(r * vp),
-                                c_row: vp,
-                                start: if si == 0 { Start::Zero } else { Start::Continue },
-                            },
-                        )
-                    }
-                    at += n;
-                }
-                for i in 0..m {
-                    let to = unsafe {
-                        std::slice::from_raw_parts_mut(
-                            op.get().add((st.first_row + r0 + (r + i) / g) * out_stride + (h * g + (r + i) % g) * vd),
-                            vd,
-                        )
-                    };
-                    for x in 0..vd {
-                        to[x] = ob[(r + i) * vp + x] * inv[i]
-                    }
-                }
-                r += m;
-            }
-        },
-    );
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.cost));
+    tasks
+}
+
+fn run(problem: &Problem<'_>, tasks: &[Task]) {
+    static SCRATCH: Scratch = Scratch::new();
+    let kv = problem.spec.kv;
+    let sizes = Buffers::sizes(problem, tasks);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut memory = SCRATCH.take(sizes.iter().sum());
+        let mut buffers = Buffers::new(&mut memory, sizes);
+        while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            run_task(problem, task, &mut buffers);
+        }
+    };
+    let cost: usize = tasks.iter().map(|task| task.cost).sum::<usize>() * (kv.head_dim + kv.value_dim);
+    let threads = rayon::current_num_threads().min(tasks.len());
+    if threads <= 1 || cost <= ALONE {
+        return work();
+    }
+    (0..threads).into_par_iter().with_max_len(1).for_each(|_| work());
 }

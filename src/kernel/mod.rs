@@ -7,6 +7,13 @@
 
 mod activation;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod attention_dots;
+mod attention_softmax;
+mod attention_task;
+#[cfg(test)]
+mod attention_tests;
+mod attention_widen;
 pub mod buffer;
 mod exp;
 mod grouped;
@@ -33,7 +40,7 @@ mod tile_bf16;
 mod widen;
 
 pub use activation::{Activation, activate, gated};
-pub use attention::{AttentionSpec, Stretch, attention};
+pub use attention::{AttentionSpec, Stretch, attention, attention_on};
 pub use buffer::{Buffer, Scratch, ScratchBuffer};
 pub use grouped::{Codes, Grouped, Rounding};
 pub use isa::Isa;

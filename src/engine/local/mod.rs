@@ -131,8 +131,8 @@ impl LocalEngine {
             architecture: Some(model.config.architecture.clone()),
             num_parameters: Some(model.num_parameters),
             dtype: Some(model.dtype.clone()),
-            storage: None,
-            model_bytes: None,
+            storage: storage(&model),
+            model_bytes: Some(model.stored_bytes),
             revision: source.revision.clone(),
             sha: Some(match &source.commit {
                 Some(commit) => commit.clone(),
@@ -327,6 +327,14 @@ fn require_template<'a>(template: &'a Option<String>, source: &ModelSource) -> R
     })
 }
 
+/// How quantised matrices are stored, commonest first; `None` where all are plain numbers.
+fn storage(model: &Model) -> Option<String> {
+    let mut kinds = model.storage.clone();
+    kinds.sort_by_key(|(_, matrices)| std::cmp::Reverse(*matrices));
+    let names: Vec<&str> = kinds.iter().map(|(kind, _)| kind.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 /// Options that change numbers, as `key=value`.
 fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
     let mut written = Vec::new();
@@ -351,6 +359,7 @@ fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &EngineOptions
     if let Some(arithmetic) = model.arithmetic {
         notices.insert(format!("weights are {}, arithmetic on this device is {arithmetic}", model.dtype));
     }
+    notices.extend(model.notices.iter().cloned());
     if let Some(first) = model.unused_tensors.first() {
         let n = model.unused_tensors.len();
         notices.insert(format!(

@@ -236,6 +236,7 @@ pub fn pack(weight: &StoredMatrix, backend: &Backend) -> Result<PackedMatrix> {
     }
     let keep = if backend.weights == DType::BF16 || weight.is_bf16() { Keep::Bf16 } else { Keep::F32 };
     let packed = PackedMatrix::pack(weight.outs(), weight.ins(), keep, &|rows, values| weight.rows(rows, values));
+    weight.release();
     Ok(packed)
 }
 

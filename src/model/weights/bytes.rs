@@ -56,6 +56,22 @@ impl Bytes {
     }
 }
 
+impl Bytes {
+    /// Lets go of the memory that a mapped file's pages take here, because they will hardly be read again; where they are, they are
+    /// read from the file anew.
+    pub fn release(&self) {
+        #[cfg(unix)]
+        if let Backing::Mapped(map) = &*self.backing {
+            // SAFETY: a file that is mapped for reading has no changes that could be lost.
+            let advised = unsafe {
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, self.range.start, self.range.len())
+            };
+            // It is advice: where the system does not take it, the pages stay.
+            drop(advised);
+        }
+    }
+}
+
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Bytes {
         let range = 0..bytes.len();

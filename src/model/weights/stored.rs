@@ -90,6 +90,13 @@ impl StoredMatrix {
         }
     }
 
+    /// Lets go of the memory of mapped pages: the matrix has been packed.
+    pub fn release(&self) {
+        if let StoredMatrix::Dense(Dense { values: Values::Stored(bytes, _), .. }) = self {
+            bytes.release();
+        }
+    }
+
     /// Whether every value is a bfloat16 number.
     pub fn is_bf16(&self) -> bool {
         match self {

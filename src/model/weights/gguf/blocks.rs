@@ -91,8 +91,11 @@ struct Layout {
     /// Groups have minima.
     mins: bool,
     /// Splits a block: bytes, then one code for each input, a scale and a minimum for each group.
-    split: fn(&[u8], &mut [u8], &mut [f32], &mut [f32]),
+    split: Split,
 }
+
+/// Takes a block's bytes, fills codes, scales and minima.
+type Split = fn(&[u8], &mut [u8], &mut [f32], &mut [f32]);
 
 /// Inputs of the largest block.
 const LARGEST_BLOCK: usize = 256;
@@ -147,7 +150,6 @@ impl GgmlType {
 
     /// How blocks are laid out; `None` for numbers that stand alone.
     fn layout(self) -> Option<Layout> {
-        type Split = fn(&[u8], &mut [u8], &mut [f32], &mut [f32]);
         let (inputs, bytes, group, zero, mins, split): (_, _, _, _, _, Split) = match self {
             GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 | GgmlType::F64 => return None,
             GgmlType::Q4_0 => (32, 18, 32, Some(8), false, q4_0),

@@ -5,8 +5,7 @@
 //!
 //! Keys that the header lacks are written as `null` where transformers' default for a missing key would be wrong.
 
-use super::names::{ROPE_FACTORS, ROPE_FACTORS_LONG, ROPE_FACTORS_SHORT};
-use super::{Gguf, header};
+use super::{Gguf, header, rope};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -53,13 +52,13 @@ const fn row(
 }
 
 /// Reads metadata under the prefix of the architecture, and numbers that several keys are made of.
-struct Reader<'a> {
-    gguf: &'a Gguf,
+pub(super) struct Reader<'a> {
+    pub gguf: &'a Gguf,
     prefix: &'a str,
     hidden_size: usize,
     layers: usize,
     heads: usize,
-    head_dim: usize,
+    pub head_dim: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -79,16 +78,16 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
-    fn key(&self, key: &str) -> String {
+    pub fn key(&self, key: &str) -> String {
         format!("{}.{key}", self.prefix)
     }
 
-    fn error(&self, key: &str, message: impl Into<String>) -> Error {
+    pub fn error(&self, key: &str, message: impl Into<String>) -> Error {
         self.gguf.metadata().error(&self.key(key), message)
     }
 
     /// A whole number; of a list with one for each layer, the one that all layers have.
-    fn count(&self, key: &str) -> Result<Option<usize>> {
+    pub fn count(&self, key: &str) -> Result<Option<usize>> {
         let name = self.key(key);
         if !self.gguf.metadata().is_list(&name) {
             return self.gguf.metadata().count(&name);
@@ -104,16 +103,16 @@ impl<'a> Reader<'a> {
         self.count(key)?.ok_or_else(|| self.error(key, "is missing").hint(header::DAMAGED))
     }
 
-    fn number(&self, key: &str) -> Result<Option<f64>> {
+    pub fn number(&self, key: &str) -> Result<Option<f64>> {
         self.gguf.metadata().number(&self.key(key))
     }
 
     /// A number of which 0 means the same as nothing.
-    fn positive(&self, key: &str) -> Result<Option<f64>> {
+    pub fn positive(&self, key: &str) -> Result<Option<f64>> {
         Ok(self.number(key)?.filter(|value| *value != 0.0))
     }
 
-    fn has(&self, tensor: &str) -> bool {
+    pub fn has(&self, tensor: &str) -> bool {
         self.gguf.entry(tensor).is_some()
     }
 
@@ -169,7 +168,7 @@ pub fn config_json(gguf: &Gguf) -> Result<Map<String, Value>> {
     put("max_position_embeddings", json!(reader.needed("context_length")?));
     put("hidden_act", json!(class.hidden_act));
     put(class.norm_eps, json!(eps));
-    put("rope_parameters", rope(&reader)?);
+    put("rope_parameters", rope::parameters(&reader)?);
     put("sliding_window", Value::Null);
     put("attention_bias", json!(["attn_q.bias", "attn_qkv.bias"].iter().any(|t| reader.has(&format!("blk.0.{t}")))));
     put("mlp_bias", json!(reader.has("blk.0.ffn_up.bias")));
@@ -210,79 +209,6 @@ fn special_tokens(gguf: &Gguf) -> Result<[(&'static str, Value); 3]> {
         ("eos_token_id", ends),
         ("pad_token_id", json!(id("padding")?)),
     ])
-}
-
-fn rope(reader: &Reader<'_>) -> Result<Value> {
-    let mut rope = Map::new();
-    rope.insert("rope_theta".into(), json!(reader.number("rope.freq_base")?.unwrap_or(10_000.0)));
-    let turning = reader.count("rope.dimension_count")?.unwrap_or(reader.head_dim);
-    if turning != reader.head_dim {
-        rope.insert("partial_rotary_factor".into(), json!(part(turning, reader.head_dim)));
-    }
-    let name = scaling(reader, &mut rope)?;
-    rope.insert("rope_type".into(), json!(name));
-    Ok(rope.into())
-}
-
-/// The factor that gives `turning` of `width` channels when the product is cut to a whole number.
-fn part(turning: usize, width: usize) -> f64 {
-    let factor = turning as f64 / width as f64;
-    if (factor * width as f64) as usize == turning { factor } else { factor.next_up() }
-}
-
-/// Fills in how frequencies are stretched and returns the type's name.
-fn scaling(reader: &Reader<'_>, rope: &mut Map<String, Value>) -> Result<&'static str> {
-    let gguf = reader.gguf;
-    if reader.has(ROPE_FACTORS_LONG) || reader.has(ROPE_FACTORS_SHORT) {
-        rope.insert("long_factor".into(), json!(gguf.plain(ROPE_FACTORS_LONG)?));
-        rope.insert("short_factor".into(), json!(gguf.plain(ROPE_FACTORS_SHORT)?));
-        rope.insert("attention_factor".into(), json!(reader.positive("rope.scaling.attn_factor")?));
-        if let Some(original) = reader.count("rope.scaling.original_context_length")? {
-            rope.insert("original_max_position_embeddings".into(), json!(original));
-        }
-        return Ok("longrope");
-    }
-    if reader.has(ROPE_FACTORS) {
-        // The converter replaced Llama 3's three numbers by what they make of each frequency. That is a long rope whose factors
-        // are the same for short and long sequences.
-        let factors = json!(gguf.plain(ROPE_FACTORS)?);
-        rope.insert("long_factor".into(), factors.clone());
-        rope.insert("short_factor".into(), factors);
-        rope.insert("attention_factor".into(), json!(1.0));
-        return Ok("longrope");
-    }
-    let factor = match reader.positive("rope.scaling.factor")? {
-        Some(factor) => Some(factor),
-        None => reader.positive("rope.scale_linear")?,
-    };
-    let name = gguf.metadata().text(&reader.key("rope.scaling.type"))?.unwrap_or("linear");
-    match (name, factor) {
-        ("none", _) | ("linear" | "yarn" | "longrope", None) => Ok("default"),
-        ("linear", Some(1.0)) => Ok("default"),
-        ("linear", Some(factor)) => {
-            rope.insert("factor".into(), json!(factor));
-            Ok("linear")
-        }
-        ("yarn", Some(factor)) => {
-            rope.insert("factor".into(), json!(factor));
-            if let Some(original) = reader.count("rope.scaling.original_context_length")? {
-                rope.insert("original_max_position_embeddings".into(), json!(original));
-            }
-            for (theirs, own) in [
-                ("attention_factor", "yarn_attn_factor"),
-                ("beta_fast", "yarn_beta_fast"),
-                ("beta_slow", "yarn_beta_slow"),
-            ] {
-                if let Some(value) = reader.positive(&format!("rope.scaling.{own}"))? {
-                    rope.insert(theirs.into(), json!(value));
-                }
-            }
-            Ok("yarn")
-        }
-        (other, _) => Err(reader
-            .error("rope.scaling.type", format!("the rope scaling `{}` is not supported", header::shown(other)))
-            .hint("supported are none, linear, yarn, and factors for each frequency")),
-    }
 }
 
 fn llama(reader: &Reader<'_>, map: &mut Map<String, Value>) -> Result<()> {
@@ -350,16 +276,16 @@ fn qwen3_moe(reader: &Reader<'_>, map: &mut Map<String, Value>) -> Result<()> {
 }
 
 /// What scores are divided by the root of: the width of heads, but in the largest model, which llama.cpp knows by its layers.
-fn query_scalar(reader: &Reader<'_>, layers_of_largest: usize) -> Result<f64> {
+fn query_scalar(reader: &Reader<'_>, layers_of_largest: usize) -> Result<Value> {
     Ok(match reader.positive("attention.scale")? {
-        Some(scale) => scale.powi(-2),
-        None if reader.layers == layers_of_largest => (reader.hidden_size / reader.heads) as f64,
-        None => reader.head_dim as f64,
+        Some(scale) => json!(scale.powi(-2)),
+        None if reader.layers == layers_of_largest => json!(reader.hidden_size / reader.heads),
+        None => json!(reader.head_dim),
     })
 }
 
 fn gemma2(reader: &Reader<'_>, map: &mut Map<String, Value>) -> Result<()> {
-    map.insert("query_pre_attn_scalar".into(), json!(query_scalar(reader, 46)?));
+    map.insert("query_pre_attn_scalar".into(), query_scalar(reader, 46)?);
     map.insert("sliding_window".into(), json!(reader.window()?.unwrap_or(4096)));
     map.insert("layer_types".into(), json!(reader.layer_types(2)?));
     for (key, default) in [("attn_logit_softcapping", 50.0), ("final_logit_softcapping", 30.0)] {
@@ -369,7 +295,7 @@ fn gemma2(reader: &Reader<'_>, map: &mut Map<String, Value>) -> Result<()> {
 }
 
 fn gemma3(reader: &Reader<'_>, map: &mut Map<String, Value>) -> Result<()> {
-    map.insert("query_pre_attn_scalar".into(), json!(query_scalar(reader, 62)?));
+    map.insert("query_pre_attn_scalar".into(), query_scalar(reader, 62)?);
     map.insert("final_logit_softcapping".into(), json!(reader.positive("final_logit_softcapping")?));
     let window = reader.window()?;
     map.insert("sliding_window".into(), json!(window));

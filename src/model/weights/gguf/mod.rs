@@ -10,6 +10,7 @@ mod header;
 mod metadata;
 mod names;
 mod pretokenizers;
+mod rope;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

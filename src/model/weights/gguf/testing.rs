@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// A file in the making.
 pub struct Writer {
-    pub version: u32,
+    version: u32,
     pub alignment: u64,
     values: Vec<(String, Vec<u8>)>,
     tensors: Vec<(String, Vec<u64>, u32, Vec<u8>)>,
@@ -20,6 +20,11 @@ impl Writer {
         let mut writer = Writer { version: 3, alignment: 32, values: Vec::new(), tensors: Vec::new() };
         writer.text("general.architecture", architecture);
         writer
+    }
+
+    pub fn versioned(&mut self, version: u32) -> &mut Writer {
+        self.version = version;
+        self
     }
 
     /// A value of a type's number, as bytes.

@@ -175,17 +175,17 @@ fn missing_rules_for_words_are_guessed_aloud() {
 
 #[test]
 fn wrong_tokenizers_are_refused() {
-    type Change = fn(&mut Writer);
+    type Change = fn(&mut Writer) -> &mut Writer;
     let changes: [(Change, &str); 9] = [
-        (|w| drop(w.text("tokenizer.ggml.model", "bert")), "stands twice"),
-        (|w| drop(w.count("tokenizer.ggml.bos_token_id", 9)), "the token 9 of 9"),
-        (|w| drop(w.raw("tokenizer.ggml.eos_token_id", 5, &(-1_i32).to_le_bytes())), "0 or more"),
-        (|w| drop(w.count("tokenizer.ggml.add_bos_token", 1)), "true or false"),
-        (|w| *w = with(&[("tokenizer.ggml.model", "bert")]), "`bert` is not supported"),
-        (|w| *w = with(&[("tokenizer.ggml.model", "gpt2"), ("tokenizer.ggml.pre", "dodo")]), "`dodo` is not known"),
-        (|w| *w = with(&[("tokenizer.ggml.model", "gpt2")]), "merges: is missing"),
-        (|w| *w = with(&[("tokenizer.ggml.model", "llama")]), "scores: is missing"),
-        (|w| drop(w.texts("tokenizer.ggml.scores", &["x"])), "stands twice"),
+        (|w| w.text("tokenizer.ggml.model", "bert"), "stands twice"),
+        (|w| w.count("tokenizer.ggml.bos_token_id", 9), "the token 9 of 9"),
+        (|w| w.raw("tokenizer.ggml.eos_token_id", 5, &(-1_i32).to_le_bytes()), "0 or more"),
+        (|w| w.count("tokenizer.ggml.add_bos_token", 1), "true or false"),
+        (|w| bare(w, &[("tokenizer.ggml.model", "bert")]), "`bert` is not supported"),
+        (|w| bare(w, &[("tokenizer.ggml.model", "gpt2"), ("tokenizer.ggml.pre", "dodo")]), "`dodo` is not known"),
+        (|w| bare(w, &[("tokenizer.ggml.model", "gpt2")]), "merges: is missing"),
+        (|w| bare(w, &[("tokenizer.ggml.model", "llama")]), "scores: is missing"),
+        (|w| w.texts("tokenizer.ggml.scores", &["x"]), "stands twice"),
     ];
     for (change, part) in changes {
         let mut writer = small();
@@ -205,14 +205,14 @@ fn wrong_tokenizers_are_refused() {
     assert!(lists(&[], &[], &[]).contains("has no tokens"));
     assert!(lists(&["a", "b"], &[1, 1], &["ab"]).contains("not two tokens"));
     assert!(lists(&["a", "b"], &[1, 1], &["a b"]).contains("do not give a token"));
-    let bare = Writer::new("llama");
-    assert!(read(&bare).err().unwrap().to_string().contains("has no tokenizer"));
+    assert!(read(&Writer::new("llama")).err().unwrap().to_string().contains("has no tokenizer"));
 }
 
-/// A header with some texts and a few tokens.
-fn with(texts: &[(&str, &str)]) -> Writer {
-    let mut writer = Writer::new("llama");
-    texts.iter().for_each(|(key, value)| drop(writer.text(key, value)));
-    writer.texts("tokenizer.ggml.tokens", &["a", "b", "c"]);
-    writer
+/// Begins anew with some texts and a few tokens.
+fn bare<'a>(writer: &'a mut Writer, texts: &[(&str, &str)]) -> &'a mut Writer {
+    *writer = Writer::new("llama");
+    for (key, value) in texts {
+        writer.text(key, value);
+    }
+    writer.texts("tokenizer.ggml.tokens", &["a", "b", "c"])
 }

@@ -3,23 +3,22 @@
 //! A pass takes one token of every text that is being written and fills up with nodes of the tree. Only rows that somebody asks about go
 //! through the language-model head, and all that is asked about one row is asked at once.
 
+mod head;
+mod texts;
+
 use super::decode::{Continuation, Texts};
 use super::frontier::{Frontier, Kind, Piece};
-use super::lm::{Branch, LanguageModel, RowScore};
-use super::score::{Scores, SpanScore, TokenScore};
+use super::lm::{Branch, LanguageModel};
+use super::score::{Scores, SpanScore};
 use super::tree::{Sequence, Tree};
 use crate::engine::Cancel;
 use crate::error::Result;
 use crate::request::{Response, Unscored};
+use head::{Asked, Heard, PROBE, Place, token_score};
 use rayon::ThreadPool;
-use rayon::prelude::{
-    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelExtend, ParallelIterator,
-};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelExtend, ParallelIterator};
 use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
-
-/// A token that is asked about only to see whether there are numbers at all.
-const PROBE: u32 = 0;
+use texts::Text;
 
 /// How much is done at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,20 +44,6 @@ pub enum Step {
     Computed { computed: usize, of: usize },
 }
 
-/// A text that is being written.
-struct Text<K> {
-    ask: u32,
-    /// Where its prompt ends.
-    node: u32,
-    /// Keys and values of what was written; `None` while there is no place for it.
-    kv: Option<K>,
-    /// Tokens that they are of.
-    fed: usize,
-    /// Tokens that there is room for.
-    room: usize,
-    continuation: Continuation,
-}
-
 /// The work on a tree.
 pub struct Schedule<'a, M: LanguageModel> {
     model: &'a M,
@@ -77,84 +62,6 @@ pub struct Schedule<'a, M: LanguageModel> {
     places_taken: usize,
     computed: usize,
     of: usize,
-}
-
-/// Rows of a pass that go through the head.
-#[derive(Default)]
-struct Asked {
-    rows: Vec<usize>,
-    targets: Vec<u32>,
-    ranges: Vec<Range<usize>>,
-    /// Rows whose logits are needed.
-    drawn: Vec<usize>,
-}
-
-/// What the head said.
-struct Heard {
-    scores: Vec<RowScore>,
-    /// `[drawn, vocabulary]`
-    logits: Vec<f32>,
-    vocabulary: usize,
-}
-
-/// Where a piece's or text's answers stand in [`Heard`].
-#[derive(Default)]
-struct Place {
-    /// Rows inside a node.
-    inside: Range<usize>,
-    /// The row at the end of a node or text.
-    end: Option<usize>,
-    drawn: Option<usize>,
-}
-
-impl Asked {
-    fn ask(&mut self, row: usize, targets: &[u32]) -> usize {
-        let start = self.targets.len();
-        self.targets.extend_from_slice(targets);
-        self.ranges.push(start..self.targets.len());
-        self.rows.push(row);
-        self.rows.len() - 1
-    }
-
-    fn draw(&mut self, row: usize) -> usize {
-        self.drawn.push(row);
-        self.drawn.len() - 1
-    }
-
-    /// What is needed to choose the token after a row.
-    fn choose(&mut self, row: usize, draws: bool) -> Place {
-        if draws {
-            Place { drawn: Some(self.draw(row)), ..Place::default() }
-        } else {
-            Place { end: Some(self.ask(row, &[PROBE])), ..Place::default() }
-        }
-    }
-
-    fn hear<M: LanguageModel>(&self, model: &M, hidden: &M::Hidden) -> Result<Heard> {
-        let targets: Vec<&[u32]> = self.ranges.iter().map(|range| &self.targets[range.clone()]).collect();
-        let scores = if self.rows.is_empty() { Vec::new() } else { model.log_probs(hidden, &self.rows, &targets)? };
-        let logits = if self.drawn.is_empty() { Vec::new() } else { model.logits(hidden, &self.drawn)? };
-        let vocabulary = logits.len() / self.drawn.len().max(1);
-        Ok(Heard { scores, logits, vocabulary })
-    }
-}
-
-impl Heard {
-    /// The first argmax and the logits after a row; an error when there are no numbers.
-    fn choice(&self, place: &Place, draws: bool) -> std::result::Result<(u32, &[f32]), Unscored> {
-        let choice = if draws {
-            let first = place.drawn.unwrap_or(usize::MAX).saturating_mul(self.vocabulary);
-            let logits = self.logits.get(first..first.saturating_add(self.vocabulary)).unwrap_or_default();
-            (!logits.is_empty() && !logits.iter().any(|logit| logit.is_nan())).then_some((0, logits))
-        } else {
-            let score = place.end.and_then(|end| self.scores.get(end));
-            let is_number = |score: &&RowScore| !score.log_probs.iter().any(|log_prob| log_prob.is_nan());
-            score.filter(is_number).map(|score| (score.argmax, &[][..]))
-        };
-        choice.ok_or_else(|| {
-            Unscored::new("the model gave NaN logits: its weights or its arithmetic (--dtype) are at fault")
-        })
-    }
 }
 
 impl<'a, M: LanguageModel> Schedule<'a, M> {
@@ -235,78 +142,6 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
         Ok(Some(steps))
     }
 
-    /// Bytes that a text with room for so many tokens takes.
-    fn bytes_for(&self, room: usize) -> usize {
-        self.model.kv_bytes(room)
-    }
-
-    /// Room for the tokens of a text, doubled from what texts begin with as keys and values grow.
-    fn room_for(&self, continuation: &Continuation) -> usize {
-        let first = self.settings.text_tokens.min(continuation.generation.max_new_tokens).max(1);
-        first * continuation.tokens().len().div_ceil(first).next_power_of_two()
-    }
-
-    /// How many of a text's tokens go through the next pass: most often the last one, and all of them after the text had lost its place.
-    /// Where keys depend on how long the sequence is, they have to be computed one by one, as they were before.
-    fn feeding(&self, text: &Text<M::Kv>) -> usize {
-        let tokens = text.continuation.tokens().len();
-        let length = self.frontier.tree.node(text.node).depth_end() as usize + tokens;
-        if self.model.length_class(length) == 0 { tokens - text.fed } else { 1 }
-    }
-
-    /// Makes room for the next token of every text. If there is not enough, the texts that were begun last lose their places.
-    fn make_room_to_write(&mut self) {
-        let mut index = 0;
-        while let Some(text) = self.writing.get(index) {
-            let (node, room) = (text.node, self.room_for(&text.continuation));
-            let more = self.bytes_for(room).saturating_sub(self.bytes_for(text.room));
-            if more > 0 && !self.frontier.reserve(more) {
-                if index + 1 < self.writing.len() {
-                    self.send_back_last();
-                    continue;
-                }
-                // Somebody has to go on, whatever the budget.
-                self.frontier.reserve_for(node, more);
-            }
-            self.writing[index].room = room;
-            index += 1;
-        }
-    }
-
-    /// Takes the place of the text that was begun last.
-    fn send_back_last(&mut self) {
-        let Some(mut text) = self.writing.pop() else { return };
-        (text.kv, text.fed) = (None, 0);
-        self.places_taken -= 1;
-        self.frontier.release(self.bytes_for(text.room));
-        self.waiting.push_front(text);
-    }
-
-    /// Gives places to texts that wait for one.
-    fn admit(&mut self) {
-        while let Some(mut text) = self.waiting.pop_front() {
-            text.room = self.room_for(&text.continuation);
-            if !self.take_place(text.node, text.room) {
-                self.waiting.push_front(text);
-                break;
-            }
-            text.kv = Some(self.model.new_kv(text.room));
-            self.writing.push(text);
-        }
-    }
-
-    /// Takes a place for a text, if there is one. The first always gets one: somebody has to go on, whatever the budget.
-    fn take_place(&mut self, node: u32, room: usize) -> bool {
-        let bytes = self.bytes_for(room);
-        if self.places_taken == 0 {
-            self.frontier.reserve_for(node, bytes);
-        } else if self.places_taken >= self.settings.texts || !self.frontier.reserve(bytes) {
-            return false;
-        }
-        self.places_taken += 1;
-        true
-    }
-
     /// The nodes that fill up the next pass.
     fn choose(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
@@ -357,23 +192,6 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
         pieces.push(piece);
         self.start(node);
         true
-    }
-
-    /// Gives places to the texts that go on from a node, to the first of them in any case.
-    fn start(&mut self, node: u32) {
-        let tree = self.frontier.tree;
-        let mut texts = Vec::new();
-        for sequence in tree.ending(node).iter().filter(|sequence| sequence.is_prompt()) {
-            let begun = self.continuations.get_mut(sequence.ask as usize).and_then(Option::take);
-            let Some(continuation) = begun else { continue };
-            self.frontier.pin(node);
-            let room = self.room_for(&continuation);
-            let kv = self.take_place(node, room).then(|| self.model.new_kv(room));
-            texts.push(Text { ask: sequence.ask, node, kv, fed: 0, room, continuation });
-        }
-        if !texts.is_empty() {
-            self.starting.insert(node, texts);
-        }
     }
 
     /// Asks what somebody wants to know about a piece whose first token is at `row`, unless it is known already.
@@ -494,53 +312,7 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
         }
     }
 
-    /// Chooses the next token of every text, on all threads, and parts those that end from those that go on.
-    fn write(&mut self, chosen: Vec<(Text<M::Kv>, Place)>, heard: &Heard, steps: &mut Vec<Step>) -> Result<()> {
-        let texts = &self.texts;
-        let choose = |(mut text, place): (Text<M::Kv>, Place)| {
-            let continuation = &mut text.continuation;
-            let outcome = match heard.choice(&place, continuation.picker.draws()) {
-                Ok((argmax, logits)) => {
-                    let next = continuation.picker.pick(argmax, logits)?;
-                    continuation.push(next, texts)?.map(Ok)
-                }
-                Err(reason) => Some(Err(reason)),
-            };
-            Ok((text, outcome))
-        };
-        let written: Vec<_> = chosen.into_par_iter().map(choose).collect::<Result<_>>()?;
-        for (text, outcome) in written {
-            self.computed += usize::from(!matches!(outcome, Some(Err(_))));
-            match outcome {
-                Some(outcome) => {
-                    self.end(&text);
-                    steps.push(Step::Written(text.ask, outcome));
-                }
-                None if text.kv.is_some() => self.writing.push(text),
-                None => self.waiting.push_back(text),
-            }
-        }
-        Ok(())
-    }
-
-    /// Frees what an ended text took.
-    fn end(&mut self, text: &Text<M::Kv>) {
-        let Text { node, continuation, .. } = text;
-        self.of -= continuation.generation.max_new_tokens.saturating_sub(continuation.picked());
-        if text.kv.is_some() {
-            self.places_taken -= 1;
-            self.frontier.release(self.bytes_for(text.room));
-        }
-        let closed = self.frontier.unpin(*node);
-        self.forget(&closed);
-    }
-
     fn forget(&mut self, closed: &[u32]) {
         closed.iter().for_each(|node| self.scores.forget(*node));
     }
-}
-
-fn token_score(score: &RowScore, target: usize, token: u32) -> TokenScore {
-    let log_prob = score.log_probs.get(target).copied().unwrap_or(f64::NAN);
-    TokenScore { log_prob, is_greedy: score.argmax == token }
 }

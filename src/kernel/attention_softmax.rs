@@ -1,0 +1,162 @@
+//! Shares of one query's positions: e^(score - greatest), as attention mixes values with them.
+//! In: a row of scores. Out: shares in its place, and one over their sum. Never lets anything but absolute positions
+//! choose the order of the sum: a position's lane is its remainder.
+
+use std::ops::Range;
+
+use super::exp::tanh;
+use super::lanes::{Lanes, Work};
+
+/// Turns the scores of the positions `seen` into shares that still lack their sum, and writes zeros to the rest of
+/// `mixed`. Gives one over the sum. NaN where a seen score is NaN or the greatest infinite.
+pub(super) struct Softmax<'a> {
+    /// From a multiple of 16 positions on, to a multiple of 16 behind `seen` at least.
+    pub row: &'a mut [f32],
+    /// In the row; not empty.
+    pub seen: Range<usize>,
+    /// In the row; around `seen`.
+    pub mixed: Range<usize>,
+    /// Factor of the scores.
+    pub scale: f32,
+    /// cap * tanh(score / cap), after the factor.
+    pub softcap: Option<f32>,
+}
+
+/// Powers of two below this are not told from it.
+const LOWEST: f32 = -126.0;
+
+/// 2^f - 1 = f * polynomial, highest power first: relative error below 1.1e-7 in 2^f for |f| <= 1/2.
+#[allow(clippy::approx_constant, clippy::excessive_precision)] // a fitted coefficient, which is not ln 2
+const POWER: [f32; 5] = [1.326_472_7e-3, 9.671_513e-3, 5.550_733_6e-2, 0.240_222_42, 0.693_147_0];
+
+impl Work for Softmax<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) -> f32 {
+        let Softmax { row, seen, mixed, scale, softcap } = self;
+        let first = seen.start / V::COUNT * V::COUNT;
+        let last = seen.end.next_multiple_of(V::COUNT).min(row.len());
+        row[mixed.start.min(first)..first].fill(0.0);
+        // SAFETY: called in `Work::run`; `first` and `last` are whole vectors apart and lie in the row.
+        unsafe {
+            // A factor that turns the order round is applied before the greatest is sought.
+            let before = softcap.is_some() || scale.is_sign_negative();
+            let mut greatest = V::splat(f32::NEG_INFINITY);
+            for at in (first..last).step_by(V::COUNT) {
+                let to = row.as_mut_ptr().add(at);
+                let mut x = V::load(to);
+                if before {
+                    x = capped(x.mul(V::splat(scale)), softcap);
+                    x.store(to);
+                }
+                if at < seen.start || at + V::COUNT > seen.end {
+                    x = only(x, at, &seen, f32::NEG_INFINITY);
+                }
+                // In this order a NaN leaves `greatest` as it is, or becomes it for good.
+                greatest = x.max(greatest);
+            }
+            let greatest = V::splat(greatest_lane(greatest));
+            let factor = V::splat(if before { 1.0 } else { scale } * std::f32::consts::LOG2_E);
+            let mut sum = V::splat(0.0);
+            for at in (first..last).step_by(V::COUNT) {
+                let to = row.as_mut_ptr().add(at);
+                let mut share = power(V::load(to).sub(greatest).mul(factor));
+                if at < seen.start || at + V::COUNT > seen.end {
+                    share = only(share, at, &seen, 0.0);
+                }
+                share.store(to);
+                sum = sum.add(share);
+            }
+            row[last..mixed.end.max(last)].fill(0.0);
+            1.0 / sum.sum()
+        }
+    }
+}
+
+/// 2^x for x <= 0, within 4e-7 of it (and 2^-126 below that); NaN for NaN.
+///
+/// # Safety
+/// As all of [`Lanes`].
+#[inline(always)]
+unsafe fn power<V: Lanes>(x: V) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // The second operand of `max` is what x86 and the portable form give where one is NaN; others give NaN too.
+        let x = V::splat(LOWEST).max(x);
+        let whole = x.round();
+        let part = x.sub(whole);
+        let mut p = V::splat(POWER[0]);
+        for c in &POWER[1..] {
+            p = p.mul_add(part, V::splat(*c));
+        }
+        p.mul_add(part, V::splat(1.0)).scale_by_power(whole)
+    }
+}
+
+/// # Safety
+/// As all of [`Lanes`].
+#[inline(always)]
+unsafe fn capped<V: Lanes>(x: V, softcap: Option<f32>) -> V {
+    let Some(cap) = softcap else { return x };
+    // SAFETY: the caller's promise.
+    unsafe {
+        let capped = tanh(x.mul(V::splat(1.0 / cap))).mul(V::splat(cap));
+        // A NaN is less than nothing.
+        let bounded = x.select_less(V::splat(f32::INFINITY), capped, x);
+        V::splat(f32::MAX).select_less(x, V::splat(cap), bounded)
+    }
+}
+
+/// The lanes of a vector at `at` whose positions are `seen`, `other` in the rest.
+///
+/// # Safety
+/// As all of [`Lanes`].
+#[inline(always)]
+unsafe fn only<V: Lanes>(x: V, at: usize, seen: &Range<usize>, other: f32) -> V {
+    const LANES: [f32; 16] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
+    // Differences of a few lanes: exact in f32.
+    let bound = |position: usize| position.saturating_sub(at).min(16) as f32;
+    // SAFETY: the caller's promise; no form has more than 16 lanes.
+    unsafe {
+        let (lanes, other) = (V::load(LANES.as_ptr()), V::splat(other));
+        let x = lanes.select_less(V::splat(bound(seen.end)), x, other);
+        lanes.select_less(V::splat(bound(seen.start)), other, x)
+    }
+}
+
+/// # Safety
+/// As all of [`Lanes`].
+#[inline(always)]
+unsafe fn greatest_lane<V: Lanes>(x: V) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    // SAFETY: the caller's promise; no form has more than 16 lanes.
+    unsafe { x.store(lanes.as_mut_ptr()) };
+    let mut count = V::COUNT;
+    while count > 1 {
+        count /= 2;
+        for i in 0..count {
+            if lanes[i + count] > lanes[i] || lanes[i + count].is_nan() {
+                lanes[i] = lanes[i + count];
+            }
+        }
+    }
+    lanes[0]
+}
+
+/// Sums of mixed values divided by the sum of the shares: to[i] = from[i] * inverse, without negative zeros (whose sign
+/// would depend on how many masked positions stood beside).
+pub(super) struct Divide<'a> {
+    pub from: &'a [f32],
+    pub inverse: f32,
+    pub to: &'a mut [f32],
+}
+
+impl Work for Divide<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        self.to.iter_mut().zip(self.from).for_each(|(to, from)| *to = from * self.inverse + 0.0);
+    }
+}
