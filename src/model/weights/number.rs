@@ -60,7 +60,7 @@ impl Number {
         match self {
             Number::F32 => each::<4>(bytes, values, f32::from_le_bytes),
             Number::F64 => each::<8>(bytes, values, |b| f64::from_le_bytes(b) as f32),
-            Number::Bf16 => each::<2>(bytes, values, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)),
+            Number::Bf16 => each::<2>(bytes, values, widen_bf16),
             Number::F8E4M3 => each::<1>(bytes, values, |[b]| E4M3[usize::from(b)]),
             // Processors convert several at once, which `half` finds out.
             Number::F16 => {
@@ -78,13 +78,31 @@ impl Number {
 
     /// Widens every `stride`-th number from the `first`-th on, for as many values as there are. Numbers beyond the bytes are left.
     pub fn gather(self, bytes: &[u8], first: usize, stride: usize, values: &mut [f32]) {
-        let size = self.size();
-        for (i, value) in values.iter_mut().enumerate() {
-            let at = (first + i * stride) * size;
-            if let Some(bytes) = bytes.get(at..at + size) {
-                self.widen(bytes, std::slice::from_mut(value));
-            }
+        match self {
+            Number::F32 => every::<4>(bytes, first, stride, values, f32::from_le_bytes),
+            Number::F64 => every::<8>(bytes, first, stride, values, |b| f64::from_le_bytes(b) as f32),
+            Number::Bf16 => every::<2>(bytes, first, stride, values, widen_bf16),
+            Number::F8E4M3 => every::<1>(bytes, first, stride, values, |[b]| E4M3[usize::from(b)]),
+            Number::F16 => every::<2>(bytes, first, stride, values, |b| f16::from_le_bytes(b).to_f32()),
         }
+    }
+}
+
+fn widen_bf16(bytes: [u8; 2]) -> f32 {
+    f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16)
+}
+
+fn every<const SIZE: usize>(
+    bytes: &[u8],
+    first: usize,
+    stride: usize,
+    values: &mut [f32],
+    widen: impl Fn([u8; SIZE]) -> f32,
+) {
+    let (bytes, _) = bytes.as_chunks::<SIZE>();
+    let bytes = bytes.get(first..).unwrap_or_default().iter().step_by(stride.max(1));
+    for (value, bytes) in values.iter_mut().zip(bytes) {
+        *value = widen(*bytes);
     }
 }
 
