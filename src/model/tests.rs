@@ -54,7 +54,11 @@ fn ids(tensor: &Tensor) -> Vec<u32> {
 
 /// Token ids and logits of a checkpoint's reference.
 fn reference(dir: &Path) -> (Vec<u32>, Vec<f32>) {
-    let arrays = tensors(&dir.join("logits.safetensors"));
+    reference_in(&dir.join("logits.safetensors"))
+}
+
+fn reference_in(file: &Path) -> (Vec<u32>, Vec<f32>) {
+    let arrays = tensors(file);
     (ids(&arrays["input_ids"]), arrays["logits"].flatten_all().unwrap().to_vec1().unwrap())
 }
 
@@ -89,6 +93,38 @@ fn difference(found: &[f32], expected: &[f32]) -> f32 {
 #[test]
 fn logits_of_all_families_equal_those_of_transformers() {
     all_families_equal_transformers(DeviceChoice::Cpu);
+}
+
+// tests/fixtures/make_gguf.py: transformers 5.24 in f32 with the values that the files stand for.
+#[test]
+fn logits_of_gguf_files_equal_those_of_transformers() {
+    let files = std::fs::read_dir(fixture("gguf")).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> = files.filter(|path| super::gguf::is_gguf(path)).collect();
+    assert!(files.len() >= 20, "{files:?}");
+    for file in files {
+        let (ids, expected) = reference_in(&file.with_extension("logits.safetensors"));
+        let model = load(&file, DTypeChoice::F32);
+        let difference = difference(&logits_in_pieces(&model, &ids, &[13, ids.len() - 13]), &expected);
+        println!("{:24} {difference:e}", file.display());
+        assert_eq!(model.unused_tensors, [""; 0], "{}", file.display());
+        assert!(difference < 1e-4, "{}: {difference}", file.display());
+    }
+}
+
+#[test]
+fn gguf_files_answer_as_the_checkpoints_that_they_were_made_of() {
+    for name in ["stories260K", "llama2xs-279K"] {
+        let Some(dir) = shared_model(name) else { return };
+        let reference: Value = serde_json::from_slice(&std::fs::read(dir.join("reference.json")).unwrap()).unwrap();
+        let ids: Vec<u32> = serde_json::from_value(reference["scored"][0]["ids"].clone()).unwrap();
+        let expected = logits(&load(&dir, DTypeChoice::F32), &ids);
+        let plain = load(&dir.join(format!("{name}-f32.gguf")), DTypeChoice::F32);
+        assert_eq!(logits(&plain, &ids), expected, "{name}");
+        let quantised = load(&dir.join(format!("{name}-q8_0.gguf")), DTypeChoice::F32);
+        assert_eq!((quantised.unused_tensors.len(), quantised.storage[0].0.as_str()), (0, "q8_0"));
+        let difference = difference(&logits(&quantised, &ids), &expected);
+        assert!(0.0 < difference && difference < 1.0, "{name}: {difference}");
+    }
 }
 
 // What GPUs run.

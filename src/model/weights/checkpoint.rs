@@ -84,6 +84,10 @@ fn gguf(place: &Path) -> Opened {
 
 /// Opens the checkpoint of a folder or file, of whatever format. An error where there is none, or where it is damaged.
 pub fn open(place: &Path) -> Result<Box<dyn Checkpoint>> {
+    // Other formats would look for their files in it, as if it were a folder.
+    if gguf::is_gguf(place) {
+        return Ok(Box::new(Gguf::open(place)?));
+    }
     for format in FORMATS {
         if let Some(checkpoint) = (format.open)(place)? {
             return Ok(checkpoint);
