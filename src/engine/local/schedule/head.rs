@@ -46,7 +46,7 @@ impl Asked {
         self.rows.len() - 1
     }
 
-    fn draw(&mut self, row: usize) -> usize {
+    pub(super) fn draw(&mut self, row: usize) -> usize {
         self.drawn.push(row);
         self.drawn.len() - 1
     }
