@@ -131,7 +131,7 @@ impl LocalEngine {
             architecture: Some(model.config.architecture.clone()),
             num_parameters: Some(model.num_parameters),
             dtype: Some(model.dtype.clone()),
-            storage: storage(&model),
+            storage: Some(storage(&model)),
             model_bytes: Some(model.stored_bytes),
             revision: source.revision.clone(),
             sha: Some(match &source.commit {
@@ -327,12 +327,12 @@ fn require_template<'a>(template: &'a Option<String>, source: &ModelSource) -> R
     })
 }
 
-/// How quantised matrices are stored, commonest first; `None` where all are plain numbers.
-fn storage(model: &Model) -> Option<String> {
-    let mut kinds = model.storage.clone();
-    kinds.sort_by_key(|(_, matrices)| std::cmp::Reverse(*matrices));
-    let names: Vec<&str> = kinds.iter().map(|(kind, _)| kind.as_str()).collect();
-    (!names.is_empty()).then(|| names.join(", "))
+/// How the weights are stored: the formats that are not plain numbers, commonest first, else the number format.
+fn storage(model: &Model) -> String {
+    let mut formats = model.storage.clone();
+    formats.sort_by_key(|(_, matrices)| std::cmp::Reverse(*matrices));
+    let names: Vec<&str> = formats.iter().map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() { model.dtype.clone() } else { names.join(", ") }
 }
 
 /// Options that change numbers, as `key=value`.
@@ -345,6 +345,8 @@ fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
         written.push(format!("add_bos_token={add_bos}"));
     }
     written.extend(options.precision.as_ref().map(|precision| format!("precision={precision}")));
+    // Another device, other roundings.
+    written.extend(Some(model.device()).filter(|device| device != "cpu").map(|device| format!("device={device}")));
     if options.int8_form == Int8Form::Mixed {
         written.push("int8_form=mixed".to_string());
     }
@@ -355,7 +357,7 @@ fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
 }
 
 fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &EngineOptions) -> BTreeSet<String> {
-    let mut notices = BTreeSet::new();
+    let mut notices: BTreeSet<String> = model.notices.iter().cloned().collect();
     if let Some(arithmetic) = model.arithmetic {
         notices.insert(format!("weights are {}, arithmetic on this device is {arithmetic}", model.dtype));
     }

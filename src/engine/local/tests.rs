@@ -249,11 +249,15 @@ fn a_model_says_who_it_is() {
     assert_eq!((identity.max_length, identity.eot_token_id), (Some(512), Some(2)));
     assert_eq!((identity.bos_token.as_deref(), identity.eos_token.as_deref()), (Some("<s>"), Some("</s>")));
     assert_eq!(identity.dtype.as_deref(), Some("float32"));
+    // 260,032 numbers of 4 bytes.
+    assert_eq!((identity.storage.as_deref(), identity.model_bytes), (Some("float32"), Some(1_040_128)));
     assert_eq!(identity.sha.as_ref().unwrap().len(), 64);
     assert_eq!(engine.notices(), [""; 0]);
     let Some(engine) = load("stories260K", |o| (o.add_bos, o.dtype) = (Some(false), DTypeChoice::F16)) else { return };
     assert_eq!(engine.identity().options, ["arithmetic=float32", "add_bos_token=false"]);
     assert!(engine.notices()[0].contains("float16"));
+    let Some(engine) = load("tiny-llama-bnb-nf4", |_| {}) else { return };
+    assert_eq!(engine.identity().storage.as_deref(), Some("nf4"));
 }
 
 #[test]
