@@ -14,7 +14,7 @@ mod checkpoint;
 use comfy_table::{Table, presets};
 use fairmark::catalog::Catalog;
 use fairmark::data::{DataOptions, DataSource};
-use fairmark::engine::{self, Cancel, EngineOptions};
+use fairmark::engine::{self, Cancel, EngineOptions, Update};
 use fairmark::kernel::{Arithmetic, peak};
 use fairmark::model::{DTypeChoice, DeviceChoice, profile};
 use fairmark::prompt::PromptOptions;
@@ -133,8 +133,9 @@ fn measure(options: &Options, model: &Path, dtype: &str) -> Result<(), Failure> 
         for _ in 0..options.runs.max(1) {
             profile::take();
             let started = Instant::now();
-            engine.answer(&requests, &Cancel::default(), &mut |_, outcome| {
-                outcome.map(drop).map_err(|unscored| fairmark::error::Error::input(unscored.reason))
+            engine.answer(&requests, &Cancel::default(), &mut |update| match update {
+                Update::Answered(_, Err(unscored)) => Err(fairmark::error::Error::input(unscored.reason)),
+                _ => Ok(()),
             })?;
             let wall = started.elapsed();
             let spent = profile::take();
@@ -156,7 +157,7 @@ fn requests(options: &Options, tasks: &[&str], shots: usize, limit: usize) -> Re
     let nodes = Catalog::load(&[])?.select(&names)?;
     let data = DataOptions { data_dir: Some(options.data_dir.clone()), offline: true, lock: None };
     let prompts = PromptOptions { num_fewshot: Some(shots), ..PromptOptions::default() };
-    let prepared = prepare(nodes, &DataSource::new(data)?, &prompts, Some(Limit::Count(limit)), &mut |_| ())?;
+    let prepared = prepare(nodes, &DataSource::open(data)?, &prompts, Some(Limit::Count(limit)), &mut |_| ())?;
     Ok(prepared.tasks.iter().flat_map(|task| &task.items).flat_map(|item| item.requests.clone()).collect())
 }
 
@@ -176,13 +177,8 @@ fn report(
         100.0 * rate / ceiling,
     );
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header([
-        "kind",
-        "seconds",
-        "of wall",
-        "GFLOP/s",
-        "of ceiling",
-    ]);
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["kind", "seconds", "of wall", "GFLOP/s", "of ceiling"]);
     let mut rest = wall;
     for (_, kind, spent) in spent {
         rest = rest.saturating_sub(spent.time);

@@ -7,6 +7,7 @@ use crate::engine::EngineOptions;
 use crate::engine::local::{DTypeChoice, DeviceChoice, Int8Form, SystemFallback};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::model::Precision;
 use crate::prompt::PromptOptions;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Number, Value};
@@ -92,7 +93,7 @@ pub struct ModelArgs {
 
     /// Quantise full-precision weights on loading (`int8`, `nf4`, `q8_0`, `q4_k`, ...), to compare storage formats.
     #[arg(long, value_name = "FORMAT")]
-    pub precision: Option<String>,
+    pub precision: Option<Precision>,
 
     /// Where the model runs: `auto` (a GPU where this build and machine have one), `cpu`, `cuda:N`, `metal`.
     #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = str::parse::<DeviceChoice>)]
@@ -133,7 +134,7 @@ impl ModelArgs {
         }
         Ok(EngineOptions {
             dtype: self.dtype.into(),
-            precision: self.precision.clone(),
+            precision: self.precision,
             device: self.device,
             int8_form: self.int8_form.into(),
             system_fallback: self.system_fallback.into(),

@@ -4,6 +4,7 @@
 
 use crate::error::Result;
 use crate::hub::DownloadEvent;
+use crate::model::Precision;
 use crate::request::{Prompt, Request, Response, Unscored};
 use local::{DTypeChoice, DeviceChoice, Int8Form, LocalEngine, SystemFallback};
 use serde::{Deserialize, Serialize};
@@ -81,7 +82,7 @@ impl Cancel {
 pub struct EngineOptions {
     pub dtype: DTypeChoice,
     /// Quantise the weights on loading: the name of a storage format.
-    pub precision: Option<String>,
+    pub precision: Option<Precision>,
     pub device: DeviceChoice,
     /// How LLM.int8 weights are multiplied: exactly as dequantised, or mixed as bitsandbytes does it.
     pub int8_form: Int8Form,

@@ -51,7 +51,7 @@ impl<T: Plain> Buffer<T> {
     }
 
     fn layout(len: usize) -> Layout {
-        let bytes = len.checked_mul(size_of::<T>()).unwrap_or(usize::MAX);
+        let bytes = len.saturating_mul(size_of::<T>());
         // An impossible length ends as an allocation failure, as it would in `Vec`.
         Layout::from_size_align(bytes, ALIGNMENT).unwrap_or_else(|_| {
             handle_alloc_error(Layout::from_size_align(64, ALIGNMENT).unwrap_or(Layout::new::<u8>()))
@@ -115,7 +115,9 @@ impl Scratch {
             Some(i) => Some(free.swap_remove(i)),
             None => {
                 let largest = (0..free.len()).max_by_key(|&i| free[i].len());
-                largest.map(|i| drop(free.swap_remove(i)));
+                if let Some(largest) = largest {
+                    free.swap_remove(largest);
+                }
                 None
             }
         };

@@ -47,7 +47,7 @@ pub unsafe fn tanh<V: Lanes>(x: V) -> V {
         let one = V::splat(1.0);
         let z = x.mul(x);
         let mut p = V::splat(-5.704_988_7e-3);
-        for c in [2.063_908_9e-2, -5.373_971_6e-2, 0.133_314_42, -0.333_332_8] {
+        for c in [2.063_909e-2, -5.373_971_6e-2, 0.133_314_42, -0.333_332_8] {
             p = p.mul_add(z, V::splat(c));
         }
         let near = p.mul(z).mul_add(x, x);

@@ -187,6 +187,16 @@ impl GroupedPanels {
         codes + self.scales.bytes() + self.mins.as_ref().map_or(0, Buffer::bytes)
     }
 
+    /// Where a panel's codes from input `start` on are kept, for prefetching.
+    pub fn address(&self, panel: usize, start: usize) -> *const f32 {
+        match &self.codes {
+            PanelCodes::Four { bytes, .. } => {
+                bytes.as_ptr().wrapping_add((panel * self.ins.div_ceil(2) + start / 2) * PANEL).cast()
+            }
+            PanelCodes::Eight(codes) => codes.as_ptr().wrapping_add((panel * self.ins + start) * PANEL).cast(),
+        }
+    }
+
     /// Values of a panel's inputs `depth`, which starts at an even input: [depth][32], bit-equal to `Grouped::row`.
     pub fn widen(&self, isa: Isa, panel: usize, depth: Range<usize>, values: &mut [f32]) {
         let groups = self.ins.div_ceil(self.group);

@@ -84,6 +84,16 @@ impl PackedMatrix {
         self.outs.div_ceil(PANEL)
     }
 
+    /// Where a panel's inputs from `start` on are kept, for prefetching: not to be read through.
+    pub(super) fn address(&self, panel: usize, start: usize) -> *const f32 {
+        let (halves, at) = (self.ins.div_ceil(2), panel * self.ins + start);
+        match &self.panels {
+            Panels::F32(values) => values.as_ptr().wrapping_add(at * PANEL),
+            Panels::Bf16(pairs) => pairs.as_ptr().cast::<f32>().wrapping_add((panel * halves + start / 2) * PANEL),
+            Panels::Grouped(grouped) => grouped.address(panel, start),
+        }
+    }
+
     /// Values of a panel's inputs `depth` in f32, [depth][32]. `depth` starts at an even input.
     pub(super) fn widen(&self, isa: Isa, panel: usize, depth: Range<usize>, values: &mut [f32]) {
         match &self.panels {

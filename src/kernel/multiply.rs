@@ -3,6 +3,7 @@
 //! each element is the sum over blocks of depth, in order, of `tile`'s chains, and the blocks depend on `ins` alone.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -11,8 +12,8 @@ use super::buffer::{Buffer, Scratch, ScratchBuffer};
 use super::isa::Isa;
 use super::matrix::{Arithmetic, PackedMatrix, Panels};
 use super::packed_rows::{Form, Tiles, pack};
-use super::tile::{PANEL, Start, Tile, max_rows, multiply_tile};
-use super::tile_bf16::{DotTile, PAIRS_ROWS, PairsTile, multiply_dot_tile, multiply_pairs_tile};
+use super::tile::{LINE, PANEL, Start, Tile, max_rows, multiply_tile_ahead};
+use super::tile_bf16::{DotTile, PairsTile, max_pairs_rows, multiply_dot_tile, multiply_pairs_tile};
 
 /// Inputs of a block of depth, at most: a panel's block (64 KiB) and a block of rows stay in the second-level cache.
 const DEPTH: usize = 512;
@@ -174,8 +175,8 @@ unsafe impl Sync for Product<'_> {}
 /// Panels of one part for one block of rows.
 struct Chunk {
     part: usize,
-    panels: std::ops::Range<usize>,
-    tiles: std::ops::Range<usize>,
+    panels: Range<usize>,
+    tiles: Range<usize>,
 }
 
 impl<'a> Product<'a> {
@@ -265,18 +266,24 @@ impl<'a> Product<'a> {
             let depth = start..(start + self.depth).min(self.ins);
             for panel in chunk.panels.clone() {
                 let weights = self.weights(part, panel, depth.clone(), widened);
-                for tile in chunk.tiles.clone() {
-                    self.multiply_one(part, panel, depth.clone(), weights, self.tiles.range(tile));
+                // While the first tiles are multiplied, the next panel's block is fetched: a line at each step of
+                // depth, and two lines a step are what f32 and pairs have.
+                let next = part.matrix.address(panel + 1, depth.start);
+                let here = part.matrix.address(panel, depth.start);
+                for (i, tile) in chunk.tiles.clone().enumerate() {
+                    let ahead = if i < 2 { next.wrapping_add(i * depth.len() * LINE) } else { here };
+                    let block = Block { part, panel, depth: depth.clone(), weights, ahead };
+                    self.multiply_tile(&block, self.tiles.range(tile));
                 }
             }
         }
     }
 
     /// Where the kernels read a panel's block: as it is kept, or widened.
-    fn weights(&self, part: &Part, panel: usize, depth: std::ops::Range<usize>, widened: &mut [f32]) -> Weights {
+    fn weights(&self, part: &Part, panel: usize, depth: Range<usize>, widened: &mut [f32]) -> Weights {
         match &part.matrix.panels {
             Panels::F32(values) => Weights::Values(values[(panel * self.ins + depth.start) * PANEL..].as_ptr()),
-            Panels::Bf16(pairs) if part.dots || self.tiles.rows <= PAIRS_ROWS => {
+            Panels::Bf16(pairs) if part.dots || self.tiles.rows <= max_pairs_rows(self.isa) => {
                 Weights::Pairs(pairs[(panel * self.ins.div_ceil(2) + depth.start / 2) * PANEL..].as_ptr())
             }
             _ => {
@@ -287,69 +294,65 @@ impl<'a> Product<'a> {
     }
 
     /// One tile over one block of depth; through a copy where the panel is wider than the matrix.
-    fn multiply_one(
-        &self,
-        part: &Part,
-        panel: usize,
-        depth: std::ops::Range<usize>,
-        weights: Weights,
-        rows: std::ops::Range<usize>,
-    ) {
-        let width = (part.matrix.outs() - panel * PANEL).min(PANEL);
+    fn multiply_tile(&self, block: &Block, rows: Range<usize>) {
+        let (matrix, column) = (block.part.matrix, block.panel * PANEL);
+        let width = (matrix.outs() - column).min(PANEL);
+        let place = column - block.part.taken.start * PANEL;
         // SAFETY: within the rows and columns that `multiply_on` checked.
-        let y = unsafe { self.y.add(rows.start * self.y_stride + part.column + (panel - part.taken.start) * PANEL) };
+        let y = unsafe { self.y.add(rows.start * self.y_stride + block.part.column + place) };
         if width == PANEL {
-            return self.kernel(part, depth, weights, rows, y, self.y_stride);
+            return self.kernel(block, rows, y, self.y_stride);
         }
-        let mut copy = [0f32; 16 * PANEL];
+        let mut copy = [0f32; 12 * PANEL];
         let lines = copy.chunks_exact_mut(PANEL).take(rows.len());
         // SAFETY: `width` columns of these rows belong to this panel, and no other thread works on them.
         lines.enumerate().for_each(|(i, line)| unsafe { line.as_mut_ptr().copy_from(y.add(i * self.y_stride), width) });
-        self.kernel(part, depth, weights, rows.clone(), copy.as_mut_ptr(), PANEL);
+        self.kernel(block, rows.clone(), copy.as_mut_ptr(), PANEL);
         for (i, line) in copy.chunks_exact(PANEL).take(rows.len()).enumerate() {
             // SAFETY: as above.
             unsafe { y.add(i * self.y_stride).copy_from(line.as_ptr(), width) }
         }
     }
 
-    fn kernel(
-        &self,
-        part: &Part,
-        depth: std::ops::Range<usize>,
-        weights: Weights,
-        rows: std::ops::Range<usize>,
-        c: *mut f32,
-        c_row: usize,
-    ) {
-        let start = if depth.start == 0 { Start::Zero } else { Start::Add };
-        let height = rows.len();
-        if part.dots {
-            let (Some(pairs), Weights::Pairs(b)) = (&self.rows.pairs, weights) else { return };
-            let words = self.ins.div_ceil(2);
-            let a = pairs[rows.start * words + depth.start / 2 * height..].as_ptr().cast();
-            let tile = DotTile { pairs: depth.len().div_ceil(2), a, a_row: 1, a_step: height, b, c, c_row, start };
+    fn kernel(&self, block: &Block, rows: Range<usize>, c: *mut f32, c_row: usize) {
+        let (first, depth, ahead, height) = (block.depth.start, block.depth.len(), block.ahead, rows.len());
+        let start = if first == 0 { Start::Zero } else { Start::Add };
+        if block.part.dots {
+            let (Some(packed), Weights::Pairs(b)) = (&self.rows.pairs, block.weights) else { return };
+            let a = packed[rows.start * self.ins.div_ceil(2) + first / 2 * height..].as_ptr().cast();
+            let tile = DotTile { pairs: depth.div_ceil(2), a, a_row: 1, a_step: height, b, c, c_row, start };
             // SAFETY: `takes_dots` asked for the instruction set; packed rows, panels and y hold what the tile names.
-            return unsafe { multiply_dot_tile(height, tile) };
+            return unsafe { multiply_dot_tile(height, tile, ahead) };
         }
         let (a, a_row, a_step) = match &self.rows.values {
-            Some(Source::InPlace(x)) => (x[rows.start * self.ins + depth.start..].as_ptr(), self.ins, 1),
-            Some(Source::Packed(x)) => (x[rows.start * self.ins + depth.start * height..].as_ptr(), 1, height),
+            Some(Source::InPlace(x)) => (x[rows.start * self.ins + first..].as_ptr(), self.ins, 1),
+            Some(Source::Packed(x)) => (x[rows.start * self.ins + first * height..].as_ptr(), 1, height),
             None => return,
         };
         // SAFETY: `multiply_on` checked the instruction set; rows, panels and y hold what the tiles name.
         unsafe {
-            match weights {
+            match block.weights {
                 Weights::Values(b) => {
-                    let tile = Tile { depth: depth.len(), a, a_row, a_step, b, b_step: PANEL, c, c_row, start };
-                    multiply_tile(self.isa, height, PANEL, tile);
+                    let tile = Tile { depth, a, a_row, a_step, b, b_step: PANEL, c, c_row, start };
+                    multiply_tile_ahead(self.isa, height, PANEL, tile, ahead);
                 }
                 Weights::Pairs(b) => {
-                    let tile = PairsTile { depth: depth.len(), a, a_row, a_step, b, c, c_row, start };
-                    multiply_pairs_tile(self.isa, height, tile);
+                    let tile = PairsTile { depth, a, a_row, a_step, b, c, c_row, start };
+                    multiply_pairs_tile(self.isa, height, tile, ahead);
                 }
             }
         }
     }
+}
+
+/// A panel's block of depth.
+struct Block<'a> {
+    part: &'a Part<'a>,
+    panel: usize,
+    depth: Range<usize>,
+    weights: Weights,
+    /// What is read next.
+    ahead: *const f32,
 }
 
 #[derive(Clone, Copy)]

@@ -9,8 +9,8 @@ use super::isa::Isa;
 use super::lanes::{Lanes, Work, run_on};
 use super::matrix::Arithmetic;
 
-/// GFLOP/s (a multiply-add is two) of a register-only loop on all threads of the current pool, the best of a few runs of
-/// some milliseconds.
+/// GFLOP/s (a multiply-add is two) of a register-only loop: the best of many short bursts on each thread of the current
+/// pool, summed.
 pub fn peak(arithmetic: Arithmetic) -> f64 {
     peak_on(Isa::best(), arithmetic)
 }
@@ -23,19 +23,24 @@ pub fn peak_on(isa: Isa, arithmetic: Arithmetic) -> f64 {
     assert!(isa.is_available(), "this processor lacks {}", isa.name());
     let threads = rayon::current_num_threads();
     let dots = isa == Isa::Avx512Bf16 && arithmetic == Arithmetic::Bf16;
-    let rate = || {
-        let start = Instant::now();
-        let flops: f64 = (0..threads).into_par_iter().with_max_len(1).map(|_| burst(isa, dots)).sum();
-        flops / start.elapsed().as_secs_f64() / 1e9
-    };
-    (0..12).map(|_| rate()).fold(0.0, f64::max)
+    // Each thread's best burst: on a busy machine most bursts share their core.
+    let best = |_| (0..BURSTS).map(|_| burst(isa, dots)).fold(0.0, f64::max);
+    (0..threads).into_par_iter().with_max_len(1).map(best).sum()
 }
 
-/// Steps of a burst: some milliseconds.
-const STEPS: usize = 200_000;
+/// Bursts of a thread, together some tens of milliseconds.
+const BURSTS: usize = 200;
+/// Steps of a burst, a tenth of a millisecond: short enough to run undisturbed now and then.
+const STEPS: usize = 10_000;
+
+/// GFLOP/s of one burst.
+fn burst(isa: Isa, dots: bool) -> f64 {
+    let start = Instant::now();
+    burst_flops(isa, dots) / start.elapsed().as_secs_f64() / 1e9
+}
 
 /// Floating-point operations done.
-fn burst(isa: Isa, dots: bool) -> f64 {
+fn burst_flops(isa: Isa, dots: bool) -> f64 {
     #[cfg(target_arch = "x86_64")]
     if dots {
         // SAFETY: the instruction set was asked for.
@@ -82,8 +87,12 @@ unsafe fn dot_burst() -> f64 {
 
     let mut sums = [_mm512_set1_ps(0.5); 24];
     // SAFETY: both types are 64 bytes of plain data.
-    let (x, y): (__m512bh, __m512bh) =
-        unsafe { (transmute(_mm512_set1_epi32(0x3c00_3c00)), transmute(_mm512_set1_epi32(0x3c00_3c01))) };
+    let (x, y): (__m512bh, __m512bh) = unsafe {
+        (
+            transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3c00_3c00)),
+            transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3c00_3c01)),
+        )
+    };
     for _ in 0..STEPS {
         for sum in &mut sums {
             *sum = _mm512_dpbf16_ps(*sum, x, y);

@@ -5,10 +5,12 @@
 //! height of the tile or on what stands beside it.
 
 use super::isa::Isa;
-use super::lanes::{Lanes, Work, run_on};
+use super::lanes::{Lanes, Work, prefetch, prefetch_to_write, run_on};
 
 /// Columns of a panel.
 pub const PANEL: usize = 32;
+/// Values of a cache line.
+pub(super) const LINE: usize = 16;
 
 /// How a tile's sum meets what stands in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,15 @@ macro_rules! with_rows {
 /// # Safety
 /// The processor runs `isa`; all of `a` and `b` that the definition names is readable, all of `c` writable.
 pub unsafe fn multiply_tile(isa: Isa, rows: usize, width: usize, tile: Tile) {
+    // SAFETY: the caller's promise.
+    unsafe { multiply_tile_ahead(isa, rows, width, tile, tile.b) }
+}
+
+/// The same; meanwhile the cache lines from `ahead` on are asked for, one at each step of depth: what is read next.
+///
+/// # Safety
+/// As `multiply_tile`; `ahead` is any address.
+pub unsafe fn multiply_tile_ahead(isa: Isa, rows: usize, width: usize, tile: Tile, ahead: *const f32) {
     let packed = tile.a_row == 1 && tile.a_step == rows;
     let mut column = 0;
     while column < width {
@@ -69,27 +80,27 @@ pub unsafe fn multiply_tile(isa: Isa, rows: usize, width: usize, tile: Tile) {
         // SAFETY (all arms): the caller's promise.
         match (isa, wide) {
             (Isa::Avx512 | Isa::Avx512Bf16, true) => {
-                with_rows!(rows, [1 2 3 4 5 6 7 8 9 10 11 12], R => unsafe { run_tile::<R, 2>(isa, packed, part) });
+                with_rows!(rows, [1 2 3 4 5 6 7 8 9 10 11 12], R => unsafe { run_tile::<R, 2>(isa, packed, part, ahead) });
                 column += 32;
             }
             (Isa::Avx512 | Isa::Avx512Bf16, false) => {
-                with_rows!(rows, [1 2 3 4 5 6 7 8 9 10 11 12], R => unsafe { run_tile::<R, 1>(isa, packed, part) });
+                with_rows!(rows, [1 2 3 4 5 6 7 8 9 10 11 12], R => unsafe { run_tile::<R, 1>(isa, packed, part, ahead) });
                 column += 16;
             }
             (Isa::Avx2, true) if rows < 3 => {
-                with_rows!(rows, [1 2], R => unsafe { run_tile::<R, 4>(isa, packed, part) });
+                with_rows!(rows, [1 2], R => unsafe { run_tile::<R, 4>(isa, packed, part, ahead) });
                 column += 32;
             }
             (Isa::Avx2, _) => {
-                with_rows!(rows, [1 2 3 4 5 6], R => unsafe { run_tile::<R, 2>(isa, packed, part) });
+                with_rows!(rows, [1 2 3 4 5 6], R => unsafe { run_tile::<R, 2>(isa, packed, part, ahead) });
                 column += 16;
             }
             (Isa::Neon, _) => {
-                with_rows!(rows, [1 2 3 4 5 6], R => unsafe { run_tile::<R, 4>(isa, packed, part) });
+                with_rows!(rows, [1 2 3 4 5 6], R => unsafe { run_tile::<R, 4>(isa, packed, part, ahead) });
                 column += 16;
             }
             (Isa::Portable, _) => {
-                with_rows!(rows, [1 2 3 4], R => unsafe { run_tile::<R, 2>(isa, packed, part) });
+                with_rows!(rows, [1 2 3 4], R => unsafe { run_tile::<R, 2>(isa, packed, part, ahead) });
                 column += 8;
             }
         }
@@ -98,19 +109,19 @@ pub unsafe fn multiply_tile(isa: Isa, rows: usize, width: usize, tile: Tile) {
 
 /// # Safety
 /// As `multiply_tile`.
-unsafe fn run_tile<const R: usize, const N: usize>(isa: Isa, packed: bool, tile: Tile) {
+unsafe fn run_tile<const R: usize, const N: usize>(isa: Isa, packed: bool, tile: Tile, ahead: *const f32) {
     // SAFETY: the caller's promise.
     unsafe {
         if packed {
-            run_on(isa, TileWork::<R, N, true>(tile));
+            run_on(isa, TileWork::<R, N, true>(tile, ahead));
         } else {
-            run_on(isa, TileWork::<R, N, false>(tile));
+            run_on(isa, TileWork::<R, N, false>(tile, ahead));
         }
     }
 }
 
 /// R rows by N vectors; PACKED: rows packed for the tile.
-struct TileWork<const R: usize, const N: usize, const PACKED: bool>(Tile);
+struct TileWork<const R: usize, const N: usize, const PACKED: bool>(Tile, *const f32);
 
 impl<const R: usize, const N: usize, const PACKED: bool> Work for TileWork<R, N, PACKED> {
     type Output = ();
@@ -122,8 +133,9 @@ impl<const R: usize, const N: usize, const PACKED: bool> Work for TileWork<R, N,
         // SAFETY: pointers stay within what `multiply_tile`'s caller promises.
         unsafe {
             let mut sums = begin::<V, R, N>(&tile);
-            let (mut a, mut b) = (tile.a, tile.b);
+            let (mut a, mut b, mut ahead) = (tile.a, tile.b, self.1);
             for _ in 0..tile.depth {
+                prefetch(ahead);
                 let columns: [V; N] = load::<V, N>(b);
                 for (i, row) in sums.iter_mut().enumerate() {
                     let x = V::splat(*a.add(i * a_row));
@@ -134,8 +146,19 @@ impl<const R: usize, const N: usize, const PACKED: bool> Work for TileWork<R, N,
                 // Past the end these pointers are not read: wrapping arithmetic keeps them legal.
                 a = a.wrapping_add(a_step);
                 b = b.wrapping_add(tile.b_step);
+                ahead = ahead.wrapping_add(LINE);
             }
             end::<V, R, N>(&tile, sums);
+        }
+    }
+}
+
+/// Asks for a tile's lines: rows of y lie on pages of their own, and are there when the sums are.
+#[inline(always)]
+pub(super) fn prefetch_tile(c: *mut f32, c_row: usize, rows: usize, width: usize) {
+    for i in 0..rows {
+        for j in (0..width).step_by(LINE) {
+            prefetch_to_write(c.wrapping_add(i * c_row + j));
         }
     }
 }
@@ -161,6 +184,7 @@ unsafe fn begin<V: Lanes, const R: usize, const N: usize>(tile: &Tile) -> [[V; N
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[V::splat(0.0); N]; R];
+        prefetch_tile(tile.c, tile.c_row, R, N * V::COUNT);
         if tile.start == Start::Continue {
             for (i, row) in sums.iter_mut().enumerate() {
                 *row = load::<V, N>(tile.c.add(i * tile.c_row));

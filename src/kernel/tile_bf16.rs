@@ -2,8 +2,8 @@
 //! processor has them. In, out, never: as in `tile`.
 
 use super::isa::Isa;
-use super::lanes::{Lanes, Work, run_on};
-use super::tile::{PANEL, Start};
+use super::lanes::{Lanes, Work, prefetch, run_on};
+use super::tile::{LINE, PANEL, Start, prefetch_tile};
 
 /// c[i][0..32] (`start`) sum over k < depth of a[i * a_row + k * a_step] * b[k], b being [depth.div_ceil(2)][32] pairs.
 /// The same chain, and so the same bits, as `tile::Tile` over the widened panel.
@@ -19,41 +19,54 @@ pub struct PairsTile {
     pub start: Start,
 }
 
-/// The most rows of a `PairsTile`: it serves few rows; for many a panel is widened once.
-pub const PAIRS_ROWS: usize = 4;
+/// The most rows of a `PairsTile`: widened vectors need registers too.
+pub fn max_pairs_rows(isa: Isa) -> usize {
+    match isa {
+        Isa::Avx512 | Isa::Avx512Bf16 => 12,
+        Isa::Avx2 | Isa::Neon | Isa::Portable => 4,
+    }
+}
 
+/// Lines from `ahead` on are asked for meanwhile.
+///
 /// # Safety
-/// As `tile::multiply_tile`; `rows` is 1 to `PAIRS_ROWS`.
-pub unsafe fn multiply_pairs_tile(isa: Isa, rows: usize, tile: PairsTile) {
+/// As `tile::multiply_tile_ahead`; `rows` is 1 to `max_pairs_rows(isa)`.
+pub unsafe fn multiply_pairs_tile(isa: Isa, rows: usize, tile: PairsTile, ahead: *const f32) {
     let lanes = match isa {
         Isa::Avx512 | Isa::Avx512Bf16 => 16,
         Isa::Avx2 => 8,
         Isa::Neon | Isa::Portable => 4,
     };
+    let packed = tile.a_row == 1 && tile.a_step == rows;
     // Two vectors at a time: few enough registers for every set, and two chains a row.
     for column in (0..PANEL).step_by(2 * lanes) {
         // SAFETY: the caller's promise.
         unsafe {
             let part = PairsTile { b: tile.b.add(column), c: tile.c.add(column), ..tile };
-            match rows {
-                1 => run_on(isa, PairsWork::<1, 2>(part)),
-                2 => run_on(isa, PairsWork::<2, 2>(part)),
-                3 => run_on(isa, PairsWork::<3, 2>(part)),
-                4 => run_on(isa, PairsWork::<4, 2>(part)),
-                _ => debug_assert!(false, "no tile of {rows} rows"),
+            macro_rules! call {
+                ($($r:literal)*) => {
+                    match (rows, packed) {
+                        $(($r, true) => run_on(isa, PairsWork::<$r, 2, true>(part, ahead)),
+                          ($r, false) => run_on(isa, PairsWork::<$r, 2, false>(part, ahead)),)*
+                        _ => debug_assert!(false, "no tile of {rows} rows"),
+                    }
+                };
             }
+            call!(1 2 3 4 5 6 7 8 9 10 11 12);
         }
     }
 }
 
-struct PairsWork<const R: usize, const N: usize>(PairsTile);
+struct PairsWork<const R: usize, const N: usize, const PACKED: bool>(PairsTile, *const f32);
 
-impl<const R: usize, const N: usize> Work for PairsWork<R, N> {
+impl<const R: usize, const N: usize, const PACKED: bool> Work for PairsWork<R, N, PACKED> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let tile = self.0;
+        let (a_row, a_step) = if PACKED { (1, R) } else { (tile.a_row, tile.a_step) };
+        prefetch_tile(tile.c, tile.c_row, R, N * V::COUNT);
         // SAFETY: pointers stay within what the caller of `multiply_pairs_tile` promises.
         unsafe {
             let mut sums = [[V::splat(0.0); N]; R];
@@ -61,10 +74,11 @@ impl<const R: usize, const N: usize> Work for PairsWork<R, N> {
                 each::<R, N>(|i, j| sums[i][j] = V::load(tile.c.add(i * tile.c_row + j * V::COUNT)));
             }
             for p in 0..tile.depth / 2 {
+                prefetch(self.1.wrapping_add(p * LINE));
                 let pairs: [(V, V); N] = load_pairs(tile.b.add(p * PANEL));
                 for (i, row) in sums.iter_mut().enumerate() {
-                    let a = tile.a.add(i * tile.a_row + 2 * p * tile.a_step);
-                    let (x, x_next) = (V::splat(*a), V::splat(*a.add(tile.a_step)));
+                    let a = tile.a.add(i * a_row + 2 * p * a_step);
+                    let (x, x_next) = (V::splat(*a), V::splat(*a.add(a_step)));
                     for (sum, (low, high)) in row.iter_mut().zip(pairs) {
                         *sum = x_next.mul_add(high, x.mul_add(low, *sum));
                     }
@@ -74,7 +88,7 @@ impl<const R: usize, const N: usize> Work for PairsWork<R, N> {
                 let p = tile.depth / 2;
                 let pairs: [(V, V); N] = load_pairs(tile.b.add(p * PANEL));
                 each::<R, N>(|i, j| {
-                    let x = V::splat(*tile.a.add(i * tile.a_row + 2 * p * tile.a_step));
+                    let x = V::splat(*tile.a.add(i * a_row + 2 * p * a_step));
                     sums[i][j] = x.mul_add(pairs[j].0, sums[i][j]);
                 });
             }
@@ -125,17 +139,19 @@ pub struct DotTile {
     pub start: Start,
 }
 
+/// Lines from `ahead` on are asked for meanwhile.
+///
 /// # Safety
 /// The processor runs `Isa::Avx512Bf16`; `rows` is 1 to 12; memory as in `tile::multiply_tile`.
 #[cfg(target_arch = "x86_64")]
-pub unsafe fn multiply_dot_tile(rows: usize, tile: DotTile) {
+pub unsafe fn multiply_dot_tile(rows: usize, tile: DotTile, ahead: *const f32) {
     let packed = tile.a_row == 1 && tile.a_step == rows;
     // SAFETY: the caller's promise.
     macro_rules! call {
         ($($r:literal)*) => {
             match (rows, packed) {
-                $(($r, true) => unsafe { dot::<$r, true>(tile) },
-                  ($r, false) => unsafe { dot::<$r, false>(tile) },)*
+                $(($r, true) => unsafe { dot::<$r, true>(tile, ahead) },
+                  ($r, false) => unsafe { dot::<$r, false>(tile, ahead) },)*
                 _ => debug_assert!(false, "no tile of {rows} rows"),
             }
         };
@@ -147,16 +163,18 @@ pub unsafe fn multiply_dot_tile(rows: usize, tile: DotTile) {
 /// As `multiply_dot_tile`.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-unsafe fn dot<const R: usize, const PACKED: bool>(tile: DotTile) {
+unsafe fn dot<const R: usize, const PACKED: bool>(tile: DotTile, ahead: *const f32) {
     use std::arch::x86_64::*;
     use std::mem::transmute;
 
     let (a_row, a_step) = if PACKED { (1, R) } else { (tile.a_row, tile.a_step) };
     let mut sums = [[_mm512_setzero_ps(); 2]; R];
+    prefetch_tile(tile.c, tile.c_row, R, PANEL);
     // SAFETY: the caller's promise; both types of each transmute are 64 bytes of plain data.
     unsafe {
-        let (mut a, mut b) = (tile.a, tile.b);
+        let (mut a, mut b, mut ahead) = (tile.a, tile.b, ahead);
         for _ in 0..tile.pairs {
+            prefetch(ahead);
             let left: __m512bh = transmute(_mm512_loadu_si512(b.cast()));
             let right: __m512bh = transmute(_mm512_loadu_si512(b.add(16).cast()));
             for (i, sum) in sums.iter_mut().enumerate() {
@@ -165,6 +183,7 @@ unsafe fn dot<const R: usize, const PACKED: bool>(tile: DotTile) {
             }
             a = a.wrapping_add(a_step);
             b = b.wrapping_add(PANEL);
+            ahead = ahead.wrapping_add(LINE);
         }
         for (i, sum) in sums.into_iter().enumerate() {
             for (j, sum) in sum.into_iter().enumerate() {

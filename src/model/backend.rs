@@ -59,6 +59,16 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
+/// How LLM.int8 weights are multiplied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Int8Form {
+    /// With the dequantised weights, rows left as they are.
+    #[default]
+    Exact,
+    /// As bitsandbytes does: rows rounded to int8, but for outlier channels.
+    Mixed,
+}
+
 /// Number formats that models are run in, with their names in `config.json`.
 const DTYPES: &[(&str, DType)] = &[("float32", DType::F32), ("bfloat16", DType::BF16), ("float16", DType::F16)];
 
@@ -84,6 +94,7 @@ pub struct Backend {
     pub weights: DType,
     /// How matrices are multiplied on the host.
     pub arithmetic: Arithmetic,
+    pub int8_form: Int8Form,
 }
 
 impl Backend {
@@ -96,7 +107,7 @@ impl Backend {
             DTypeChoice::Auto => named(own.unwrap_or("float32"))?,
         };
         let arithmetic = if weights == DType::BF16 { Arithmetic::Bf16 } else { Arithmetic::F32 };
-        Ok(Backend { place: place(device)?, weights, arithmetic })
+        Ok(Backend { place: place(device)?, weights, arithmetic, int8_form: Int8Form::Exact })
     }
 
     /// Format of rows on a device.

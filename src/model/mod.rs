@@ -22,7 +22,7 @@ mod weights;
 
 pub use crate::kernel::RowScore;
 pub use arch::{ARCHES, Arch};
-pub use backend::{Backend, DTypeChoice, DeviceChoice};
+pub use backend::{Backend, DTypeChoice, DeviceChoice, Int8Form};
 pub use config::ModelConfig;
 pub(crate) use config::read_json;
 pub use decoder::Decoder;
@@ -30,7 +30,7 @@ pub use fingerprint::fingerprint;
 pub use layer::{Branch, Kv};
 pub use source::{ModelSource, Part, find};
 pub use tokenizer::{SpecialToken, Tokenizer};
-pub use weights::{Precision, Weights};
+pub use weights::{Found, Precision, StoredMatrix, Weights, gguf};
 
 use crate::error::{Error, Result};
 use layer::AttentionShape;
@@ -47,16 +47,6 @@ pub struct LoadOptions {
     pub precision: Option<Precision>,
     /// How LLM.int8 checkpoints are multiplied.
     pub int8_form: Int8Form,
-}
-
-/// How LLM.int8 weights are multiplied.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Int8Form {
-    /// With the dequantised weights, rows left as they are.
-    #[default]
-    Exact,
-    /// As bitsandbytes does: rows rounded to int8, but for outlier channels.
-    Mixed,
 }
 
 /// A model ready to run.
@@ -94,8 +84,9 @@ impl Model {
         let started = Instant::now();
         let config = ModelConfig::load(path)?;
         let arch = config.arch()?;
-        let mut weights = Weights::open(path, &config, options)?;
+        let mut weights = open_weights(path, &config, options)?;
         let decoder = (arch.build)(&config, &mut weights)?;
+        weights.check_values()?;
         Ok(Model {
             num_parameters: weights.num_parameters(),
             dtype: weights.backend().dtype_name().to_string(),
@@ -118,7 +109,7 @@ impl Model {
     pub fn check(path: &Path, options: &LoadOptions) -> Result<()> {
         let config = ModelConfig::load(path)?;
         config.arch()?;
-        Weights::open(path, &config, options).map(drop)
+        open_weights(path, &config, options).map(drop)
     }
 
     /// Where the model runs: `cpu`, `cuda:0`, ...
@@ -176,4 +167,17 @@ impl Model {
         let logits = self.decoder.head.logits(&hidden.0, rows);
         logits.map_err(|e| Error::input("the language-model head failed").cause(e))
     }
+}
+
+/// Opens the weights in the number format that the options and the checkpoint ask for: what `config.json` says, else what the
+/// tensors are; f32 for quantised ones.
+fn open_weights(path: &Path, config: &ModelConfig, options: &LoadOptions) -> Result<Weights> {
+    Weights::open(path, options.precision, |found| {
+        let own = match found.quantised {
+            Some(_) => Some("float32"),
+            None => config.dtype.as_deref().or(found.dtype),
+        };
+        let backend = Backend::new(options.dtype, options.device, own)?;
+        Ok(Backend { int8_form: options.int8_form, ..backend })
+    })
 }

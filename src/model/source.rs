@@ -1,7 +1,8 @@
-//! Where a model is: a folder, or a repository of the hub.
+//! Where a model is: a folder, a GGUF file, or a repository of the hub.
 
 use super::config::{CONFIG, GENERATION_CONFIG};
 use super::tokenizer::{SPECIAL_TOKENS_MAP, TOKENIZER, TOKENIZER_CONFIG};
+use super::weights::gguf;
 use crate::error::{Error, Result};
 use crate::hub::{Hub, RepoKind};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub enum Part {
 /// A model that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelSource {
+    /// The folder, or the GGUF file.
     pub dir: PathBuf,
     /// Name for tables: the last part of the folder or id.
     pub label: String,
@@ -30,16 +32,22 @@ pub struct ModelSource {
     pub revision: Option<String>,
 }
 
-/// Finds a model by folder, or by hub id (`org/name`, `org/name@revision`).
+/// Finds a model by folder, by GGUF file, or by hub id (`org/name`, `org/name@revision`).
 pub fn find(model: &str, hub: &Hub, part: Part) -> Result<ModelSource> {
     let path = Path::new(model);
+    let local = |dir: PathBuf, label| Ok(ModelSource { dir, label, commit: None, revision: None });
+    if gguf::is_gguf(path) {
+        return local(path.to_path_buf(), file_label(path));
+    }
     if path.is_dir() {
-        return Ok(ModelSource { dir: path.to_path_buf(), label: folder_label(path), commit: None, revision: None });
+        // A folder of transformers may hold copies of its model in GGUF; without a configuration it is such a file's folder.
+        let file = if path.join(CONFIG).exists() { None } else { gguf::find(path)? };
+        return local(file.unwrap_or(path.to_path_buf()), folder_label(path));
     }
     if path.exists() {
         return Err(Error::input("is a file")
             .file(path)
-            .hint("name the folder that holds config.json and the weights"));
+            .hint("name a .gguf file, or the folder that holds config.json and the weights"));
     }
     let (id, revision) = match model.split_once('@') {
         Some((id, revision)) => (id, Some(revision)),
@@ -47,7 +55,8 @@ pub fn find(model: &str, hub: &Hub, part: Part) -> Result<ModelSource> {
     };
     if !is_hub_id(id) {
         return Err(Error::input("there is no such folder").file(path).hint(
-            "a model is a folder with config.json, tokenizer.json and model.safetensors, or a hub id like `org/name`",
+            "a model is a folder with config.json, tokenizer.json and model.safetensors, a .gguf file, or a hub id like \
+             `org/name`",
         ));
     }
     let wanted = |name: &str| METADATA.contains(&name) || (part == Part::All && is_weights(name));
@@ -76,6 +85,11 @@ fn is_weights(name: &str) -> bool {
     name == "model.safetensors.index.json" || (name.starts_with("model") && name.ends_with(".safetensors"))
 }
 
+/// The name of a file without its ending.
+fn file_label(path: &Path) -> String {
+    path.file_stem().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
 fn folder_label(path: &Path) -> String {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let whole = || std::fs::canonicalize(path).ok().and_then(|path| name(&path));
@@ -101,6 +115,24 @@ mod tests {
             let err = find(missing, &hub, Part::All).unwrap_err().to_string();
             assert!(err.contains("no such folder") && err.contains("hint:"), "{err}");
         }
+    }
+
+    #[test]
+    fn gguf_files_are_models() {
+        let hub = Hub::from_env(true).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("tiny");
+        let file = folder.join("tiny-Q4_K.gguf");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&file, "").unwrap();
+        let found = |path: &Path| {
+            let found = find(path.to_str().unwrap(), &hub, Part::All).unwrap();
+            (found.dir, found.label)
+        };
+        assert_eq!(found(&file), (file.clone(), "tiny-Q4_K".to_string()));
+        assert_eq!(found(&folder), (file.clone(), "tiny".to_string()));
+        std::fs::write(folder.join(CONFIG), "{}").unwrap();
+        assert_eq!(found(&folder), (folder.clone(), "tiny".to_string()));
     }
 
     #[test]

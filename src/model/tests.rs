@@ -113,6 +113,25 @@ fn all_families_equal_transformers(device: DeviceChoice) {
     assert!(off.is_empty(), "{off:?}");
 }
 
+// logits_dequant_f32.npz: transformers in f32 with the weights that bitsandbytes dequantised.
+#[test]
+fn logits_of_shared_bitsandbytes_checkpoints_equal_those_of_their_dequantised_weights() {
+    for (arch, kind) in
+        ["llama", "gemma"].iter().flat_map(|arch| ["int8", "nf4", "nf4-dq", "fp4"].map(|kind| (arch, kind)))
+    {
+        let name = format!("tiny-{arch}-bnb-{kind}");
+        let Some(dir) = shared_model(&name) else { return };
+        let read = |file: &str, array: &str| Tensor::read_npz_by_name(dir.join(file), &[array]).unwrap().remove(0);
+        let ids = ids(&read("logits_fixed.npz", "input_ids"));
+        let expected: Vec<f32> = read("logits_dequant_f32.npz", "logits").flatten_all().unwrap().to_vec1().unwrap();
+        let model = load(&dir, DTypeChoice::Auto);
+        let difference = difference(&logits(&model, &ids), &expected);
+        println!("{name:24} {difference:e}");
+        assert!(difference < 1e-4, "{name}: {difference}");
+        assert_eq!(model.unused_tensors, [""; 0], "{name}");
+    }
+}
+
 // logits_fixed.npz: transformers in f32.
 #[test]
 fn logits_of_shared_checkpoints_equal_the_reference() {

@@ -40,6 +40,7 @@ pub fn fit(
 }
 
 /// How tokens become text, and which of them end one.
+#[derive(Clone, Copy)]
 pub struct Texts<'a> {
     /// The text of tokens; special ones are left out if so wished.
     pub decode: &'a (dyn Fn(&[u32], bool) -> Result<String> + Sync),
@@ -62,13 +63,13 @@ impl Continuation {
         Continuation { generation, picker, generated: Vec::new(), picked: 0 }
     }
 
-    /// The last token, which has not gone through the model yet.
-    pub fn last(&self) -> &[u32] {
-        self.generated.last().map_or(&[], std::slice::from_ref)
+    /// The tokens so far, without one that ended the text.
+    pub fn tokens(&self) -> &[u32] {
+        &self.generated
     }
 
     /// Tokens picked so far.
-    pub fn len(&self) -> usize {
+    pub fn picked(&self) -> usize {
         self.picked
     }
 
@@ -152,7 +153,7 @@ mod tests {
         let texts = Texts { decode: &decode, eos };
         let mut answers = tokens.iter().filter_map(|token| continuation.push(*token, &texts).unwrap());
         let Answer::Text { text, finish } = answers.next().unwrap().answer else { panic!("a text") };
-        (text, finish, continuation.len())
+        (text, finish, continuation.picked())
     }
 
     #[test]

@@ -220,7 +220,6 @@ impl<'a, M: LanguageModel> Frontier<'a, M> {
         }
         if done == 0 {
             self.used += self.need(node);
-            self.kept.insert(node, self.model.new_kv(len as usize));
         }
         Some(Piece { node, from: done, to: done + tokens as u32, known })
     }
@@ -237,13 +236,13 @@ impl<'a, M: LanguageModel> Frontier<'a, M> {
         path
     }
 
-    /// A node's keys and values, to be computed on.
-    pub fn borrow(&mut self, node: u32) -> Option<M::Kv> {
+    /// A node's keys and values, to be computed on, if there are some.
+    pub fn take_kv(&mut self, node: u32) -> Option<M::Kv> {
         self.kept.remove(&node)
     }
 
     /// Takes them back.
-    pub fn put_back(&mut self, node: u32, kv: M::Kv) {
+    pub fn keep_kv(&mut self, node: u32, kv: M::Kv) {
         self.kept.insert(node, kv);
     }
 

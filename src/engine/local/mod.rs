@@ -21,6 +21,8 @@ mod score;
 mod tree;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]
 mod tests;
@@ -34,7 +36,7 @@ pub use memory::show_bytes;
 use super::{Cancel, Engine, EngineOptions, Identity, Inspection, Sink, Update, Workload};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
-use crate::model::{Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
+use crate::model::{LoadOptions, Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
 use crate::request::{Prompt, Request, RequestKind, Unscored};
 use chat::{Chat, template_source};
 use decode::Texts;
@@ -77,6 +79,9 @@ const PASS_TOKENS: usize = 1024;
 /// Texts written at the same time: enough to read the weights once for many tokens.
 const TEXTS: usize = 64;
 
+/// Tokens of a text that there is room for at first.
+const TEXT_TOKENS: usize = 64;
+
 impl LocalEngine {
     /// Looks whether the model can be loaded, without reading weights: its files are there and whole, the architecture is known,
     /// the tokenizer fits.
@@ -86,7 +91,7 @@ impl LocalEngine {
         config.arch()?;
         Tokenizer::load(&source.dir, &config)?;
         if source.commit.is_none() {
-            Model::check(&source.dir)?;
+            Model::check(&source.dir, &load_options(options)?)?;
         }
         let template = template_source(&source.dir)?;
         if options.chat { require_template(&template, &source).map(drop) } else { Ok(()) }
@@ -109,7 +114,8 @@ impl LocalEngine {
         } else {
             None
         };
-        let model = pool.install(|| Model::load(&source.dir, options.dtype))?;
+        let load = load_options(options)?;
+        let model = pool.install(|| Model::load(&source.dir, &load))?;
         let max_length = options.max_length.or(model.config.max_length).or(tokenizer.max_length);
         let max_length = max_length.unwrap_or(DEFAULT_MAX_LENGTH);
         if max_length == 0 {
@@ -125,8 +131,8 @@ impl LocalEngine {
             architecture: Some(model.config.architecture.clone()),
             num_parameters: Some(model.num_parameters),
             dtype: Some(model.dtype.clone()),
-            storage: None,
-            model_bytes: None,
+            storage: storage(&model),
+            model_bytes: Some(model.stored_bytes),
             revision: source.revision.clone(),
             sha: Some(match &source.commit {
                 Some(commit) => commit.clone(),
@@ -210,7 +216,8 @@ impl LocalEngine {
         let requests: Vec<usize> = continuations.iter().map(|c| c.generation.request).collect();
         let decode = |ids: &[u32], skip_special: bool| self.tokenizer.decode(ids, skip_special);
         let texts = Texts { decode: &decode, eos: &self.eos };
-        let settings = Settings { pass_tokens: PASS_TOKENS, texts: TEXTS, kv_memory: self.kv_memory };
+        let settings =
+            Settings { pass_tokens: PASS_TOKENS, texts: TEXTS, text_tokens: TEXT_TOKENS, kv_memory: self.kv_memory };
         let schedule = Schedule::new(&self.model, tree, continuations, texts, settings);
         schedule.run(&self.pool, cancel, &mut |step| match step {
             Step::Scored(ask, score) => match ledger.scored(ask, score) {
@@ -288,6 +295,16 @@ impl Engine for LocalEngine {
     }
 }
 
+/// What decides how the checkpoint is loaded.
+fn load_options(options: &EngineOptions) -> Result<LoadOptions> {
+    Ok(LoadOptions {
+        dtype: options.dtype,
+        device: options.device,
+        precision: options.precision,
+        int8_form: options.int8_form,
+    })
+}
+
 /// So many threads, 0: one for each core.
 fn pool(threads: usize) -> Result<ThreadPool> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build();
@@ -308,6 +325,14 @@ fn require_template<'a>(template: &'a Option<String>, source: &ModelSource) -> R
             "leave out --apply-chat-template (base models have none), or put a chat_template.jinja into the model's folder",
         )
     })
+}
+
+/// How quantised matrices are stored, commonest first; `None` where all are plain numbers.
+fn storage(model: &Model) -> Option<String> {
+    let mut kinds = model.storage.clone();
+    kinds.sort_by_key(|(_, matrices)| std::cmp::Reverse(*matrices));
+    let names: Vec<&str> = kinds.iter().map(|(kind, _)| kind.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Options that change numbers, as `key=value`.
@@ -334,6 +359,7 @@ fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &EngineOptions
     if let Some(arithmetic) = model.arithmetic {
         notices.insert(format!("weights are {}, arithmetic on this device is {arithmetic}", model.dtype));
     }
+    notices.extend(model.notices.iter().cloned());
     if let Some(first) = model.unused_tensors.first() {
         let n = model.unused_tensors.len();
         notices.insert(format!(

@@ -13,10 +13,10 @@ use crate::request::{Decoding, Prompt, Request, RequestKind, Response};
 use std::sync::atomic::Ordering;
 
 /// Random numbers of a seed.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
+    pub fn roll(&mut self, below: usize) -> usize {
         self.0 = toy::mix(self.0);
         (self.0 % below as u64) as usize
     }
@@ -24,19 +24,19 @@ impl Dice {
 
 /// What a test asks.
 #[derive(Debug, Clone)]
-enum Job {
+pub enum Job {
     Score { ids: Vec<u32>, targets: usize },
     Write { ids: Vec<u32>, most: usize, draws: bool, sample: u32 },
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Outcome {
+pub enum Outcome {
     Score(SpanScore),
     Text(Response),
 }
 
 /// Jobs with shared beginnings.
-fn jobs(dice: &mut Dice, count: usize, longest: usize) -> Vec<Job> {
+pub fn jobs(dice: &mut Dice, count: usize, longest: usize) -> Vec<Job> {
     let mut seen: Vec<Vec<u32>> = Vec::new();
     let mut jobs = Vec::new();
     for _ in 0..count {
@@ -65,10 +65,10 @@ fn decode(ids: &[u32], _: bool) -> Result<String> {
     Ok(ids.iter().map(|id| char::from(b'a' + *id as u8)).collect())
 }
 
-const TEXTS: Texts<'static> = Texts { decode: &decode, eos: &[6] };
+pub const TEXTS: Texts<'static> = Texts { decode: &decode, eos: &[] };
 
 fn continuation(ids: &[u32], most: usize, draws: bool, sample: u32) -> Continuation {
-    let stops = vec!["cab".to_string()];
+    let stops = vec!["ca".to_string(), "gg".to_string()];
     let generation =
         Generation { request: 0, prompt_tokens: ids.len(), truncated_tokens: 0, max_new_tokens: most, stops };
     let decoding = Decoding {
@@ -114,24 +114,24 @@ fn directly(toy: &Toy, job: &Job) -> Outcome {
                 if let Some(response) = continuation.push(next, &TEXTS).unwrap() {
                     return Outcome::Text(response);
                 }
-                let len = toy.length_class(ids.len() + continuation.len());
+                let len = toy.length_class(ids.len() + continuation.picked());
                 state = toy::after(state, next, len);
             }
         }
     }
 }
 
-fn plan(toy: &Toy, jobs: &[Job]) -> (Tree, Vec<Continuation>, Vec<usize>) {
+fn plan<M: LanguageModel>(model: &M, jobs: &[Job]) -> (Tree, Vec<Continuation>, Vec<usize>) {
     let (mut builder, mut continuations, mut writers) = (TreeBuilder::default(), Vec::new(), Vec::new());
     for (index, job) in jobs.iter().enumerate() {
         match job {
             Job::Score { ids, targets } => {
                 let (last, input) = ids.split_last().unwrap();
-                let class = toy.length_class(input.len()) as u32;
+                let class = model.length_class(input.len()) as u32;
                 builder.add_scored(index as u32, class, input.iter().copied(), *targets, *last);
             }
             Job::Write { ids, most, draws, sample } => {
-                let class = toy.length_class(ids.len()) as u32;
+                let class = model.length_class(ids.len()) as u32;
                 builder.add_prompt(continuations.len() as u32, class, ids.iter().copied());
                 continuations.push(continuation(ids, *most, *draws, *sample));
                 writers.push(index);
@@ -142,8 +142,19 @@ fn plan(toy: &Toy, jobs: &[Job]) -> (Tree, Vec<Continuation>, Vec<usize>) {
 }
 
 /// All answers, through the tree; each must come once.
-fn answers(toy: &Toy, jobs: &[Job], settings: Settings, threads: usize) -> Vec<Outcome> {
-    let (tree, continuations, writers) = plan(toy, jobs);
+pub fn answers<M: LanguageModel>(model: &M, jobs: &[Job], settings: Settings, threads: usize) -> Vec<Outcome> {
+    answers_with(TEXTS, model, jobs, settings, threads)
+}
+
+/// The same, with texts as given.
+pub fn answers_with<M: LanguageModel>(
+    texts: Texts<'_>,
+    model: &M,
+    jobs: &[Job],
+    settings: Settings,
+    threads: usize,
+) -> Vec<Outcome> {
+    let (tree, continuations, writers) = plan(model, jobs);
     let mut outcomes: Vec<Option<Outcome>> = vec![None; jobs.len()];
     let mut last = (0, 0);
     let mut take = |step| {
@@ -159,13 +170,13 @@ fn answers(toy: &Toy, jobs: &[Job], settings: Settings, threads: usize) -> Vec<O
         assert!(outcomes[index].replace(outcome).is_none(), "job {index} is answered twice");
         Ok(())
     };
-    let schedule = Schedule::new(toy, &tree, continuations, TEXTS, settings);
+    let schedule = Schedule::new(model, &tree, continuations, texts, settings);
     schedule.run(&pool(threads).unwrap(), &Cancel::default(), &mut take).unwrap();
     assert_eq!(last.0, last.1, "all that was to be computed was");
     outcomes.into_iter().map(|outcome| outcome.expect("every job is answered")).collect()
 }
 
-const AMPLE: Settings = Settings { pass_tokens: 64, texts: 4, kv_memory: 1 << 30 };
+pub const AMPLE: Settings = Settings { pass_tokens: 64, texts: 4, text_tokens: 2, kv_memory: 1 << 30 };
 
 #[test]
 fn every_token_is_computed_once_and_every_answer_is_the_direct_one() {
@@ -174,52 +185,76 @@ fn every_token_is_computed_once_and_every_answer_is_the_direct_one() {
         let jobs = jobs(&mut Dice(seed), 1 + seed as usize, 20);
         let expected: Vec<Outcome> = jobs.iter().map(|job| directly(&toy, job)).collect();
         assert_eq!(answers(&toy, &jobs, AMPLE, 1), expected, "seed {seed}");
-        // A text's last token is never fed.
-        let fed = expected.iter().map(|outcome| match outcome {
-            Outcome::Text(response) => response.usage.completion_tokens - 1,
-            Outcome::Score(_) => 0,
-        });
-        let tree = plan(&toy, &jobs).0;
-        assert_eq!(toy.counts.computed.load(Ordering::SeqCst), tree.num_tokens() + fed.sum::<usize>(), "seed {seed}");
+        assert_eq!(toy.counts.computed.load(Ordering::SeqCst), least_tokens(&toy, &jobs, &expected), "seed {seed}");
     }
+}
+
+/// Tokens that have to be computed: the tree's, and what was written but for the last token of each text.
+fn least_tokens(toy: &Toy, jobs: &[Job], outcomes: &[Outcome]) -> usize {
+    let written = outcomes.iter().map(|outcome| match outcome {
+        Outcome::Text(response) => response.usage.completion_tokens - 1,
+        Outcome::Score(_) => 0,
+    });
+    plan(toy, jobs).0.num_tokens() + written.sum::<usize>()
 }
 
 #[test]
 fn answers_are_the_same_bits_however_the_work_is_cut() {
-    for seed in 0..150 {
-        let dice = &mut Dice(1000 + seed);
-        let toy = Toy { longest: (dice.roll(3) == 0).then_some(12), ..Toy::default() };
-        let longest = 1 + dice.roll(60);
-        let count = 1 + dice.roll(80);
-        let mut jobs = jobs(dice, count, longest);
-        for at in (1..jobs.len()).rev() {
-            jobs.swap(at, dice.roll(at + 1));
-        }
-        let expected: Vec<Outcome> = jobs.iter().map(|job| directly(&toy, job)).collect();
-        let memory = [0, 1, 10, 40, 100, 1000, 1 << 20][dice.roll(7)];
-        let settings = Settings { pass_tokens: 1 + dice.roll(100), texts: 1 + dice.roll(6), kv_memory: memory * BYTES };
-        let split = dice.roll(jobs.len() + 1);
-        let threads = 1 + dice.roll(3);
-        let mut found = answers(&toy, &jobs[..split], settings, threads);
-        found.extend(answers(&toy, &jobs[split..], settings, threads));
-        assert_eq!(found, expected, "seed {seed}: {settings:?}");
-        // One way and one continuation are needed in any case.
-        let need = jobs.iter().map(|job| match job {
-            Job::Score { ids, .. } => ids.len() - 1,
-            Job::Write { ids, most, .. } => ids.len() + most,
-        });
-        let most_live = toy.counts.most_live.load(Ordering::SeqCst);
-        assert!(
-            most_live <= settings.kv_memory + need.max().unwrap() * BYTES,
-            "seed {seed}: {settings:?}: {most_live}"
-        );
-        let largest = toy.counts.largest_pass.load(Ordering::SeqCst);
-        let slack = settings.pass_tokens / 16 + 1;
-        assert!(
-            largest <= settings.pass_tokens.max(settings.texts) + slack * 2,
-            "seed {seed}: {settings:?}: {largest}"
-        );
+    (1000..1150).for_each(any_cut);
+}
+
+/// Jobs and settings of a seed, in two halves: the direct answers within the memory's bounds.
+fn any_cut(seed: u64) {
+    let dice = &mut Dice(seed);
+    let toy = Toy { longest: (dice.roll(3) == 0).then_some(12), ..Toy::default() };
+    let longest = 1 + dice.roll(60);
+    let count = 1 + dice.roll(80);
+    let mut jobs = jobs(dice, count, longest);
+    for at in (1..jobs.len()).rev() {
+        jobs.swap(at, dice.roll(at + 1));
     }
+    let expected: Vec<Outcome> = jobs.iter().map(|job| directly(&toy, job)).collect();
+    let memory = [0, 1, 10, 40, 100, 1000, 1 << 20][dice.roll(7)];
+    let settings = Settings {
+        pass_tokens: 1 + dice.roll(100),
+        texts: 1 + dice.roll(6),
+        text_tokens: 1 + dice.roll(4),
+        kv_memory: memory * BYTES,
+    };
+    let split = dice.roll(jobs.len() + 1);
+    let threads = 1 + dice.roll(3);
+    let mut found = answers(&toy, &jobs[..split], settings, threads);
+    found.extend(answers(&toy, &jobs[split..], settings, threads));
+    assert_eq!(found, expected, "seed {seed}: {settings:?}");
+    // One way and one continuation (whose room doubles) are needed in any case.
+    let need = jobs.iter().map(|job| match job {
+        Job::Score { ids, .. } => ids.len() - 1,
+        Job::Write { ids, most, .. } => ids.len() + 2 * most,
+    });
+    let most_live = toy.counts.most_live.load(Ordering::SeqCst);
+    assert!(most_live <= settings.kv_memory + need.max().unwrap() * BYTES, "seed {seed}: {settings:?}: {most_live}");
+}
+
+#[test]
+fn what_is_given_up_for_want_of_memory_is_computed_again() {
+    let check = |longest: Option<usize>, jobs: &[Job], settings: Settings| {
+        let toy = Toy { longest, ..Toy::default() };
+        let expected: Vec<Outcome> = jobs.iter().map(|job| directly(&toy, job)).collect();
+        assert_eq!(answers(&toy, jobs, settings, 1), expected);
+        let computed = toy.counts.computed.load(Ordering::SeqCst);
+        let least = least_tokens(&toy, jobs, &expected);
+        assert!(computed > least, "nothing was given up: {computed} of {least} {settings:?} {longest:?}");
+    };
+    // Two ways are begun together, and the first one's end leaves no room for the second.
+    let ways = (0..4).map(|i| [vec![i / 2; 10], vec![2 + i % 2; 60]].concat());
+    let ways: Vec<Job> = ways.map(|ids| Job::Score { ids, targets: 3 }).collect();
+    // Texts outgrow the memory that was enough for all to begin.
+    let texts: Vec<Job> =
+        (0..20).map(|i| Job::Write { ids: vec![3, i % 7, 3], most: 30, draws: true, sample: i }).collect();
+    for longest in [None, Some(5)] {
+        check(longest, &texts, Settings { texts: 20, pass_tokens: 8, kv_memory: 90 * BYTES, ..AMPLE });
+    }
+    check(None, &ways, Settings { kv_memory: 70 * BYTES, ..AMPLE });
 }
 
 #[test]
@@ -280,6 +315,12 @@ fn cancelling_and_errors_end_it_between_passes() {
 }
 
 #[test]
+#[ignore = "many more seeds"]
+fn answers_are_the_same_bits_for_many_seeds() {
+    (2000..30_000).for_each(any_cut);
+}
+
+#[test]
 #[ignore = "a measurement: 100,000 sequences of 1,000 tokens"]
 fn time_of_planning() {
     let dice = &mut Dice(1);
@@ -299,7 +340,7 @@ fn time_of_planning() {
     let planned = started.elapsed();
     println!("{requested} tokens, {} unique, {} nodes: {planned:?}", tree.num_tokens(), tree.nodes().len());
     let toy = Toy::default();
-    let settings = Settings { pass_tokens: 1024, texts: 64, kv_memory: 40_000 * BYTES };
+    let settings = Settings { pass_tokens: 1024, kv_memory: 40_000 * BYTES, ..AMPLE };
     let started = std::time::Instant::now();
     Schedule::new(&toy, &tree, Vec::new(), TEXTS, settings)
         .run(&pool(1).unwrap(), &Cancel::default(), &mut |_| Ok(()))

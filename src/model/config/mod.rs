@@ -19,7 +19,7 @@ pub use layers::LayerKind;
 pub(crate) use read::read_json;
 pub use rope::{LongRope, RopeScaling, RopeSpec, Yarn};
 
-use super::{ARCHES, Arch};
+use super::{ARCHES, Arch, gguf};
 use crate::error::{Error, Result, nearest};
 use crate::kernel::Activation;
 use read::{Written, within};
@@ -108,8 +108,11 @@ pub struct ExpertsConfig {
 }
 
 impl ModelConfig {
-    /// Reads the `config.json` of a folder, and its `generation_config.json` if there is one.
+    /// Reads the `config.json` of a folder, and its `generation_config.json` if there is one; or the header of a `.gguf` file.
     pub fn load(dir: &Path) -> Result<ModelConfig> {
+        if gguf::is_gguf(dir) {
+            return ModelConfig::from_json(&gguf::config_json(&gguf::Gguf::open(dir)?)?, dir);
+        }
         let file = dir.join(CONFIG);
         let written: Map<String, Value> = read_json(&file)?.ok_or_else(|| {
             Error::input("is not there").file(&file).hint(
@@ -176,9 +179,11 @@ fn read_config(map: &Map<String, Value>, origin: &Path) -> Result<ModelConfig> {
         Softcap::Never => Ok(None),
         Softcap::Key(default) => written.positive(key, *default).map(|cap| cap.map(|cap| cap as f32)),
     };
-    let multiplier = |key: &'static str| match defaults.multipliers {
-        true => Ok(written.real(key, Some(1.0))?.unwrap_or(1.0) as f32),
-        false => Ok(1.0),
+    let multiplier = |key: &'static str| -> Result<f32> {
+        match defaults.multipliers {
+            true => Ok(written.real(key, Some(1.0))?.unwrap_or(1.0) as f32),
+            false => Ok(1.0),
+        }
     };
     // These few stand outside where the language model's settings are kept apart; what stands outside wins.
     let outside = |key: &str| if map.contains_key(key) { outer } else { written };

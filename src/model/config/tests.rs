@@ -2,7 +2,6 @@
 
 use super::{CONFIG, GENERATION_CONFIG, ModelConfig, RopeScaling, activation};
 use crate::error::Result;
-use crate::kernel::Activation;
 use crate::model::ARCHES;
 use serde_json::{Map, Value, json};
 use std::path::Path;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernel::{self, Arithmetic, Keep, PackedMatrix};
 use crate::model::Weights;
-use crate::model::backend::{Backend, Place};
+use crate::model::backend::{Backend, Int8Form, Place};
 use crate::model::profile::{Kind, spend};
 use crate::model::rows::{HostRows, Rows, mixed, tensor};
 use crate::model::weights::StoredMatrix;
@@ -78,7 +78,7 @@ impl Projection {
             }
         }
         let form = match &backend.place {
-            Place::Host if parts.iter().all(|part| part.weight.llm_int8_threshold().is_some()) => {
+            Place::Host if is_mixed(&parts, backend) => {
                 Form::Mixed(parts.iter().map(Mixed::new).collect::<Result<_>>()?)
             }
             Place::Host => Form::Host {
@@ -172,6 +172,9 @@ impl Mixed {
         };
         let threshold = part.weight.llm_int8_threshold().unwrap_or(f32::INFINITY);
         let mut codes = grouped.codes.clone();
+        if codes.group != codes.ins {
+            return Err(Error::input("the mixed form of LLM.int8 needs one scale a row"));
+        }
         let scales = codes.scales.clone();
         codes.scales.fill(1.0);
         codes.rounding = kernel::Rounding::None;
@@ -221,6 +224,11 @@ impl Mixed {
     }
 }
 
+/// Whether all parts are int8 and the mixed form is asked for.
+fn is_mixed(parts: &[Part], backend: &Backend) -> bool {
+    backend.int8_form == Int8Form::Mixed && parts.iter().all(|part| part.weight.llm_int8_threshold().is_some())
+}
+
 /// Packs a matrix for the host's kernels: as it is stored where it is compressed, unless bf16 arithmetic is asked for.
 pub fn pack(weight: &StoredMatrix, backend: &Backend) -> Result<PackedMatrix> {
     if let (StoredMatrix::Grouped(grouped), Arithmetic::F32) = (weight, backend.arithmetic) {
@@ -228,6 +236,7 @@ pub fn pack(weight: &StoredMatrix, backend: &Backend) -> Result<PackedMatrix> {
     }
     let keep = if backend.weights == DType::BF16 || weight.is_bf16() { Keep::Bf16 } else { Keep::F32 };
     let packed = PackedMatrix::pack(weight.outs(), weight.ins(), keep, &|rows, values| weight.rows(rows, values));
+    weight.release();
     Ok(packed)
 }
 

@@ -3,21 +3,22 @@
 //! A pass takes one token of every text that is being written and fills up with nodes of the tree. Only rows that somebody asks about go
 //! through the language-model head, and all that is asked about one row is asked at once.
 
+mod head;
+mod texts;
+
 use super::decode::{Continuation, Texts};
 use super::frontier::{Frontier, Kind, Piece};
-use super::lm::{Branch, LanguageModel, RowScore};
-use super::score::{Scores, SpanScore, TokenScore};
+use super::lm::{Branch, LanguageModel};
+use super::score::{Scores, SpanScore};
 use super::tree::{Sequence, Tree};
 use crate::engine::Cancel;
 use crate::error::Result;
 use crate::request::{Response, Unscored};
+use head::{Asked, Heard, PROBE, Place, token_score};
 use rayon::ThreadPool;
-use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelExtend, ParallelIterator};
 use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
-
-/// A token that is asked about only to see whether there are numbers at all.
-const PROBE: u32 = 0;
+use texts::Text;
 
 /// How much is done at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Settings {
     pub pass_tokens: usize,
     /// Texts written at the same time.
     pub texts: usize,
+    /// Tokens of a text that there is room for at first; the room doubles as the text grows.
+    pub text_tokens: usize,
     /// Bytes of keys and values that are kept.
     pub kv_memory: usize,
 }
@@ -41,16 +44,6 @@ pub enum Step {
     Computed { computed: usize, of: usize },
 }
 
-/// A text that is being written.
-struct Text<K> {
-    ask: u32,
-    /// Where its prompt ends.
-    node: u32,
-    /// Keys and values of what was written; `None` until there is room for it.
-    kv: Option<K>,
-    continuation: Continuation,
-}
-
 /// The work on a tree.
 pub struct Schedule<'a, M: LanguageModel> {
     model: &'a M,
@@ -62,91 +55,13 @@ pub struct Schedule<'a, M: LanguageModel> {
     continuations: Vec<Option<Continuation>>,
     /// Texts of prompts that are being computed, by node.
     starting: HashMap<u32, Vec<Text<M::Kv>>>,
-    /// Texts with their first token and without room for its keys.
+    /// Texts with a first token and without a place.
     waiting: VecDeque<Text<M::Kv>>,
     writing: Vec<Text<M::Kv>>,
-    /// Texts with keys and values.
+    /// Texts with a place.
     places_taken: usize,
     computed: usize,
     of: usize,
-}
-
-/// Rows of a pass that go through the head.
-#[derive(Default)]
-struct Asked {
-    rows: Vec<usize>,
-    targets: Vec<u32>,
-    ranges: Vec<Range<usize>>,
-    /// Rows whose logits are needed.
-    drawn: Vec<usize>,
-}
-
-/// What the head said.
-struct Heard {
-    scores: Vec<RowScore>,
-    /// `[drawn, vocabulary]`
-    logits: Vec<f32>,
-    vocabulary: usize,
-}
-
-/// Where a piece's or text's answers stand in [`Heard`].
-#[derive(Default)]
-struct Place {
-    /// Rows inside a node.
-    inside: Range<usize>,
-    /// The row at the end of a node or text.
-    end: Option<usize>,
-    drawn: Option<usize>,
-}
-
-impl Asked {
-    fn ask(&mut self, row: usize, targets: &[u32]) -> usize {
-        let start = self.targets.len();
-        self.targets.extend_from_slice(targets);
-        self.ranges.push(start..self.targets.len());
-        self.rows.push(row);
-        self.rows.len() - 1
-    }
-
-    fn draw(&mut self, row: usize) -> usize {
-        self.drawn.push(row);
-        self.drawn.len() - 1
-    }
-
-    /// What is needed to choose the token after a row.
-    fn choose(&mut self, row: usize, draws: bool) -> Place {
-        if draws {
-            Place { drawn: Some(self.draw(row)), ..Place::default() }
-        } else {
-            Place { end: Some(self.ask(row, &[PROBE])), ..Place::default() }
-        }
-    }
-
-    fn hear<M: LanguageModel>(&self, model: &M, hidden: &M::Hidden) -> Result<Heard> {
-        let targets: Vec<&[u32]> = self.ranges.iter().map(|range| &self.targets[range.clone()]).collect();
-        let scores = if self.rows.is_empty() { Vec::new() } else { model.log_probs(hidden, &self.rows, &targets)? };
-        let logits = if self.drawn.is_empty() { Vec::new() } else { model.logits(hidden, &self.drawn)? };
-        let vocabulary = logits.len() / self.drawn.len().max(1);
-        Ok(Heard { scores, logits, vocabulary })
-    }
-}
-
-impl Heard {
-    /// The first argmax and the logits after a row; an error when there are no numbers.
-    fn choice(&self, place: &Place, draws: bool) -> std::result::Result<(u32, &[f32]), Unscored> {
-        let choice = if draws {
-            let first = place.drawn.unwrap_or(usize::MAX).saturating_mul(self.vocabulary);
-            let logits = self.logits.get(first..first.saturating_add(self.vocabulary)).unwrap_or_default();
-            (!logits.is_empty() && !logits.iter().any(|logit| logit.is_nan())).then_some((0, logits))
-        } else {
-            let score = place.end.and_then(|end| self.scores.get(end));
-            let is_number = |score: &&RowScore| !score.log_probs.iter().any(|log_prob| log_prob.is_nan());
-            score.filter(is_number).map(|score| (score.argmax, &[][..]))
-        };
-        choice.ok_or_else(|| {
-            Unscored::new("the model gave NaN logits: its weights or its arithmetic (--dtype) are at fault")
-        })
-    }
 }
 
 impl<'a, M: LanguageModel> Schedule<'a, M> {
@@ -193,6 +108,7 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
 
     /// One pass; `None` when nothing is left to do.
     fn pass(&mut self) -> Result<Option<Vec<Step>>> {
+        self.make_room_to_write();
         self.admit();
         let pieces = self.choose();
         if pieces.is_empty() && self.writing.is_empty() {
@@ -200,19 +116,25 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
         }
         let mut asked = Asked::default();
         let mut row = 0;
-        let mut places: Vec<Place> = Vec::with_capacity(self.writing.len() + pieces.len());
+        let mut of_texts = Vec::with_capacity(self.writing.len());
         for text in &self.writing {
-            places.push(asked.choose(row, text.continuation.picker.draws()));
-            row += 1;
+            row += self.feeding(text);
+            let is_up_to_date = text.fed + self.feeding(text) == text.continuation.tokens().len();
+            of_texts.push(is_up_to_date.then(|| asked.choose(row - 1, text.continuation.picker.draws())));
         }
+        let mut of_pieces = Vec::with_capacity(pieces.len());
         for piece in &pieces {
-            places.push(self.ask_about(piece, row, &mut asked));
+            of_pieces.push(self.ask_about(piece, row, &mut asked));
             row += (piece.to - piece.from) as usize;
         }
         let heard = self.forward(&pieces, &asked)?;
-        let of_pieces = places.split_off(self.writing.len());
-        let mut steps = Vec::new();
-        let mut chosen: Vec<(Text<M::Kv>, Place)> = std::mem::take(&mut self.writing).into_iter().zip(places).collect();
+        let (mut steps, mut chosen) = (Vec::new(), Vec::new());
+        for (text, place) in std::mem::take(&mut self.writing).into_iter().zip(of_texts) {
+            match place {
+                Some(place) => chosen.push((text, place)),
+                None => self.writing.push(text),
+            }
+        }
         for (piece, place) in pieces.iter().zip(of_pieces) {
             self.hear(piece, place, &heard, &mut steps, &mut chosen);
         }
@@ -220,33 +142,11 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
         Ok(Some(steps))
     }
 
-    /// Gives places to texts that wait for one.
-    fn admit(&mut self) {
-        while let Some(mut text) = self.waiting.pop_front() {
-            let (tokens, bytes) = self.room_for(&text.continuation);
-            if self.places_taken == 0 {
-                // Somebody has to go on, whatever the budget.
-                self.frontier.reserve_for(text.node, bytes);
-            } else if self.places_taken >= self.settings.texts || !self.frontier.reserve(bytes) {
-                self.waiting.push_front(text);
-                break;
-            }
-            self.places_taken += 1;
-            text.kv = Some(self.model.new_kv(tokens));
-            self.writing.push(text);
-        }
-    }
-
-    /// Tokens that a continuation can feed at most, and the bytes that they take.
-    fn room_for(&self, continuation: &Continuation) -> (usize, usize) {
-        let tokens = continuation.generation.max_new_tokens;
-        (tokens, self.model.kv_bytes(tokens))
-    }
-
     /// The nodes that fill up the next pass.
     fn choose(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        let mut room = self.settings.pass_tokens.saturating_sub(self.writing.len()).max(self.frontier.least_piece);
+        let feeding: usize = self.writing.iter().map(|text| self.feeding(text)).sum();
+        let mut room = self.settings.pass_tokens.saturating_sub(feeding).max(self.frontier.least_piece);
         if let Some(node) = self.frontier.take_begun() {
             self.add(node, &mut room, &mut pieces);
         }
@@ -273,7 +173,7 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
     /// Bytes that the first continuation of a prompt takes.
     fn need_besides(&self, node: u32, kind: Kind) -> usize {
         match (kind, self.prompts(node).next()) {
-            (Kind::Prompt, Some(continuation)) => self.room_for(continuation).1,
+            (Kind::Prompt, Some(continuation)) => self.bytes_for(self.room_for(continuation)),
             _ => 0,
         }
     }
@@ -292,31 +192,6 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
         pieces.push(piece);
         self.start(node);
         true
-    }
-
-    /// Gives places to the texts that go on from a node, to the first of them in any case.
-    fn start(&mut self, node: u32) {
-        let tree = self.frontier.tree;
-        let mut texts = Vec::new();
-        for sequence in tree.ending(node).iter().filter(|sequence| sequence.is_prompt()) {
-            let begun = self.continuations.get_mut(sequence.ask as usize).and_then(Option::take);
-            let Some(continuation) = begun else { continue };
-            self.frontier.pin(node);
-            let (tokens, bytes) = self.room_for(&continuation);
-            let has_place = match self.places_taken {
-                0 => {
-                    self.frontier.reserve_for(node, bytes);
-                    true
-                }
-                taken => taken < self.settings.texts && self.frontier.reserve(bytes),
-            };
-            self.places_taken += usize::from(has_place);
-            let kv = has_place.then(|| self.model.new_kv(tokens));
-            texts.push(Text { ask: sequence.ask, node, kv, continuation });
-        }
-        if !texts.is_empty() {
-            self.starting.insert(node, texts);
-        }
     }
 
     /// Asks what somebody wants to know about a piece whose first token is at `row`, unless it is known already.
@@ -353,11 +228,15 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
     fn forward(&mut self, pieces: &[Piece], asked: &Asked) -> Result<Heard> {
         let (model, tree) = (self.model, self.frontier.tree);
         let mut own: Vec<M::Kv> = self.writing.iter_mut().filter_map(|text| text.kv.take()).collect();
-        own.extend(pieces.iter().filter_map(|piece| self.frontier.borrow(piece.node)));
+        let begun: Vec<Option<M::Kv>> = pieces.iter().map(|piece| self.frontier.take_kv(piece.node)).collect();
+        own.par_extend(pieces.par_iter().zip(begun).map(|(piece, begun)| {
+            // Making room writes zeros everywhere.
+            begun.unwrap_or_else(|| model.new_kv(tree.node(piece.node).len as usize))
+        }));
         let texts = self.writing.iter().map(|text| {
-            let prompt = tree.node(text.node);
-            let length = prompt.depth_end() as usize + text.continuation.len();
-            (text.continuation.last(), text.node, model.length_class(length))
+            let to = text.fed + self.feeding(text);
+            let length = tree.node(text.node).depth_end() as usize + to;
+            (&text.continuation.tokens()[text.fed..to], text.node, model.length_class(length))
         });
         let nodes = pieces.iter().map(|piece| {
             let tokens = &tree.tokens(piece.node)[piece.from as usize..piece.to as usize];
@@ -373,9 +252,12 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
             .collect();
         let hidden = model.forward(&mut branches)?;
         drop(branches);
+        let fed: Vec<usize> = self.writing.iter().map(|text| text.fed + self.feeding(text)).collect();
         let mut own = own.into_iter();
-        self.writing.iter_mut().zip(&mut own).for_each(|(text, kv)| text.kv = Some(kv));
-        pieces.iter().zip(own).for_each(|(piece, kv)| self.frontier.put_back(piece.node, kv));
+        for ((text, fed), kv) in self.writing.iter_mut().zip(fed).zip(&mut own) {
+            (text.kv, text.fed) = (Some(kv), fed);
+        }
+        pieces.iter().zip(own).for_each(|(piece, kv)| self.frontier.keep_kv(piece.node, kv));
         asked.hear(model, &hidden)
     }
 
@@ -430,53 +312,7 @@ impl<'a, M: LanguageModel> Schedule<'a, M> {
         }
     }
 
-    /// Chooses the next token of every text, on all threads, and parts those that end from those that go on.
-    fn write(&mut self, chosen: Vec<(Text<M::Kv>, Place)>, heard: &Heard, steps: &mut Vec<Step>) -> Result<()> {
-        let texts = &self.texts;
-        let choose = |(mut text, place): (Text<M::Kv>, Place)| {
-            let continuation = &mut text.continuation;
-            let outcome = match heard.choice(&place, continuation.picker.draws()) {
-                Ok((argmax, logits)) => {
-                    let next = continuation.picker.pick(argmax, logits)?;
-                    continuation.push(next, texts)?.map(Ok)
-                }
-                Err(reason) => Some(Err(reason)),
-            };
-            Ok((text, outcome))
-        };
-        let written: Vec<_> = chosen.into_par_iter().map(choose).collect::<Result<_>>()?;
-        for (text, outcome) in written {
-            self.computed += usize::from(!matches!(outcome, Some(Err(_))));
-            match outcome {
-                Some(outcome) => {
-                    self.end(&text);
-                    steps.push(Step::Written(text.ask, outcome));
-                }
-                None if text.kv.is_some() => self.writing.push(text),
-                None => self.waiting.push_back(text),
-            }
-        }
-        Ok(())
-    }
-
-    /// Frees what an ended text took.
-    fn end(&mut self, text: &Text<M::Kv>) {
-        let Text { node, continuation, .. } = text;
-        self.of -= continuation.generation.max_new_tokens.saturating_sub(continuation.len());
-        if text.kv.is_some() {
-            self.places_taken -= 1;
-            self.frontier.release(self.room_for(continuation).1);
-        }
-        let closed = self.frontier.unpin(*node);
-        self.forget(&closed);
-    }
-
     fn forget(&mut self, closed: &[u32]) {
         closed.iter().for_each(|node| self.scores.forget(*node));
     }
-}
-
-fn token_score(score: &RowScore, target: usize, token: u32) -> TokenScore {
-    let log_prob = score.log_probs.get(target).copied().unwrap_or(f64::NAN);
-    TokenScore { log_prob, is_greedy: score.argmax == token }
 }
