@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::attention_task::{Buffers, Problem, run_task};
+use super::attention_memory::{Buffers, Problem};
+use super::attention_task::run_task;
 use super::buffer::Scratch;
 use super::isa::Isa;
 use super::kv::{KvBlock, KvFormat, KvShape, Part};
@@ -51,6 +52,8 @@ pub(super) struct Sequence<'a> {
     /// Position of the first row.
     pub start: usize,
     pub segments: Vec<Segment<'a>>,
+    /// The longest block of its past: what it most shares with others.
+    longest: Option<&'a KvBlock>,
 }
 
 /// Keys and values that lie together.
@@ -148,7 +151,13 @@ impl<'a> Sequence<'a> {
                 at += part.len;
             }
         }
-        Sequence { first_row: stretch.first_row, rows: stretch.rows, start: at - stretch.rows, segments }
+        let longest = stretch.past.iter().copied().max_by_key(|block| block.len());
+        Sequence { first_row: stretch.first_row, rows: stretch.rows, start: at - stretch.rows, segments, longest }
+    }
+
+    /// Whether the two read much of the same keys and values.
+    fn shares_with(&self, other: &Sequence<'_>) -> bool {
+        matches!((self.longest, other.longest), (Some(one), Some(two)) if std::ptr::eq(one, two))
     }
 
     /// Positions that any of these rows sees.
@@ -182,8 +191,8 @@ const TASKS: usize = 8;
 /// Multiply-adds below which a second thread costs more than it saves.
 const ALONE: usize = 1 << 17;
 
-/// Cuts the work into tasks, the costly ones first; those of equal cost by head, so that stretches with a common past
-/// meet it in the cache.
+/// Cuts the work into tasks, the costly ones first, so that all threads finish together. Among those of like cost,
+/// sequences with a common past take turns head by head and meet its keys and values in the cache.
 fn plan(problem: &Problem<'_>) -> Vec<Task> {
     let spec = problem.spec;
     let group = spec.heads / spec.kv.kv_heads;
@@ -192,21 +201,25 @@ fn plan(problem: &Problem<'_>) -> Vec<Task> {
     let most = if problem.widens() { TILES_WIDENED } else { TILES };
     let most = most.min(total / (TASKS * rayon::current_num_threads())).max(1);
     let mut tasks = Vec::new();
-    for head in 0..spec.kv.kv_heads {
-        for (i, sequence) in problem.sequences.iter().enumerate() {
-            let tiles = cut(sequence);
-            let length = sequence.seen(0..sequence.rows, spec.window).len();
-            let fitting = (SCORES / (length * max_rows(problem.isa)).max(1)).clamp(1, most);
-            let parts = tiles.count.div_ceil(fitting);
-            for part in 0..parts {
-                let range = tiles.count * part / parts..tiles.count * (part + 1) / parts;
-                let rows = tiles.range(range.start).start..tiles.range(range.end - 1).end;
-                let seen = sequence.seen(rows.start / group..rows.end.div_ceil(group), spec.window);
-                tasks.push(Task { sequence: i, head, tiles, range, cost: rows.len() * seen.len() });
+    let mut first = 0;
+    for family in problem.sequences.chunk_by(|one, two| one.shares_with(two)) {
+        for head in 0..spec.kv.kv_heads {
+            for (i, sequence) in family.iter().enumerate() {
+                let tiles = cut(sequence);
+                let length = sequence.seen(0..sequence.rows, spec.window).len();
+                let fitting = (SCORES / (length * max_rows(problem.isa)).max(1)).clamp(1, most);
+                let parts = tiles.count.div_ceil(fitting);
+                for part in 0..parts {
+                    let range = tiles.count * part / parts..tiles.count * (part + 1) / parts;
+                    let rows = tiles.range(range.start).start..tiles.range(range.end - 1).end;
+                    let seen = sequence.seen(rows.start / group..rows.end.div_ceil(group), spec.window);
+                    tasks.push(Task { sequence: first + i, head, tiles, range, cost: rows.len() * seen.len() });
+                }
             }
         }
+        first += family.len();
     }
-    tasks.sort_by_key(|task| std::cmp::Reverse(task.cost));
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.cost.checked_ilog2()));
     tasks
 }
 

@@ -1,5 +1,5 @@
-//! Shares of one query's positions: e^(score - greatest), as attention mixes values with them.
-//! In: a row of scores. Out: shares in its place, and one over their sum. Never lets anything but absolute positions
+//! Shares of a query's positions: e^(score - greatest), as attention mixes values with them.
+//! In: rows of scores. Out: shares in their place, and one over their sums. Never lets anything but absolute positions
 //! choose the order of the sum: a position's lane is its remainder.
 
 use std::ops::Range;
@@ -7,72 +7,112 @@ use std::ops::Range;
 use super::exp::tanh;
 use super::lanes::{Lanes, Work};
 
-/// Turns the scores of the positions `seen` into shares that still lack their sum, and writes zeros to the rest of
-/// `mixed`. Gives one over the sum. NaN where a seen score is NaN or the greatest infinite.
+/// Turns the scores of the positions that each row has `seen` into shares that still lack their sum, and writes zeros to
+/// the rest of `mixed`. One over each sum goes to `inverses`: NaN where a seen score is NaN or the greatest infinite.
 pub(super) struct Softmax<'a> {
-    /// From a multiple of 16 positions on, to a multiple of 16 behind `seen` at least.
-    pub row: &'a mut [f32],
-    /// In the row; not empty.
-    pub seen: Range<usize>,
-    /// In the row; around `seen`.
+    /// [seen.len()][row_len]: each from a multiple of 16 positions on, to one behind `mixed` at least.
+    pub rows: &'a mut [f32],
+    pub row_len: usize,
+    /// Of 1 to `ROWS` rows, none empty.
+    pub seen: &'a [Range<usize>],
+    /// Around all that is seen.
     pub mixed: Range<usize>,
     /// Factor of the scores.
     pub scale: f32,
     /// cap * tanh(score / cap), after the factor.
     pub softcap: Option<f32>,
+    pub inverses: &'a mut [f32],
 }
 
-/// Powers of two below this are not told from it.
-const LOWEST: f32 = -126.0;
-
-/// 2^f - 1 = f * polynomial, highest power first: relative error below 1.1e-7 in 2^f for |f| <= 1/2.
-#[allow(clippy::approx_constant, clippy::excessive_precision)] // a fitted coefficient, which is not ln 2
-const POWER: [f32; 5] = [1.326_472_7e-3, 9.671_513e-3, 5.550_733_6e-2, 0.240_222_42, 0.693_147_0];
+/// Rows at once: chains of several hide each other's waits.
+pub(super) const ROWS: usize = 4;
 
 impl Work for Softmax<'_> {
-    type Output = f32;
+    type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Lanes>(self) -> f32 {
-        let Softmax { row, seen, mixed, scale, softcap } = self;
-        let first = seen.start / V::COUNT * V::COUNT;
-        let last = seen.end.next_multiple_of(V::COUNT).min(row.len());
-        row[mixed.start.min(first)..first].fill(0.0);
-        // SAFETY: called in `Work::run`; `first` and `last` are whole vectors apart and lie in the row.
+    unsafe fn run<V: Lanes>(self) {
+        assert!(self.rows.len() >= self.seen.len() * self.row_len && self.inverses.len() >= self.seen.len());
+        assert!(self.mixed.end.next_multiple_of(16) <= self.row_len);
+        // SAFETY: called in `Work::run`; rows are as long as asserted.
         unsafe {
-            // A factor that turns the order round is applied before the greatest is sought.
-            let before = softcap.is_some() || scale.is_sign_negative();
-            let mut greatest = V::splat(f32::NEG_INFINITY);
-            for at in (first..last).step_by(V::COUNT) {
-                let to = row.as_mut_ptr().add(at);
+            match self.seen.len() {
+                1 => share::<V, 1>(self),
+                2 => share::<V, 2>(self),
+                3 => share::<V, 3>(self),
+                4 => share::<V, ROWS>(self),
+                rows => debug_assert!(false, "no softmax of {rows} rows"),
+            }
+        }
+    }
+}
+
+/// # Safety
+/// Called in `Work::run`; there are R rows, whole vectors long to the end of `mixed`.
+#[inline(always)]
+unsafe fn share<V: Lanes, const R: usize>(work: Softmax<'_>) {
+    let Softmax { rows, row_len, seen, mixed, scale, softcap, inverses } = work;
+    let vectors = || (mixed.start / V::COUNT * V::COUNT..mixed.end).step_by(V::COUNT);
+    // Vectors between these are seen by all rows.
+    let start = seen.iter().map(|seen| seen.start).fold(0, usize::max);
+    let end = seen.iter().map(|seen| seen.end).fold(usize::MAX, usize::min);
+    let cut = |at: usize| at < start || at + V::COUNT > end;
+    // A factor that turns the order round is applied before the greatest is sought.
+    let before = softcap.is_some() || scale.is_sign_negative();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let rows: [*mut f32; R] = std::array::from_fn(|i| rows.as_mut_ptr().add(i * row_len));
+        let mut greatest = [V::splat(f32::NEG_INFINITY); R];
+        for at in vectors() {
+            for i in 0..R {
+                let to = rows[i].add(at);
                 let mut x = V::load(to);
                 if before {
                     x = capped(x.mul(V::splat(scale)), softcap);
                     x.store(to);
                 }
-                if at < seen.start || at + V::COUNT > seen.end {
-                    x = only(x, at, &seen, f32::NEG_INFINITY);
+                if cut(at) {
+                    x = only(x, at, &seen[i], f32::NEG_INFINITY);
                 }
                 // In this order a NaN leaves `greatest` as it is, or becomes it for good.
-                greatest = x.max(greatest);
+                greatest[i] = x.max(greatest[i]);
             }
-            let greatest = V::splat(greatest_lane(greatest));
-            let factor = V::splat(if before { 1.0 } else { scale } * std::f32::consts::LOG2_E);
-            let mut sum = V::splat(0.0);
-            for at in (first..last).step_by(V::COUNT) {
-                let to = row.as_mut_ptr().add(at);
-                let mut share = power(V::load(to).sub(greatest).mul(factor));
-                if at < seen.start || at + V::COUNT > seen.end {
-                    share = only(share, at, &seen, 0.0);
+        }
+        let factor = V::splat(if before { 1.0 } else { scale } * std::f32::consts::LOG2_E);
+        // Loops, not closures: those would not be compiled for the instruction set.
+        for greatest in &mut greatest {
+            *greatest = V::splat(greatest_lane(*greatest));
+        }
+        let mut sums = [V::splat(0.0); R];
+        for at in vectors() {
+            for i in 0..R {
+                let to = rows[i].add(at);
+                let mut x = V::load(to);
+                // What is not seen may be any number, and must not leave the bounds of `power` either.
+                if cut(at) {
+                    x = only(x, at, &seen[i], f32::NEG_INFINITY);
+                }
+                let mut share = power(x.sub(greatest[i]).mul(factor));
+                if cut(at) {
+                    share = only(share, at, &seen[i], 0.0);
                 }
                 share.store(to);
-                sum = sum.add(share);
+                sums[i] = sums[i].add(share);
             }
-            row[last..mixed.end.max(last)].fill(0.0);
-            1.0 / sum.sum()
+        }
+        for i in 0..R {
+            inverses[i] = 1.0 / sums[i].sum();
         }
     }
 }
+
+/// Powers of two below this are not told from it.
+const LOWEST: f32 = -126.0;
+
+/// 2^f - 1 = f * polynomial, highest power first: relative error below 1.1e-7 in 2^f for |f| <= 1/2 (Lawson's iteration).
+/// The last is near ln 2, but not it.
+#[allow(clippy::approx_constant)]
+const POWER: [f32; 5] = [1.326_472_7e-3, 9.671_513e-3, 5.550_733_6e-2, 0.240_222_42, 0.693_147];
 
 /// 2^x for x <= 0, within 4e-7 of it (and 2^-126 below that); NaN for NaN.
 ///

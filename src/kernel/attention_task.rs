@@ -3,116 +3,16 @@
 
 use std::ops::Range;
 
-use super::attention::{AttentionSpec, Segment, Sequence, Task};
+use super::attention::{Segment, Sequence, Task};
 #[cfg(target_arch = "x86_64")]
 use super::attention_dots::{Dots, High, make_pairs, multiply_dots};
-use super::attention_softmax::{Divide, Softmax};
+use super::attention_memory::{Buffers, Place, Problem, WIDENED};
+use super::attention_softmax::{Divide, ROWS, Softmax};
 use super::attention_widen::{Round, WidenKeys, WidenValues};
-use super::isa::Isa;
 use super::kv::KvFormat;
 use super::lanes::run_on;
+use super::packed_rows::Tiles;
 use super::tile::{PANEL, Start, Tile, max_rows, multiply_tile};
-
-/// What all tasks of a call share.
-pub(super) struct Problem<'a> {
-    pub isa: Isa,
-    pub spec: &'a AttentionSpec,
-    pub format: KvFormat,
-    pub sequences: Vec<Sequence<'a>>,
-    pub q: &'a [f32],
-    pub q_stride: usize,
-    pub out: *mut f32,
-    pub out_stride: usize,
-}
-
-// SAFETY: tasks write disjoint parts of `out`, which `attention_on` borrows mutably while they run.
-unsafe impl Sync for Problem<'_> {}
-
-impl Problem<'_> {
-    /// Whether pairs of bfloat16 are multiplied as they are.
-    fn dots(&self) -> bool {
-        self.format == KvFormat::Bf16 && self.isa == Isa::Avx512Bf16
-    }
-
-    /// Whether keys and values are widened to f32 before they are used.
-    pub fn widens(&self) -> bool {
-        self.format == KvFormat::Bf16 && self.isa != Isa::Avx512Bf16
-    }
-
-    /// 32-bit words of a query's row.
-    fn query_words(&self) -> usize {
-        if self.dots() { self.format.key_words(self.spec.kv) } else { self.spec.kv.head_dim }
-    }
-
-    fn group(&self) -> usize {
-        self.spec.heads / self.spec.kv.kv_heads
-    }
-}
-
-/// A thread's memory.
-pub(super) struct Buffers<'a> {
-    /// [row][row_len]: scores, then shares, then (for dot products) pairs of shares.
-    scores: &'a mut [f32],
-    /// One over the sum of each row's shares.
-    inverses: &'a mut [f32],
-    /// [row][query_words]
-    queries: &'a mut [f32],
-    /// [row][value_width]
-    sums: &'a mut [f32],
-    /// Where keys and values are widened (a panel, or `WIDENED` rows of values), and pairs cut.
-    wide: &'a mut [f32],
-}
-
-/// Positions whose values are widened at once.
-const WIDENED: usize = 32;
-
-impl<'a> Buffers<'a> {
-    /// Lengths of the five that serve all of these tasks.
-    pub fn sizes(problem: &Problem<'_>, tasks: &[Task]) -> [usize; 5] {
-        let kv = problem.spec.kv;
-        let (mut scores, mut rows) = (0, 0);
-        for task in tasks {
-            let place = Place::new(problem, task);
-            scores = scores.max(place.rows.len() * place.row_len);
-            rows = rows.max(place.rows.len());
-        }
-        let wide = (kv.head_dim * PANEL).max(WIDENED * kv.value_width());
-        [scores, rows, rows * problem.query_words(), rows * kv.value_width(), wide].map(|len| len.next_multiple_of(16))
-    }
-
-    pub fn new(memory: &'a mut [f32], [scores, inverses, queries, sums, _]: [usize; 5]) -> Buffers<'a> {
-        let (scores, rest) = memory.split_at_mut(scores);
-        let (inverses, rest) = rest.split_at_mut(inverses);
-        let (queries, rest) = rest.split_at_mut(queries);
-        let (sums, wide) = rest.split_at_mut(sums);
-        Buffers { scores, inverses, queries, sums, wide }
-    }
-}
-
-/// Where a task's positions lie in its rows of scores.
-struct Place {
-    /// Of the sequence's stack.
-    rows: Range<usize>,
-    /// Positions that any of them sees.
-    seen: Range<usize>,
-    /// Position of a row's first score: a multiple of 16, at least a panel before `seen` or 0.
-    base: usize,
-    /// Scores of a row, with a panel's room at the end, that may be written behind the last position.
-    row_len: usize,
-}
-
-impl Place {
-    fn new(problem: &Problem<'_>, task: &Task) -> Place {
-        let group = problem.group();
-        let rows = task.tiles.range(task.range.start).start..task.tiles.range(task.range.end - 1).end;
-        let sequence = &problem.sequences[task.sequence];
-        let seen = sequence.seen(rows.start / group..rows.end.div_ceil(group), problem.spec.window);
-        let base = seen.start.saturating_sub(PANEL) / 16 * 16;
-        // An odd number of cache lines: rows begin in different sets of the cache.
-        let row_len = ((seen.end - base + PANEL).div_ceil(16) | 1) * 16;
-        Place { rows, seen, base, row_len }
-    }
-}
 
 /// Rows of a task that are multiplied together.
 #[derive(Clone)]
@@ -265,17 +165,31 @@ impl Run<'_, '_> {
         for piece in pieces {
             // A pair that begins one position early finds zero there.
             let mixed = piece.seen.start.saturating_sub(1).max(base) - base..piece.seen.end - base;
-            for row in piece.rows.clone() {
-                let seen = self.piece(row..row + 1).seen;
-                let (seen, mixed) = (seen.start - base..seen.end - base, mixed.clone());
-                let scores = &mut self.buffers.scores[row * row_len..][..row_len];
-                let shares =
-                    Softmax { row: scores, seen: seen.clone(), mixed, scale: spec.scale, softcap: spec.softcap };
+            let some = Tiles::new(piece.rows.len(), ROWS);
+            for i in 0..some.count {
+                let rows = piece.rows.start + some.range(i).start..piece.rows.start + some.range(i).end;
+                let seen: [Range<usize>; ROWS] = std::array::from_fn(|i| {
+                    let row = (rows.start + i).min(rows.end - 1);
+                    let seen = self.piece(row..row + 1).seen;
+                    seen.start - base..seen.end - base
+                });
+                let shares = Softmax {
+                    rows: &mut self.buffers.scores[rows.start * row_len..rows.end * row_len],
+                    row_len,
+                    seen: &seen[..rows.len()],
+                    mixed: mixed.clone(),
+                    scale: spec.scale,
+                    softcap: spec.softcap,
+                    inverses: &mut self.buffers.inverses[rows.clone()],
+                };
                 // SAFETY: `attention_on` checked the instruction set.
-                self.buffers.inverses[row] = unsafe { run_on(isa, shares) };
+                unsafe { run_on(isa, shares) };
                 if self.problem.widens() {
-                    // SAFETY: as above.
-                    unsafe { run_on(isa, Round(&mut scores[seen])) }
+                    for row in rows {
+                        let shares = &mut self.buffers.scores[row * row_len..][mixed.clone()];
+                        // SAFETY: as above.
+                        unsafe { run_on(isa, Round(shares)) }
+                    }
                 }
             }
         }

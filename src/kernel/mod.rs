@@ -9,6 +9,7 @@ mod activation;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod attention_dots;
+mod attention_memory;
 mod attention_softmax;
 mod attention_task;
 #[cfg(test)]
