@@ -59,9 +59,10 @@ unsafe fn activated<V: Lanes>(kind: Activation, x: V) -> V {
                 let inner = cube.mul_add(V::splat(0.044_715), x).mul(V::splat(0.797_884_6));
                 x.mul(V::splat(0.5)).mul(one.add(tanh(inner)))
             }
-            Activation::Relu => x.max(zero),
+            // In this order a NaN is kept.
+            Activation::Relu => zero.max(x),
             Activation::Relu2 => {
-                let x = x.max(zero);
+                let x = zero.max(x);
                 x.mul(x)
             }
         }
@@ -177,6 +178,17 @@ mod tests {
             for row in out.chunks(3) {
                 assert_eq!(row, [found[0] * 2.0, found[1] * 3.0, found[2] * 4.0], "{kind:?}");
             }
+        }
+    }
+
+    // Checkpoints with NaN weights must not look healthy; torch keeps it in all of these too.
+    #[test]
+    fn not_a_number_stays_one() {
+        for (kind, _) in EXPECTED {
+            let mut x = [[f32::NAN; 19], [1.0; 19]].concat();
+            activate(*kind, &mut x);
+            assert!(x[..19].iter().all(|value| value.is_nan()), "{kind:?}: {x:?}");
+            assert!(x[19..].iter().all(|value| value.is_finite()), "{kind:?}: {x:?}");
         }
     }
 }

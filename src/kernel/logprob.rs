@@ -295,4 +295,36 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn one_logit_that_is_no_number_makes_the_row_none() {
+        let (outs, ins) = (4100, 8);
+        for softcap in [None, Some(30.0)] {
+            let spec = HeadSpec { scale: 1.0, softcap };
+            for bad in [0, 2047, 2048, 4099] {
+                let mut bias = vec![0.0; outs];
+                bias[bad] = f32::NAN;
+                let (head, x) = (head(outs, ins), vec![0.5; 2 * ins]);
+                let targets: [&[u32]; 2] = [&[7, bad as u32], &[4000]];
+                let scores = log_probs((&head, Arithmetic::F32), spec, Some(&bias), &x, &targets);
+                let found = scores.iter().flat_map(|score| &score.log_probs);
+                assert!(found.clone().all(|value| value.is_nan()), "{spec:?} {bad}: {scores:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn threads_do_not_change_bits() {
+        let (outs, ins, rows) = (70_000, 40, 5);
+        let head = head(outs, ins);
+        let x: Vec<f32> = (0..rows * ins).map(|i| value(3 * i) / 4.0).collect();
+        let targets: Vec<&[u32]> = vec![&[0, 69_999, 30_000]; rows];
+        for arithmetic in [Arithmetic::F32, Arithmetic::Bf16] {
+            let with = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| log_probs((&head, arithmetic), PLAIN, None, &x, &targets))
+            };
+            assert_eq!(with(1), with(3));
+        }
+    }
 }
