@@ -2,7 +2,7 @@
 //!
 //! In: rows of f32. Out: rows of f32. Each element is computed on its own, the same way wherever it stands.
 
-use super::exp::{exp, load_some, normal_cdf, store_some, tanh};
+use super::exp::{exp, load_some, normal_cdf, store_some};
 use super::isa::Isa;
 use super::lanes::{Lanes, Work, run_on};
 use super::rows::{rows_at_once, width_checked};
@@ -15,7 +15,7 @@ pub enum Activation {
     Silu,
     /// `x * (1 + erf(x / sqrt 2)) / 2`
     Gelu,
-    /// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`
+    /// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`, computed as `x / (1 + e^(-2 ...))`, which loses nothing where tanh is near -1
     GeluTanh,
     /// `max(x, 0)`
     Relu,
@@ -56,10 +56,9 @@ unsafe fn activated<V: Lanes>(kind: Activation, x: V) -> V {
             Activation::Gelu => x.mul(normal_cdf(x)),
             Activation::GeluTanh => {
                 let cube = x.mul(x).mul(x);
-                let inner = cube.mul_add(V::splat(0.044_715), x).mul(V::splat(0.797_884_6));
-                x.mul(V::splat(0.5)).mul(one.add(tanh(inner)))
+                let inner = cube.mul_add(V::splat(0.044_715), x).mul(V::splat(-2.0 * 0.797_884_6));
+                x.div(one.add(exp(inner)))
             }
-            // In this order a NaN is kept.
             Activation::Relu => zero.max(x),
             Activation::Relu2 => {
                 let x = zero.max(x);

@@ -49,7 +49,7 @@ pub(super) struct Buffers<'a> {
     /// [row][row_len]: scores, then shares, then (for dot products) pairs of shares.
     pub scores: &'a mut [f32],
     /// One over the sum of each row's shares.
-    pub inverses: &'a mut [f32],
+    pub totals: &'a mut [f32],
     /// [row][query_words]
     pub queries: &'a mut [f32],
     /// [row][value_width]
@@ -75,12 +75,12 @@ impl<'a> Buffers<'a> {
         [scores, rows, rows * problem.query_words(), rows * kv.value_width(), wide].map(|len| len.next_multiple_of(16))
     }
 
-    pub fn new(memory: &'a mut [f32], [scores, inverses, queries, sums, _]: [usize; 5]) -> Buffers<'a> {
+    pub fn new(memory: &'a mut [f32], [scores, totals, queries, sums, _]: [usize; 5]) -> Buffers<'a> {
         let (scores, rest) = memory.split_at_mut(scores);
-        let (inverses, rest) = rest.split_at_mut(inverses);
+        let (totals, rest) = rest.split_at_mut(totals);
         let (queries, rest) = rest.split_at_mut(queries);
         let (sums, wide) = rest.split_at_mut(sums);
-        Buffers { scores, inverses, queries, sums, wide }
+        Buffers { scores, totals, queries, sums, wide }
     }
 }
 

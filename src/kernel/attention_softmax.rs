@@ -8,7 +8,7 @@ use super::exp::tanh;
 use super::lanes::{Lanes, Work};
 
 /// Turns the scores of the positions that each row has `seen` into shares that still lack their sum, and writes zeros to
-/// the rest of `mixed`. One over each sum goes to `inverses`: NaN where a seen score is NaN or the greatest infinite.
+/// the rest of `mixed`. Each sum goes to `totals`: NaN where a seen score is NaN or the greatest infinite.
 pub(super) struct Softmax<'a> {
     /// [seen.len()][row_len]: each from a multiple of 16 positions on, to one behind `mixed` at least.
     pub rows: &'a mut [f32],
@@ -21,7 +21,7 @@ pub(super) struct Softmax<'a> {
     pub scale: f32,
     /// cap * tanh(score / cap), after the factor.
     pub softcap: Option<f32>,
-    pub inverses: &'a mut [f32],
+    pub totals: &'a mut [f32],
 }
 
 /// Rows at once: chains of several hide each other's waits.
@@ -32,7 +32,7 @@ impl Work for Softmax<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        assert!(self.rows.len() >= self.seen.len() * self.row_len && self.inverses.len() >= self.seen.len());
+        assert!(self.rows.len() >= self.seen.len() * self.row_len && self.totals.len() >= self.seen.len());
         assert!(self.mixed.end.next_multiple_of(16) <= self.row_len);
         // SAFETY: called in `Work::run`; rows are as long as asserted.
         unsafe {
@@ -51,7 +51,7 @@ impl Work for Softmax<'_> {
 /// Called in `Work::run`; there are R rows, whole vectors long to the end of `mixed`.
 #[inline(always)]
 unsafe fn share<V: Lanes, const R: usize>(work: Softmax<'_>) {
-    let Softmax { rows, row_len, seen, mixed, scale, softcap, inverses } = work;
+    let Softmax { rows, row_len, seen, mixed, scale, softcap, totals } = work;
     let vectors = || (mixed.start / V::COUNT * V::COUNT..mixed.end).step_by(V::COUNT);
     // Vectors between these are seen by all rows.
     let start = seen.iter().map(|seen| seen.start).fold(0, usize::max);
@@ -101,7 +101,7 @@ unsafe fn share<V: Lanes, const R: usize>(work: Softmax<'_>) {
             }
         }
         for i in 0..R {
-            inverses[i] = 1.0 / sums[i].sum();
+            totals[i] = sums[i].sum();
         }
     }
 }
@@ -184,11 +184,11 @@ unsafe fn greatest_lane<V: Lanes>(x: V) -> f32 {
     lanes[0]
 }
 
-/// Sums of mixed values divided by the sum of the shares: to[i] = from[i] * inverse, without negative zeros (whose sign
+/// Sums of mixed values divided by the sum of the shares: to[i] = from[i] / total, without negative zeros (whose sign
 /// would depend on how many masked positions stood beside).
 pub(super) struct Divide<'a> {
     pub from: &'a [f32],
-    pub inverse: f32,
+    pub total: f32,
     pub to: &'a mut [f32],
 }
 
@@ -197,6 +197,6 @@ impl Work for Divide<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        self.to.iter_mut().zip(self.from).for_each(|(to, from)| *to = from * self.inverse + 0.0);
+        self.to.iter_mut().zip(self.from).for_each(|(to, from)| *to = from / self.total + 0.0);
     }
 }

@@ -180,7 +180,7 @@ impl Run<'_, '_> {
                     mixed: mixed.clone(),
                     scale: spec.scale,
                     softcap: spec.softcap,
-                    inverses: &mut self.buffers.inverses[rows.clone()],
+                    totals: &mut self.buffers.totals[rows.clone()],
                 };
                 // SAFETY: `attention_on` checked the instruction set.
                 unsafe { run_on(isa, shares) };
@@ -310,7 +310,7 @@ impl Run<'_, '_> {
             let to = unsafe { std::slice::from_raw_parts_mut(out.add(at), dim) };
             let from = &self.buffers.sums[i * width..][..dim];
             // SAFETY: the instruction set was checked.
-            unsafe { run_on(isa, Divide { from, inverse: self.buffers.inverses[i], to }) }
+            unsafe { run_on(isa, Divide { from, total: self.buffers.totals[i], to }) }
         }
     }
 }

@@ -17,6 +17,10 @@ use super::tile_bf16::{DotTile, PairsTile, max_pairs_rows, multiply_dot_tile, mu
 
 /// Inputs of a block of depth, at most: a panel's block (64 KiB) and a block of rows stay in the second-level cache.
 const DEPTH: usize = 512;
+/// Blocks that the depth is cut into if they are not shallower than `SHALLOW`: sums of several shorter chains round less than one long
+/// chain does.
+const BLOCKS: usize = 4;
+const SHALLOW: usize = 64;
 /// Values of x in a block of rows: with a panel's block they fit the second-level cache.
 const ROW_BLOCK: usize = 96 << 10;
 /// Multiply-adds below which a second thread costs more than it saves.
@@ -197,7 +201,8 @@ impl<'a> Product<'a> {
         }
         let ins = matrices[0].ins();
         // Blocks of nearly equal depth, so that none is a stub; even, so that pairs are never cut.
-        let depth = ins.div_ceil(ins.div_ceil(DEPTH)).next_multiple_of(8);
+        let blocks = ins.div_ceil(DEPTH).max(ins.div_ceil(SHALLOW).min(BLOCKS));
+        let depth = ins.div_ceil(blocks).next_multiple_of(8);
         let fitting = (ROW_BLOCK / (depth * max_rows(isa))).max(1);
         let block = tiles.count.div_ceil(tiles.count.div_ceil(fitting));
         Product { isa, parts, rows, ins, depth, tiles, block, y, y_stride, next: AtomicUsize::new(0), panels: panel }

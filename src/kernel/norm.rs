@@ -72,7 +72,7 @@ impl Work for Rms<'_> {
             // SAFETY: within rows of equal width.
             unsafe {
                 let squares = sum::<V>(x, |x| x.mul(x));
-                let factor = 1.0 / (squares / self.width as f32 + self.eps).sqrt();
+                let factor = factor(squares, self.width, self.eps);
                 affine::<V>(x, 0.0, factor, self.weight, None, out);
             }
         }
@@ -99,11 +99,16 @@ impl Work for Layer<'_> {
                 let mean = sum::<V>(x, |x| x) / self.width as f32;
                 // Lanes beyond the row hold zeros: their share of the sum is taken off again by not counting them.
                 let squares = sum_centred::<V>(x, mean);
-                let factor = 1.0 / (squares / self.width as f32 + self.eps).sqrt();
+                let factor = factor(squares, self.width, self.eps);
                 affine::<V>(x, mean, factor, self.weight, self.bias, out);
             }
         }
     }
+}
+
+/// `1 / sqrt(squares / width + eps)`, rounded once: an error here would scale the whole row.
+fn factor(squares: f32, width: usize, eps: f32) -> f32 {
+    (f64::from(squares) / width as f64 + f64::from(eps)).sqrt().recip() as f32
 }
 
 /// Vectors that are summed side by side, to hide the time that an addition takes.

@@ -58,8 +58,8 @@ impl Work for Rotate<'_> {
                     unsafe {
                         let load = |from: &[f32]| load_some::<V>(from.as_ptr().add(at), count, 0.0);
                         let (x, y, c, s) = (load(first), load(second), load(cos), load(sin));
-                        store_some(x.mul(c).sub(y.mul(s)), first.as_mut_ptr().add(at), count);
-                        store_some(y.mul(c).add(x.mul(s)), second.as_mut_ptr().add(at), count);
+                        store_some(x.mul_add(c, V::splat(0.0).sub(y.mul(s))), first.as_mut_ptr().add(at), count);
+                        store_some(y.mul_add(c, x.mul(s)), second.as_mut_ptr().add(at), count);
                     }
                 }
             }

@@ -361,7 +361,6 @@ fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &EngineOptions
     if let Some(arithmetic) = model.arithmetic {
         notices.insert(format!("weights are {}, arithmetic on this device is {arithmetic}", model.dtype));
     }
-    notices.extend(model.notices.iter().cloned());
     if let Some(first) = model.unused_tensors.first() {
         let n = model.unused_tensors.len();
         notices.insert(format!(
