@@ -62,6 +62,9 @@ impl Spec {
 pub struct Effort {
     /// Threads the engine may use.
     pub threads: usize,
+    /// Bytes for keys and values, where the user named a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_memory: Option<usize>,
 }
 
 /// Where and when a run was made.

@@ -46,6 +46,10 @@ fn outputs(folder: &Path) -> Vec<(String, String)> {
             for key in ["date", "total_evaluation_time_seconds"] {
                 value[key] = Value::Null;
             }
+            // Effort and what it takes.
+            for key in ["load_seconds", "effort"] {
+                value["fairmark"][key] = Value::Null;
+            }
             files.push((stem, value.to_string()));
         }
     }
@@ -111,6 +115,26 @@ fn a_killed_run_continues_and_gives_the_same_bytes() {
     let output = demo("mock", killed.path(), &[]);
     assert!(stderr(&output).contains("this run is finished"), "{}", stderr(&output));
     assert_eq!(std::fs::read(folder.join("journal.jsonl")).unwrap(), before);
+}
+
+#[test]
+fn memory_and_threads_change_no_byte() {
+    let run = |more: &[&str]| {
+        let out = tempfile::tempdir().unwrap();
+        let output =
+            demo("datasets/demo/model", out.path(), &[&["--max-length", "64", "--limit", "30"], more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        (outputs(&run_folder(out.path())), stderr(&output))
+    };
+    let (expected, talk) = run(&[]);
+    assert!(talk.contains("tokens as requested") && talk.contains("loaded in"), "{talk}");
+    assert!(!talk.contains("--kv-memory"), "{talk}");
+    let (found, _) = run(&["--kv-memory", "2MiB", "--threads", "1"]);
+    assert!(found == expected, "2 MiB");
+    // Less than one sequence takes.
+    let (found, talk) = run(&["--kv-memory", "10kB", "--threads", "3"]);
+    assert!(found == expected, "10 kB");
+    assert!(talk.contains("more than --kv-memory 9.8 KiB"), "{talk}");
 }
 
 #[test]
@@ -317,6 +341,9 @@ fn bad_tasks_are_refused() {
         &["--model", "mock", "--tasks", "demo", "--limit", "1.5", DEMO_DATA[0], DEMO_DATA[1]],
         &["--limit", "hint:"],
     );
+    for (flag, value, says) in [("--kv-memory", "2 gigs", "2GiB"), ("--device", "gpu", "cuda:N")] {
+        refuses(&["--model", "mock", "--tasks", "demo", flag, value], &[flag, says]);
+    }
 }
 
 #[test]

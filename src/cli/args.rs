@@ -1,11 +1,13 @@
 //! Flags that several verbs share, and what they mean.
 
+use super::bytes::parse_bytes;
 use super::downloads;
 use crate::data::{DataOptions, DataSource};
 use crate::engine::EngineOptions;
-use crate::engine::local::{DTypeChoice, SystemFallback};
+use crate::engine::local::{DTypeChoice, DeviceChoice, Int8Form, SystemFallback};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::model::Precision;
 use crate::prompt::PromptOptions;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Number, Value};
@@ -89,6 +91,18 @@ pub struct ModelArgs {
     #[arg(long, value_enum, default_value_t = DTypeArg::Auto)]
     pub dtype: DTypeArg,
 
+    /// Quantise full-precision weights on loading (`int8`, `nf4`, `q8_0`, `q4_k`, ...), to compare storage formats.
+    #[arg(long, value_name = "FORMAT")]
+    pub precision: Option<Precision>,
+
+    /// Where the model runs: `auto` (a GPU where this build and machine have one), `cpu`, `cuda:N`, `metal`.
+    #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = str::parse::<DeviceChoice>)]
+    pub device: DeviceChoice,
+
+    /// How LLM.int8 weights are multiplied: `exact`, as dequantised, or `mixed`, with activations rounded as bitsandbytes does.
+    #[arg(long, value_enum, default_value_t = Int8FormArg::Exact)]
+    pub int8_form: Int8FormArg,
+
     /// When a chat template refuses the system role: put its text into the first user turn, or drop it as the reference does.
     #[arg(long, value_enum, default_value_t = SystemFallbackArg::Fold)]
     pub system_fallback: SystemFallbackArg,
@@ -104,6 +118,10 @@ pub struct ModelArgs {
     /// Threads (default: all cores). Decides only the time.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+
+    /// Memory for keys and values, like `512MB` or `2GiB` (default: a quarter of what is free, 4 GiB at most). Decides only the time.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub kv_memory: Option<usize>,
 }
 
 impl ModelArgs {
@@ -116,6 +134,9 @@ impl ModelArgs {
         }
         Ok(EngineOptions {
             dtype: self.dtype.into(),
+            precision: self.precision,
+            device: self.device,
+            int8_form: self.int8_form.into(),
             system_fallback: self.system_fallback.into(),
             max_length: self.max_length,
             add_bos: self.add_bos_token,
@@ -123,6 +144,7 @@ impl ModelArgs {
             on_download: if quiet { None } else { Some(downloads::report) },
             chat: tasks.apply_chat_template,
             threads: self.threads(),
+            kv_memory: self.kv_memory,
         })
     }
 
@@ -152,6 +174,22 @@ impl From<DTypeArg> for DTypeChoice {
             DTypeArg::Float32 => DTypeChoice::F32,
             DTypeArg::Bfloat16 => DTypeChoice::Bf16,
             DTypeArg::Float16 => DTypeChoice::F16,
+        }
+    }
+}
+
+/// `--int8-form`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
+pub enum Int8FormArg {
+    Exact,
+    Mixed,
+}
+
+impl From<Int8FormArg> for Int8Form {
+    fn from(arg: Int8FormArg) -> Self {
+        match arg {
+            Int8FormArg::Exact => Int8Form::Exact,
+            Int8FormArg::Mixed => Int8Form::Mixed,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Comes in: arguments. Goes out: data on stdout, talk on stderr, an exit code (0 yes, 1 no, 2 cannot, 3 incomplete).
 
 mod args;
+mod bytes;
 mod downloads;
 mod interrupt;
 mod ls;

@@ -1,9 +1,10 @@
-//! Progress on stderr: a bar with rate and time left on a terminal, nothing elsewhere.
+//! Progress on stderr: what lies ahead, and on a terminal a bar with rate and time left.
 
+use crate::engine::Workload;
 use crate::runner::Event;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How much to say on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,20 +17,35 @@ pub enum Verbosity {
     Verbose,
 }
 
+/// Time over which the rate is measured before a total time is named, and the least time that is worth naming.
+const MEASURED: Duration = Duration::from_secs(2);
+
 /// Shows a run's events.
 pub struct Progress {
     verbosity: Verbosity,
     bar: ProgressBar,
     label: String,
-    tokens: usize,
     started: Instant,
+    requests: (usize, usize),
+    tokens: Tokens,
+}
+
+/// How the computing of tokens goes.
+#[derive(Default)]
+struct Tokens {
+    /// Whether the engine counts them; the bar shows requests otherwise.
+    counted: bool,
+    /// The first report: the rate is measured from there, because the first pass also pays for what happens once.
+    first: Option<(Instant, usize)>,
+    expected: bool,
 }
 
 impl Progress {
     /// `label` stands before the bar: the model's name.
     pub fn new(label: &str, verbosity: Verbosity) -> Progress {
-        let bar = ProgressBar::hidden();
-        Progress { verbosity, bar, label: label.to_string(), tokens: 0, started: Instant::now() }
+        let label = label.to_string();
+        let (bar, started) = (ProgressBar::hidden(), Instant::now());
+        Progress { verbosity, bar, label, started, requests: (0, 0), tokens: Tokens::default() }
     }
 
     pub fn event(&mut self, event: &Event) {
@@ -40,12 +56,12 @@ impl Progress {
                 }
             }
             Event::Started { total, answered } => self.start(*total, *answered),
-            Event::Answered { done, prompt_tokens, completion_tokens, .. } => {
-                self.tokens += prompt_tokens + completion_tokens;
-                self.bar.set_position(*done as u64);
-                let seconds = self.started.elapsed().as_secs_f64();
-                if seconds > 0.0 {
-                    self.bar.set_message(format!("{} tok/s", compact(self.tokens as f64 / seconds)));
+            Event::Planned(workload) => self.plan(workload),
+            Event::Computed { computed, of } => self.computed(*computed, *of),
+            Event::Answered { done, total, .. } => {
+                self.requests = (*done, *total);
+                if !self.tokens.counted {
+                    self.bar.set_position(*done as u64);
                 }
             }
             Event::Ended { .. } => self.bar.finish_and_clear(),
@@ -54,17 +70,94 @@ impl Progress {
 
     fn start(&mut self, total: usize, answered: usize) {
         self.started = Instant::now();
+        self.requests = (answered, total);
         if self.verbosity == Verbosity::Quiet || !std::io::stderr().is_terminal() {
             return;
         }
         self.bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr_with_hz(8));
-        let template = "{prefix} {bar:24} {pos}/{len} requests, {msg}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.bar.set_style(style.progress_chars("━╸ "));
-        }
+        self.style("{prefix} {bar:24} {human_pos}/{human_len} requests, {eta} left");
         self.bar.set_prefix(self.label.clone());
         self.bar.set_position(answered as u64);
         self.bar.reset_eta();
+    }
+
+    fn style(&self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("━╸ "));
+        }
+    }
+
+    /// From here on the bar counts tokens.
+    fn plan(&mut self, workload: &Workload) {
+        self.say(&describe(workload));
+        self.tokens = Tokens { counted: true, ..Tokens::default() };
+        self.bar.set_length((workload.unique_tokens + workload.written_tokens) as u64);
+        self.bar.set_position(0);
+        self.bar.reset_eta();
+        self.style("{prefix} {bar:24} {human_pos}/{human_len} tokens, {msg}, {eta} left");
+    }
+
+    fn computed(&mut self, computed: usize, of: usize) {
+        let (done, total) = self.requests;
+        let Some((since, before)) = self.tokens.first else {
+            self.tokens.first = Some((Instant::now(), computed));
+            self.bar.set_message(format!("{done}/{total} requests"));
+            return;
+        };
+        let rate = computed.saturating_sub(before) as f64 / since.elapsed().as_secs_f64().max(1e-9);
+        self.bar.set_length(of as u64);
+        self.bar.set_position(computed as u64);
+        self.bar.set_message(format!("{} tok/s, {done}/{total} requests", compact(rate)));
+        if !self.tokens.expected && since.elapsed() > MEASURED && rate > 0.0 {
+            self.tokens.expected = true;
+            let left = Duration::from_secs_f64(of.saturating_sub(computed) as f64 / rate);
+            if left > MEASURED {
+                self.say(&format!("about {} at {} tokens/s", time(self.started.elapsed() + left), compact(rate)));
+            }
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            self.bar.suspend(|| eprintln!("{}: {text}", self.label));
+        }
+    }
+}
+
+/// `22,410 tokens as requested, 9,742 to compute, 7,238 positions to score, at most 1,280 tokens to write`
+fn describe(workload: &Workload) -> String {
+    let Workload { requested_tokens, unique_tokens, scored_positions, written_tokens } = *workload;
+    let mut text = format!(
+        "{} tokens as requested, {} to compute, {} positions to score",
+        grouped(requested_tokens),
+        grouped(unique_tokens),
+        grouped(scored_positions)
+    );
+    if written_tokens > 0 {
+        text.push_str(&format!(", at most {} tokens to write", grouped(written_tokens)));
+    }
+    text
+}
+
+/// `1,234,567`
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = (0..digits.len().div_ceil(3))
+        .rev()
+        .filter_map(|group| {
+            let end = digits.len() - 3 * group;
+            digits.get(end.saturating_sub(3)..end)
+        })
+        .collect();
+    groups.join(",")
+}
+
+/// `40 s`, `12 min`, `3.4 h`
+fn time(time: Duration) -> String {
+    match time.as_secs_f64() {
+        s if s < 100.0 => format!("{s:.0} s"),
+        s if s < 100.0 * 60.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
     }
 }
 
@@ -79,8 +172,22 @@ fn compact(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn rates_are_short() {
-        assert_eq!([950.4, 12_340.0, 4.5e6].map(super::compact), ["950", "12.3k", "4.5M"]);
+    fn numbers_are_short_or_grouped() {
+        assert_eq!([950.4, 12_340.0, 4.5e6].map(compact), ["950", "12.3k", "4.5M"]);
+        assert_eq!([0, 12, 999, 1000, 1_234_567].map(grouped), ["0", "12", "999", "1,000", "1,234,567"]);
+        let times = [4, 99, 700, 10_000].map(|s| time(Duration::from_secs(s)));
+        assert_eq!(times, ["4 s", "99 s", "12 min", "2.8 h"]);
+    }
+
+    #[test]
+    fn a_plan_names_what_lies_ahead() {
+        let workload =
+            Workload { requested_tokens: 22_410, unique_tokens: 9_742, scored_positions: 7_238, written_tokens: 0 };
+        assert_eq!(describe(&workload), "22,410 tokens as requested, 9,742 to compute, 7,238 positions to score");
+        let written = describe(&Workload { written_tokens: 1_280, ..workload });
+        assert!(written.ends_with(", at most 1,280 tokens to write"), "{written}");
     }
 }

@@ -4,6 +4,7 @@ use super::args::{ModelArgs, TaskArgs};
 use super::interrupt::cancel_on_signal;
 use super::progress::{Progress, Verbosity};
 use crate::catalog::Catalog;
+use crate::engine::local::show_bytes;
 use crate::engine::{self, Cancel, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::prompt::PromptOptions;
@@ -20,7 +21,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// Flags of `fairmark run`.
 #[derive(Args)]
 pub struct RunArgs {
-    /// A folder with a Hugging Face checkpoint, a hub id (`org/name[@revision]`), or `mock`. Several give one table.
+    /// A folder with a Hugging Face checkpoint, a `.gguf` file, a hub id (`org/name[@revision]`), or `mock`. Several give one table.
     #[arg(long, short, required = true, value_name = "MODEL")]
     model: Vec<String>,
 
@@ -97,6 +98,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         let engine = engine::open(model, &engine_options)?;
         let mut progress = Progress::new(&engine.identity().label, args.verbosity());
         if talk {
+            eprintln!("{}", loaded(engine.as_ref()));
             eprintln!("{}: {} requests", engine.identity().label, prepared.num_requests());
         }
         let finished = run_one(args, &options, engine.as_ref(), prepared, &cancel, &mut progress)?;
@@ -109,6 +111,17 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
     super::print(&render(&compare(&columns), style(args)))?;
     Ok(report_problems(&runs))
+}
+
+/// What was loaded, and how long it took.
+fn loaded(engine: &dyn Engine) -> String {
+    let identity = engine.identity();
+    let format = identity.storage.as_ref().or(identity.dtype.as_ref());
+    let size = identity.model_bytes.map(|bytes| show_bytes(bytes as usize));
+    let seconds = Some(engine.load_seconds()).filter(|seconds| *seconds > 0.0);
+    let parts = [format.cloned(), size, seconds.map(|seconds| format!("loaded in {seconds:.1} s"))];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("{}: {}", identity.label, if parts.is_empty() { identity.engine.clone() } else { parts.join(", ") })
 }
 
 /// Two models of one label (`a/model`, `b/model`) get their full names.
@@ -133,7 +146,7 @@ fn run_one(
     let started = Instant::now();
     let talk = args.verbosity() > Verbosity::Quiet;
     let spec = spec(args, options, engine, &prepared);
-    let effort = Effort { threads: args.engine.threads() };
+    let effort = Effort { threads: args.engine.threads(), kv_memory: args.engine.kv_memory };
     let mut folder = RunFolder::open(&args.out, spec, effort, environment(), args.fresh)?;
     if talk && folder.num_recorded() > 0 {
         let state = if folder.is_complete() { "this run is finished" } else { "continuing an interrupted run" };
@@ -166,7 +179,8 @@ fn write_outputs(folder: &mut RunFolder, finished: &Finished, engine: &dyn Engin
         hashes.push((task.task.name.clone(), samples.task_hash));
     }
     folder.write_file("samples.parquet", &samples_parquet(&finished.tasks)?)?;
-    let input = ResultsInput { header: &folder.header, finished, task_hashes: &hashes, seconds };
+    let load_seconds = engine.load_seconds();
+    let input = ResultsInput { header: &folder.header, finished, task_hashes: &hashes, seconds, load_seconds };
     folder.write_file(&format!("results_{date}.json"), results_json(&input).as_bytes())?;
     // With documents unscored, the same command asks for them again.
     folder.set_status(if finished.unscored == 0 { Status::Complete } else { Status::Incomplete })

@@ -5,7 +5,7 @@
 //! - `fail`: every n-th request (by its hash, so always the same ones) cannot be answered;
 //! - `stop`: cancels itself after so many answers, as a user's interrupt would.
 
-use super::{Cancel, Engine, Identity, Inspection, Sink};
+use super::{Cancel, Engine, Identity, Inspection, Sink, Update};
 use crate::error::{Error, Result, nearest};
 use crate::python::json::sha256;
 use crate::request::{Answer, Finish, Message, Prompt, Request, RequestKind, Response, Unscored, Usage};
@@ -132,6 +132,8 @@ fn identity(model: &str, seed: u64, fail: Option<u64>) -> Identity {
         architecture: None,
         num_parameters: None,
         dtype: None,
+        storage: None,
+        model_bytes: None,
         revision: None,
         sha: None,
         max_length: None,
@@ -178,7 +180,7 @@ impl Engine for MockEngine {
             if cancel.is_cancelled() {
                 break;
             }
-            sink(index, self.respond(request))?;
+            sink(Update::Answered(index, self.respond(request)))?;
         }
         Ok(())
     }
@@ -212,7 +214,8 @@ mod tests {
     fn answers(model: &str, requests: &[Request]) -> Vec<std::result::Result<Response, Unscored>> {
         let engine = MockEngine::new(model).unwrap();
         let mut answers = Vec::new();
-        let mut sink = |_: usize, outcome| {
+        let mut sink = |update| {
+            let Update::Answered(_, outcome) = update else { panic!("{update:?}") };
             answers.push(outcome);
             Ok(())
         };

@@ -4,8 +4,9 @@
 
 use crate::error::Result;
 use crate::hub::DownloadEvent;
+use crate::model::Precision;
 use crate::request::{Prompt, Request, Response, Unscored};
-use local::{DTypeChoice, LocalEngine, SystemFallback};
+use local::{DTypeChoice, DeviceChoice, Int8Form, LocalEngine, SystemFallback};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,10 @@ pub struct Identity {
     pub num_parameters: Option<u64>,
     /// Number format of weights and arithmetic (`float32`, `bfloat16`, `float16`).
     pub dtype: Option<String>,
+    /// How the weights are stored (`bfloat16`, `nf4`, `q4_k`, ...), as the checkpoint has them or as they were made on loading.
+    pub storage: Option<String>,
+    /// Bytes of the weights as they are stored.
+    pub model_bytes: Option<u64>,
     /// Revision asked for.
     pub revision: Option<String>,
     /// Hash of weights, tokenizer and configuration (or the hub's commit).
@@ -58,7 +63,7 @@ pub struct Inspection {
     pub truncated_tokens: usize,
 }
 
-/// Set when the user asks to stop; engines look at it between requests.
+/// Set when the user asks to stop; engines look at it between pieces of work.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
@@ -76,6 +81,11 @@ impl Cancel {
 #[derive(Debug, Clone, Default)]
 pub struct EngineOptions {
     pub dtype: DTypeChoice,
+    /// Quantise the weights on loading: the name of a storage format.
+    pub precision: Option<Precision>,
+    pub device: DeviceChoice,
+    /// How LLM.int8 weights are multiplied: exactly as dequantised, or mixed as bitsandbytes does it.
+    pub int8_form: Int8Form,
     pub system_fallback: SystemFallback,
     /// Context window in tokens; `None`: the model's.
     pub max_length: Option<usize>,
@@ -89,6 +99,8 @@ pub struct EngineOptions {
     pub chat: bool,
     /// Threads to use, 0: all cores. Decides only the time.
     pub threads: usize,
+    /// Bytes for keys and values; `None`: a share of the free memory. Decides only the time.
+    pub kv_memory: Option<usize>,
 }
 
 /// Looks whether a model can be opened, without loading weights.
@@ -105,8 +117,35 @@ pub fn open(model: &str, options: &EngineOptions) -> Result<Box<dyn Engine>> {
     })
 }
 
-/// Receives answers: index into the requests, and the answer or why there is none. An error stops the engine.
-pub type Sink<'a> = dyn FnMut(usize, std::result::Result<Response, Unscored>) -> Result<()> + 'a;
+/// An answer, or why there is none.
+pub type Outcome = std::result::Result<Response, Unscored>;
+
+/// What lies ahead of an engine that runs a model itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workload {
+    /// Tokens that the requests feed to the model, each request for itself.
+    pub requested_tokens: usize,
+    /// Tokens that have to be computed: what requests have in common once.
+    pub unique_tokens: usize,
+    /// Positions whose logits are needed.
+    pub scored_positions: usize,
+    /// Tokens to be written, at most.
+    pub written_tokens: usize,
+}
+
+/// What an engine has to tell while it answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Update {
+    /// What lies ahead. Engines that cannot know leave it out.
+    Planned(Workload),
+    /// Tokens computed so far, and altogether (at most, while texts are written).
+    Computed { computed: usize, of: usize },
+    /// The answer to the request at an index.
+    Answered(usize, Outcome),
+}
+
+/// Receives what an engine tells. An error stops the engine.
+pub type Sink<'a> = dyn FnMut(Update) -> Result<()> + 'a;
 
 /// Something that answers requests.
 pub trait Engine {
@@ -121,6 +160,11 @@ pub trait Engine {
     /// Answers all requests, in whatever order suits, pushing each answer to `sink` as soon as it exists. When `cancel`
     /// is set, returns early (`Ok`) with the rest unanswered.
     fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()>;
+
+    /// Seconds that opening it took.
+    fn load_seconds(&self) -> f64 {
+        0.0
+    }
 
     /// Things the user should know (a system turn folded away, a missing generation config), each once.
     fn notices(&self) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use super::config::{CONFIG, GENERATION_CONFIG};
 use super::tokenizer::{SPECIAL_TOKENS_MAP, TOKENIZER, TOKENIZER_CONFIG};
-use super::weights::HEADER_LENGTH;
+use super::weights::{HEADER_LENGTH, OLD_AWQ, OLD_GPTQ, gguf};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -10,8 +10,16 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Files besides the weights that decide what a model answers.
-const SMALL: &[&str] =
-    &[CONFIG, GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP, "chat_template.jinja"];
+const SMALL: &[&str] = &[
+    CONFIG,
+    GENERATION_CONFIG,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    SPECIAL_TOKENS_MAP,
+    "chat_template.jinja",
+    OLD_GPTQ,
+    OLD_AWQ,
+];
 
 /// Weight files up to this size are hashed whole.
 const WHOLE: u64 = 64 << 20;
@@ -20,10 +28,22 @@ const WHOLE: u64 = 64 << 20;
 const STRETCHES: u64 = 4096;
 const STRETCH: u64 = 4096;
 
+/// Of a large GGUF file so many bytes at the beginning go in, which is more than any vocabulary takes.
+const GGUF_BEGINNING: u64 = 32 << 20;
+
 /// SHA-256 (hex) over configuration, tokenizer, chat template and weights of a folder. Of a weight file above 64 MiB go in its
 /// size, its header and 4,096 evenly spread stretches of 4 KiB: training that changed a model anywhere shows in them.
+/// A GGUF file has all that in itself.
 pub fn fingerprint(dir: &Path) -> Result<String> {
     let mut hash = Sha256::new();
+    if gguf::is_gguf(dir) {
+        for path in gguf::files(dir) {
+            let (size, bytes) =
+                sample(&path, |_| Ok(GGUF_BEGINNING)).map_err(|e| Error::io("cannot read", &path, e))?;
+            add(&mut hash, gguf::ENDING, size, &bytes);
+        }
+        return Ok(hex(hash));
+    }
     for name in SMALL {
         let path = dir.join(name);
         match std::fs::read(&path) {
@@ -34,10 +54,14 @@ pub fn fingerprint(dir: &Path) -> Result<String> {
     }
     for name in weight_files(dir)? {
         let path = dir.join(&name);
-        let (size, bytes) = sample(&path).map_err(|e| Error::io("cannot read", &path, e))?;
+        let (size, bytes) = sample(&path, header_length).map_err(|e| Error::io("cannot read", &path, e))?;
         add(&mut hash, &name, size, &bytes);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(hash))
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn add(hash: &mut Sha256, name: &str, size: u64, bytes: &[u8]) {
@@ -47,15 +71,31 @@ fn add(hash: &mut Sha256, name: &str, size: u64, bytes: &[u8]) {
     hash.update(bytes);
 }
 
+/// Names of the weights of the first format that there is, in the order in which `Weights` looks for them, and of their index.
 fn weight_files(dir: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(dir).map_err(|e| Error::io("cannot read", dir, e))?;
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut names: Vec<String> = names.filter(|name| name.contains(".safetensors")).collect();
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
+    let safetensors = |name: &String| name.contains(".safetensors");
+    let pickle = |name: &String| name.starts_with("pytorch_model") && name.contains(".bin");
+    match names.iter().any(safetensors) {
+        true => names.retain(safetensors),
+        false => names.retain(pickle),
+    }
     Ok(names)
 }
 
-fn sample(path: &Path) -> std::io::Result<(u64, Vec<u8>)> {
+/// The length of a safetensors header with the bytes that say it. (A pickle's file begins with what reads as a length beyond any
+/// limit: of it the most goes in that may.)
+fn header_length(file: &mut File) -> std::io::Result<u64> {
+    let mut length = [0; HEADER_LENGTH as usize];
+    file.read_exact(&mut length)?;
+    Ok(u64::from_le_bytes(length).saturating_add(HEADER_LENGTH))
+}
+
+/// Size and bytes of a file; of a large one its `beginning` and the stretches.
+fn sample(path: &Path, beginning: impl Fn(&mut File) -> std::io::Result<u64>) -> std::io::Result<(u64, Vec<u8>)> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
     let mut bytes = Vec::new();
@@ -63,9 +103,9 @@ fn sample(path: &Path) -> std::io::Result<(u64, Vec<u8>)> {
         file.read_to_end(&mut bytes)?;
         return Ok((size, bytes));
     }
-    let mut length = [0; HEADER_LENGTH as usize];
-    file.read_exact(&mut length)?;
-    Read::by_ref(&mut file).take(u64::from_le_bytes(length).min(WHOLE)).read_to_end(&mut bytes)?;
+    let beginning = beginning(&mut file)?.min(WHOLE);
+    file.rewind()?;
+    Read::by_ref(&mut file).take(beginning).read_to_end(&mut bytes)?;
     for stretch in 0..STRETCHES {
         let start = u128::from(size - STRETCH) * u128::from(stretch) / u128::from(STRETCHES - 1);
         file.seek(SeekFrom::Start(start as u64))?;
@@ -79,6 +119,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn gguf_files_speak_for_themselves() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |number: u32| dir.path().join(format!("m-{number:05}-of-00002.gguf"));
+        std::fs::write(path(1), "GGUF").unwrap();
+        let alone = fingerprint(&path(1)).unwrap();
+        std::fs::write(dir.path().join(CONFIG), "{}").unwrap();
+        assert_eq!(alone, fingerprint(&path(1)).unwrap());
+        std::fs::write(path(2), "GGUF").unwrap();
+        assert_ne!(alone, fingerprint(&path(1)).unwrap());
+        assert_eq!(fingerprint(&path(1)).unwrap(), fingerprint(&path(2)).unwrap());
+    }
+
+    #[test]
     fn changes_with_any_file_and_with_large_weights() {
         let dir = tempfile::tempdir().unwrap();
         let print = || fingerprint(dir.path()).unwrap();
@@ -86,6 +139,11 @@ mod tests {
         std::fs::write(dir.path().join(CONFIG), "{}").unwrap();
         let config = print();
         assert_ne!(empty, config);
+        std::fs::write(dir.path().join("pytorch_model.bin"), "x").unwrap();
+        let pickle = print();
+        std::fs::write(dir.path().join("training_args.bin"), "x").unwrap();
+        assert!(pickle != config && pickle == print());
+        std::fs::remove_file(dir.path().join("pytorch_model.bin")).unwrap();
         assert_eq!(config, print());
         // A sparse file above the limit, changed at its end.
         let weights = dir.path().join("model.safetensors");

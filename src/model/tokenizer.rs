@@ -1,7 +1,8 @@
-//! `tokenizer.json` and what lies beside it: texts to token ids and back.
+//! `tokenizer.json` and what lies beside it, or the header of a GGUF file: texts to token ids and back.
 
 use super::ModelConfig;
 use super::config::read_json;
+use super::weights::gguf;
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -35,6 +36,8 @@ pub struct Tokenizer {
     prepends_bos: bool,
     /// `add_bos_token` says otherwise than the post-processor does.
     pub bos_contradiction: bool,
+    /// What had to be guessed, for the user.
+    pub notice: Option<String>,
 }
 
 /// The keys of `tokenizer_config.json` that are read. (`special_tokens_map.json` has some of them.)
@@ -65,8 +68,11 @@ impl Written {
 }
 
 impl Tokenizer {
-    /// Loads the tokenizer of a model's folder and checks that the model has all its tokens.
+    /// Loads the tokenizer of a model's folder (or GGUF file) and checks that the model has all its tokens.
     pub fn load(dir: &Path, config: &ModelConfig) -> Result<Tokenizer> {
+        if gguf::is_gguf(dir) {
+            return Tokenizer::of_header(dir, config);
+        }
         let file = dir.join(TOKENIZER);
         let mut inner = read(&file)?;
         check_size(&inner, config.vocab_size).map_err(|e| e.file(&file))?;
@@ -83,10 +89,30 @@ impl Tokenizer {
             (named("bos_token", config.bos_token_id), named("eos_token", config.eos_token_ids.first().copied()));
         let pad = named("pad_token", None);
         let max_length = written.model_max_length.filter(|n| *n >= 1.0 && *n < NO_LIMIT).map(|n| n as usize);
+        let (prepends_bos, bos_contradiction, notice) = (false, false, None);
         let mut tokenizer =
-            Tokenizer { inner, file, bos, eos, pad, max_length, prepends_bos: false, bos_contradiction: false };
+            Tokenizer { inner, file, bos, eos, pad, max_length, prepends_bos, bos_contradiction, notice };
         tokenizer.decide_bos(written.add_bos_token)?;
         Ok(tokenizer)
+    }
+
+    /// The tokenizer in the header of a GGUF file.
+    fn of_header(file: &Path, config: &ModelConfig) -> Result<Tokenizer> {
+        let read = gguf::tokenizer(gguf::Gguf::open(file)?.metadata())?;
+        check_size(&read.inner, config.vocab_size).map_err(|e| e.file(file))?;
+        let token = |id: Option<u32>| id.and_then(|id| Some(SpecialToken { id, text: read.inner.id_to_token(id)? }));
+        Ok(Tokenizer {
+            bos: token(read.bos),
+            eos: token(read.eos),
+            pad: token(read.pad),
+            inner: read.inner,
+            file: file.to_path_buf(),
+            max_length: None,
+            // Its post-processor does what the header says.
+            prepends_bos: false,
+            bos_contradiction: false,
+            notice: read.notice,
+        })
     }
 
     /// The post-processor of `tokenizer.json` decides whether BOS stands in front; only where there is none does
@@ -198,6 +224,22 @@ mod tests {
         assert_eq!(ids(true), [403, 407, 261, 378]);
         change(dir, TOKENIZER_CONFIG, |c| c["add_bos_token"] = json!(true));
         assert_eq!(ids(true), [1, 403, 407, 261, 378]);
+    }
+
+    #[test]
+    fn headers_of_gguf_files_have_tokenizers() {
+        let Some(model) = copy_model("stories260K") else { return };
+        let mut config = ModelConfig::load(model.path()).unwrap();
+        let file = model.path().join("stories260K-q8_0.gguf");
+        let tokenizer = Tokenizer::load(&file, &config).unwrap();
+        let ids = tokenizer.encode("Once upon a time", true).unwrap();
+        assert_eq!(ids, [1, 403, 407, 261, 378]);
+        assert_eq!(tokenizer.decode(&ids, true).unwrap(), "Once upon a time");
+        assert_eq!(tokenizer.prefix(), Some(&SpecialToken { id: 1, text: "<s>".into() }));
+        assert_eq!((tokenizer.eos.unwrap().text.as_str(), tokenizer.pad), ("</s>", None));
+        config.vocab_size = 500;
+        let err = Tokenizer::load(&file, &config).err().unwrap().to_string();
+        assert!(err.contains("stories260K-q8_0.gguf") && err.contains("vocabulary has 500"), "{err}");
     }
 
     #[test]

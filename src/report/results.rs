@@ -15,11 +15,13 @@ pub struct ResultsInput<'a> {
     pub task_hashes: &'a [(String, String)],
     /// Wall-clock seconds of the session that finished the run.
     pub seconds: f64,
+    /// Those of them that loading the model took.
+    pub load_seconds: f64,
 }
 
 /// The file's text.
 pub fn results_json(input: &ResultsInput<'_>) -> String {
-    let ResultsInput { header, finished, task_hashes, seconds } = input;
+    let ResultsInput { header, finished, task_hashes, seconds, load_seconds } = input;
     let spec = &header.spec;
     let model = &spec.model;
     let groups = all_groups(&finished.nodes);
@@ -88,7 +90,13 @@ pub fn results_json(input: &ResultsInput<'_>) -> String {
     root.insert("total_evaluation_time_seconds".into(), value!(format!("{seconds:?}")));
     root.insert(
         "fairmark".into(),
-        value!({"spec_sha256": header.spec_sha256, "spec": spec, "effort": header.effort, "unscored": unscored(finished)}),
+        value!({
+            "spec_sha256": header.spec_sha256,
+            "spec": spec,
+            "effort": header.effort,
+            "load_seconds": load_seconds,
+            "unscored": unscored(finished),
+        }),
     );
     let mut text = json::dumps_indented(&Value::Object(root));
     text.push('\n');

@@ -2,10 +2,10 @@
 
 use super::journal::Asker;
 use super::{Event, Prepared, PreparedTask, RunFolder};
-use crate::engine::{Cancel, Engine};
+use crate::engine::{Cancel, Engine, Outcome, Update};
 use crate::error::Result;
 use crate::item::Item;
-use crate::request::{Request, Response, Unscored};
+use crate::request::{Request, Unscored};
 use crate::run::{GroupResult, TaskResult};
 use crate::sample::{AnsweredItem, Sample, Score};
 use crate::score::{estimate_group, estimate_task, score_item};
@@ -42,8 +42,6 @@ pub struct Finished {
     pub unscored: usize,
 }
 
-type Outcome = std::result::Result<Response, Unscored>;
-
 /// One request of one item, with its key.
 #[derive(Clone, Copy)]
 struct Slot {
@@ -69,7 +67,18 @@ pub fn execute(
     let mut done = total - requests.len();
     on_event(Event::Started { total, answered: done });
     board.score_answered(&tasks, folder)?;
-    engine.answer(&requests, cancel, &mut |index, outcome| {
+    engine.answer(&requests, cancel, &mut |update| {
+        let (index, outcome) = match update {
+            Update::Planned(workload) => {
+                on_event(Event::Planned(workload));
+                return Ok(());
+            }
+            Update::Computed { computed, of } => {
+                on_event(Event::Computed { computed, of });
+                return Ok(());
+            }
+            Update::Answered(index, outcome) => (index, outcome),
+        };
         let (Some(request), Some(key)) = (requests.get(index), keys.get(index)) else { return Ok(()) };
         done += 1;
         let usage = outcome.as_ref().map(|r| r.usage).unwrap_or_default();

@@ -12,6 +12,8 @@ pub use execute::{Finished, FinishedTask, execute};
 pub use folder::{RunFolder, check_writable};
 pub use prepare::{Limit, Prepared, PreparedTask, prepare};
 
+use crate::engine::Workload;
+
 /// What happens during a run, for progress displays.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -19,6 +21,10 @@ pub enum Event {
     TaskPrepared { task: String, docs: usize, requests: usize },
     /// Answering begins; `answered` of `total` distinct requests were in the journal already.
     Started { total: usize, answered: usize },
+    /// The engine says what lies ahead of it.
+    Planned(Workload),
+    /// Tokens that the engine has computed, and altogether (at most, while texts are written).
+    Computed { computed: usize, of: usize },
     /// One more answer is on disk.
     Answered { done: usize, total: usize, prompt_tokens: usize, completion_tokens: usize },
     /// Answering is over, by itself or because it was cancelled.

@@ -1,7 +1,7 @@
 //! Conversations to prompts: the model's chat template, and what to do when it has no place for a system turn.
 
 use crate::error::{Error, Result};
-use crate::model::read_json;
+use crate::model::{gguf, read_json};
 use crate::request::{Message, Role};
 use crate::template::chat::{ChatError, ChatTemplate};
 use serde_json::Value;
@@ -43,9 +43,12 @@ pub struct Rendered {
     pub notice: Option<&'static str>,
 }
 
-/// The source of a model's chat template: `chat_template.jinja`, else the entry of `tokenizer_config.json` (of several, the one
+/// The source of a model's chat template: of a GGUF file that in its header; of a folder `chat_template.jinja`, else the entry of `tokenizer_config.json` (of several, the one
 /// called `default`).
 pub fn template_source(dir: &Path) -> Result<Option<String>> {
+    if gguf::is_gguf(dir) {
+        return gguf::chat_template(dir);
+    }
     let file = dir.join("chat_template.jinja");
     match std::fs::read_to_string(&file) {
         Ok(source) => return Ok(Some(source)),

@@ -1,35 +1,55 @@
 //! The engine that runs a checkpoint in this process.
 //!
 //! Comes in: requests and a model's folder or hub id. Goes out: log-likelihoods and texts. Answers are the same bits whatever the
-//! threads, the order of the requests, or which of them are asked together.
+//! threads, the memory, the order of the requests, or which of them are asked together.
+//!
+//! Requests become token ids (`prepare`, `chat`, `encode`) and one tree of all of them (`plan`, `tree`). Packed forward passes walk it
+//! (`schedule`; what is kept meanwhile: `frontier`), and what they yield becomes log-likelihoods (`score`) and texts (`decode`,
+//! `sampling`).
 
 mod chat;
+mod decode;
 mod encode;
-mod generate;
+mod frontier;
+mod lm;
+mod memory;
 mod plan;
 mod prepare;
 mod sampling;
+mod schedule;
 mod score;
-mod workers;
+mod tree;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod schedule_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod toy;
 
-pub use crate::model::DTypeChoice;
+pub use crate::model::{DTypeChoice, DeviceChoice, Int8Form};
 pub use chat::SystemFallback;
+pub use memory::show_bytes;
 
-use super::{Cancel, Engine, EngineOptions, Identity, Inspection, Sink};
+use super::{Cancel, Engine, EngineOptions, Identity, Inspection, Sink, Update, Workload};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
-use crate::model::{Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
-use crate::request::{Decoding, Prompt, Request, RequestKind, Response, Unscored};
+use crate::model::{LoadOptions, Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
+use crate::request::{Prompt, Request, RequestKind, Unscored};
 use chat::{Chat, template_source};
-use generate::Generation;
-use plan::{ScorePlan, Sequence, Span, SpanScore};
+use decode::Texts;
+use lm::LanguageModel;
+use plan::{Ledger, Plan};
 use prepare::Prepared;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use sampling::Picker;
+use schedule::{Schedule, Settings, Step};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+use tree::Tree;
 
 /// A checkpoint that answers requests.
 pub struct LocalEngine {
@@ -43,27 +63,24 @@ pub struct LocalEngine {
     eos: Vec<u32>,
     /// The text of the tokenizer's EOS token, which is a stop string as well.
     eos_text: Option<String>,
-    threads: usize,
+    /// Where all of the engine's work is done.
+    pool: ThreadPool,
+    kv_memory: usize,
+    load_seconds: f64,
     notices: Mutex<BTreeSet<String>>,
 }
 
 /// Window of models that name none.
 const DEFAULT_MAX_LENGTH: usize = 2048;
 
-type Outcome = std::result::Result<Response, Unscored>;
+/// Tokens in a pass. More would make the matrix products hardly faster, and the temporaries larger.
+const PASS_TOKENS: usize = 1024;
 
-/// What a worker does at a time.
-enum Job<'a> {
-    Score(Sequence),
-    Generate(Generation, &'a Request, &'a Decoding),
-}
+/// Texts written at the same time: enough to read the weights once for many tokens.
+const TEXTS: usize = 64;
 
-/// What comes of it.
-enum Done {
-    Scores(Vec<(Span, std::result::Result<SpanScore, Unscored>)>),
-    Text(usize, Outcome),
-    Cancelled,
-}
+/// Tokens of a text that there is room for at first.
+const TEXT_TOKENS: usize = 64;
 
 impl LocalEngine {
     /// Looks whether the model can be loaded, without reading weights: its files are there and whole, the architecture is known,
@@ -74,7 +91,7 @@ impl LocalEngine {
         config.arch()?;
         Tokenizer::load(&source.dir, &config)?;
         if source.commit.is_none() {
-            Model::check(&source.dir)?;
+            Model::check(&source.dir, &load_options(options)?)?;
         }
         let template = template_source(&source.dir)?;
         if options.chat { require_template(&template, &source).map(drop) } else { Ok(()) }
@@ -82,6 +99,8 @@ impl LocalEngine {
 
     /// Loads the model.
     pub fn load(name: &str, options: &EngineOptions) -> Result<LocalEngine> {
+        let started = Instant::now();
+        let pool = pool(options.threads)?;
         let source = find(name, &hub(options)?, Part::All)?;
         let template = template_source(&source.dir)?;
         let config = ModelConfig::load(&source.dir)?;
@@ -95,7 +114,8 @@ impl LocalEngine {
         } else {
             None
         };
-        let model = Model::load(&source.dir, options.dtype)?;
+        let load = load_options(options)?;
+        let model = pool.install(|| Model::load(&source.dir, &load))?;
         let max_length = options.max_length.or(model.config.max_length).or(tokenizer.max_length);
         let max_length = max_length.unwrap_or(DEFAULT_MAX_LENGTH);
         if max_length == 0 {
@@ -111,6 +131,8 @@ impl LocalEngine {
             architecture: Some(model.config.architecture.clone()),
             num_parameters: Some(model.num_parameters),
             dtype: Some(model.dtype.clone()),
+            storage: Some(storage(&model)),
+            model_bytes: Some(model.stored_bytes),
             revision: source.revision.clone(),
             sha: Some(match &source.commit {
                 Some(commit) => commit.clone(),
@@ -134,26 +156,80 @@ impl LocalEngine {
             max_length,
             eos: eos_ids,
             eos_text,
-            threads: match options.threads {
-                0 => std::thread::available_parallelism().map_or(1, usize::from),
-                threads => threads,
-            },
+            pool,
+            kv_memory: options.kv_memory.unwrap_or_else(memory::default_kv_memory),
+            load_seconds: started.elapsed().as_secs_f64(),
         })
     }
 
-    fn work(&self, job: &Job<'_>, cancel: &Cancel) -> Result<Done> {
-        match job {
-            Job::Score(sequence) => {
-                let scores = score::score(&self.model, sequence)?;
-                Ok(Done::Scores(sequence.spans.iter().cloned().zip(scores).collect()))
-            }
-            Job::Generate(generation, request, decoding) => {
-                let mut picker = Picker::new(request, decoding);
-                let text =
-                    generate::generate(&self.model, &self.tokenizer, generation, &mut picker, &self.eos, cancel)?;
-                Ok(text.map_or(Done::Cancelled, |outcome| Done::Text(generation.request, outcome)))
+    /// The requests as one plan; what can be answered without the model is.
+    fn plan<'a>(
+        &self,
+        requests: &[Request],
+        prepared: Vec<std::result::Result<Prepared, Unscored>>,
+        length_class: &'a dyn Fn(usize) -> usize,
+        sink: &mut Sink<'_>,
+    ) -> Result<Plan<'a>> {
+        let mut plan = Plan::new(self.max_length, length_class);
+        for (index, (prepared, request)) in prepared.into_iter().zip(requests).enumerate() {
+            let added = match prepared {
+                Ok(Prepared::Pair(pair)) => plan.add_pair(index, &pair).map(|()| None),
+                Ok(Prepared::Rolling { tokens, prefix }) => Ok(plan.add_rolling(index, &tokens, prefix)),
+                Ok(Prepared::Prompt { ids, generation }) => Ok(plan.add_prompt(ids, generation, Picker::new(request))),
+                Err(reason) => Err(reason),
+            };
+            match added {
+                Ok(None) => {}
+                Ok(Some(response)) => sink(Update::Answered(index, Ok(response)))?,
+                Err(reason) => sink(Update::Answered(index, Err(reason)))?,
             }
         }
+        Ok(plan)
+    }
+
+    /// Says so when one sequence alone takes more memory than there is for all.
+    fn check_memory(&self, tree: &Tree) {
+        let longest = tree.nodes().iter().map(|node| node.depth_end() as usize).max().unwrap_or(0);
+        let bytes = self.model.kv_bytes(longest);
+        if bytes > self.kv_memory {
+            let (has, takes) = (show_bytes(self.kv_memory), show_bytes(bytes));
+            self.notice(format!(
+                "keys and values of the longest sequence ({longest} tokens) take {takes}, more than --kv-memory {has}: it takes them all \
+                 the same, and more time"
+            ));
+        }
+    }
+
+    fn notice(&self, notice: String) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).insert(notice);
+    }
+
+    /// Walks the tree and hands on what comes of it.
+    fn work(
+        &self,
+        tree: &Tree,
+        continuations: Vec<decode::Continuation>,
+        mut ledger: Ledger,
+        cancel: &Cancel,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
+        let requests: Vec<usize> = continuations.iter().map(|c| c.generation.request).collect();
+        let decode = |ids: &[u32], skip_special: bool| self.tokenizer.decode(ids, skip_special);
+        let texts = Texts { decode: &decode, eos: &self.eos };
+        let settings =
+            Settings { pass_tokens: PASS_TOKENS, texts: TEXTS, text_tokens: TEXT_TOKENS, kv_memory: self.kv_memory };
+        let schedule = Schedule::new(&self.model, tree, continuations, texts, settings);
+        schedule.run(&self.pool, cancel, &mut |step| match step {
+            Step::Scored(ask, score) => match ledger.scored(ask, score) {
+                Some((request, outcome)) => sink(Update::Answered(request, outcome)),
+                None => Ok(()),
+            },
+            Step::Written(ask, outcome) => match requests.get(ask as usize) {
+                Some(request) => sink(Update::Answered(*request, outcome)),
+                None => Ok(()),
+            },
+            Step::Computed { computed, of } => sink(Update::Computed { computed, of }),
+        })
     }
 }
 
@@ -184,7 +260,7 @@ impl Engine for LocalEngine {
                 let text = self.render(context)?;
                 let ids = encoder.prompt(&text)?;
                 let fitted = self.generation(0, ids.clone(), decoding);
-                (text, ids, Vec::new(), fitted.map_or(0, |generation| generation.truncated_tokens))
+                (text, ids, Vec::new(), fitted.map_or(0, |(_, generation)| generation.truncated_tokens))
             }
         };
         let bos_count = encoder.bos_count(&context_ids);
@@ -192,42 +268,47 @@ impl Engine for LocalEngine {
     }
 
     fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
-        let mut plan = ScorePlan::new(self.max_length);
-        let mut generations = Vec::new();
-        for (index, (prepared, request)) in self.prepare_all(requests, cancel)?.into_iter().zip(requests).enumerate() {
-            let added = prepared.and_then(|prepared| match prepared {
-                Prepared::Pair(pair) => plan.add_pair(index, pair).map(|()| None),
-                Prepared::Rolling { tokens, prefix } => Ok(plan.add_rolling(index, &tokens, prefix)),
-                Prepared::Generation(generation) => {
-                    generations.push((generation, request));
-                    Ok(None)
-                }
-            });
-            match added {
-                Ok(None) => {}
-                Ok(Some(response)) => sink(index, Ok(response))?,
-                Err(reason) => sink(index, Err(reason))?,
-            }
+        let prepared = self.prepare_all(requests, cancel)?;
+        let length_class = |len: usize| self.model.length_class(len);
+        let Plan { sequences, continuations, ledger, .. } = self.plan(requests, prepared, &length_class, sink)?;
+        let requested_tokens = sequences.num_tokens();
+        let tree = self.pool.install(|| sequences.build());
+        if tree.num_tokens() == 0 {
+            return Ok(());
         }
-        generations.sort_by_key(|(generation, _)| std::cmp::Reverse(generation.ids.len()));
-        let mut jobs: Vec<Job<'_>> = plan.take_sequences().into_iter().map(Job::Score).collect();
-        jobs.extend(generations.into_iter().filter_map(|(generation, request)| match &request.kind {
-            RequestKind::Generate { decoding, .. } => Some(Job::Generate(generation, request, decoding)),
-            _ => None,
-        }));
-        workers::run(&jobs, self.threads, cancel, |job| self.work(job, cancel), &mut |done| match done {
-            Done::Cancelled => Ok(()),
-            Done::Text(index, outcome) => sink(index, outcome),
-            Done::Scores(scores) => scores.into_iter().try_for_each(|(span, score)| match plan.scored(&span, score) {
-                Some(outcome) => sink(span.request, outcome),
-                None => Ok(()),
-            }),
-        })
+        self.check_memory(&tree);
+        sink(Update::Planned(Workload {
+            requested_tokens,
+            unique_tokens: tree.num_tokens(),
+            scored_positions: tree.num_rows(),
+            written_tokens: continuations.iter().map(|c| c.generation.max_new_tokens).sum(),
+        }))?;
+        self.work(&tree, continuations, ledger, cancel, sink)
+    }
+
+    fn load_seconds(&self) -> f64 {
+        self.load_seconds
     }
 
     fn notices(&self) -> Vec<String> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
+}
+
+/// What decides how the checkpoint is loaded.
+fn load_options(options: &EngineOptions) -> Result<LoadOptions> {
+    Ok(LoadOptions {
+        dtype: options.dtype,
+        device: options.device,
+        precision: options.precision,
+        int8_form: options.int8_form,
+    })
+}
+
+/// So many threads, 0: one for each core.
+fn pool(threads: usize) -> Result<ThreadPool> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|e| Error::input("cannot start threads").cause(e))
 }
 
 fn hub(options: &EngineOptions) -> Result<Hub> {
@@ -246,6 +327,14 @@ fn require_template<'a>(template: &'a Option<String>, source: &ModelSource) -> R
     })
 }
 
+/// How the weights are stored: the formats that are not plain numbers, commonest first, else the number format.
+fn storage(model: &Model) -> String {
+    let mut formats = model.storage.clone();
+    formats.sort_by_key(|(_, matrices)| std::cmp::Reverse(*matrices));
+    let names: Vec<&str> = formats.iter().map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() { model.dtype.clone() } else { names.join(", ") }
+}
+
 /// Options that change numbers, as `key=value`.
 fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
     let mut written = Vec::new();
@@ -255,6 +344,12 @@ fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
     if let Some(add_bos) = options.add_bos {
         written.push(format!("add_bos_token={add_bos}"));
     }
+    written.extend(options.precision.as_ref().map(|precision| format!("precision={precision}")));
+    // Another device, other roundings.
+    written.extend(Some(model.device()).filter(|device| device != "cpu").map(|device| format!("device={device}")));
+    if options.int8_form == Int8Form::Mixed {
+        written.push("int8_form=mixed".to_string());
+    }
     if options.chat {
         written.push(format!("system_fallback={}", options.system_fallback.as_str()));
     }
@@ -262,7 +357,7 @@ fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
 }
 
 fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &EngineOptions) -> BTreeSet<String> {
-    let mut notices = BTreeSet::new();
+    let mut notices: BTreeSet<String> = model.notices.iter().cloned().collect();
     if let Some(arithmetic) = model.arithmetic {
         notices.insert(format!("weights are {}, arithmetic on this device is {arithmetic}", model.dtype));
     }

@@ -1,34 +1,14 @@
-//! Requests to work: which token sequences go through the model, and which of their positions are asked for.
+//! Requests to work: which token sequences go through the model, and which of their positions are asked about.
 //!
-//! Requests with the same input share one sequence, whatever their continuations: the four letters of a multiple-choice question
-//! cost one forward pass. This is the seam for a scorer that also shares prefixes: it takes the sequences and answers spans.
+//! Comes in: token ids of requests. Goes out: one tree for all of them, and their answers as the parts come together.
 
+use super::decode::{Continuation, Generation};
 use super::encode::Pair;
-use crate::request::{Answer, Response, Unscored, Usage};
+use super::sampling::Picker;
+use super::score::SpanScore;
+use super::tree::TreeBuilder;
+use crate::request::{Answer, Finish, Response, Unscored, Usage};
 use std::collections::HashMap;
-
-/// Log-probabilities that are asked for: those of `targets` at the last positions of a sequence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
-    pub request: usize,
-    /// Which part of the request (windows of a long text; else 0).
-    pub part: usize,
-    pub targets: Vec<u32>,
-}
-
-/// Tokens that go through the model once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sequence {
-    pub input: Vec<u32>,
-    pub spans: Vec<Span>,
-}
-
-/// The score of a span.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SpanScore {
-    pub logprob: f64,
-    pub is_greedy: bool,
-}
 
 /// What the answers to a request's parts will make.
 struct Asked {
@@ -37,11 +17,27 @@ struct Asked {
     usage: Usage,
 }
 
-/// All scoring work of a batch of requests, and the answers as they come together.
-pub struct ScorePlan {
+/// Where the score of a sequence belongs: a request, and which part of it (windows of a long text; else 0).
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    request: usize,
+    part: usize,
+}
+
+/// All work of a batch of requests.
+pub struct Plan<'a> {
     max_length: usize,
-    sequences: Vec<Sequence>,
-    by_input: HashMap<Vec<u32>, usize>,
+    length_class: &'a dyn Fn(usize) -> usize,
+    pub sequences: TreeBuilder,
+    pub continuations: Vec<Continuation>,
+    pub ledger: Ledger,
+}
+
+/// The answers as they come together.
+#[derive(Default)]
+pub struct Ledger {
+    /// By `ask`.
+    parts: Vec<Part>,
     asked: HashMap<usize, Asked>,
 }
 
@@ -80,21 +76,23 @@ pub fn rolling_windows(tokens: &[u32], prefix: u32, max_length: usize) -> Vec<(V
     windows
 }
 
-impl ScorePlan {
-    pub fn new(max_length: usize) -> ScorePlan {
-        ScorePlan { max_length, sequences: Vec::new(), by_input: HashMap::new(), asked: HashMap::new() }
+impl<'a> Plan<'a> {
+    /// `length_class` says which lengths of sequences may share prefixes.
+    pub fn new(max_length: usize, length_class: &'a dyn Fn(usize) -> usize) -> Plan<'a> {
+        let (sequences, continuations) = (TreeBuilder::default(), Vec::new());
+        Plan { max_length, length_class, sequences, continuations, ledger: Ledger::default() }
     }
 
     /// Adds a log-likelihood request.
-    pub fn add_pair(&mut self, request: usize, pair: Pair) -> Result<(), Unscored> {
-        let (input, cut) = fit(&pair, self.max_length)?;
+    pub fn add_pair(&mut self, request: usize, pair: &Pair) -> Result<(), Unscored> {
+        let (input, cut) = fit(pair, self.max_length)?;
         let usage = Usage {
             prompt_tokens: input.len() + 1 - pair.continuation.len(),
             completion_tokens: pair.continuation.len(),
             truncated_tokens: cut,
         };
-        self.asked.insert(request, Asked { rolling: false, parts: vec![None], usage });
-        self.add_span(input, Span { request, part: 0, targets: pair.continuation });
+        self.ledger.asked.insert(request, Asked { rolling: false, parts: vec![None], usage });
+        self.add_part(Part { request, part: 0 }, input, &pair.continuation);
         Ok(())
     }
 
@@ -105,44 +103,55 @@ impl ScorePlan {
         if windows.is_empty() {
             return Some(Response { answer: Answer::Rolling { logprob: 0.0, num_tokens: 0 }, usage });
         }
-        self.asked.insert(request, Asked { rolling: true, parts: vec![None; windows.len()], usage });
+        self.ledger.asked.insert(request, Asked { rolling: true, parts: vec![None; windows.len()], usage });
         for (part, (input, targets)) in windows.into_iter().enumerate() {
-            self.add_span(input, Span { request, part, targets });
+            self.add_part(Part { request, part }, input, &targets);
         }
         None
     }
 
-    fn add_span(&mut self, input: Vec<u32>, span: Span) {
-        let next = self.sequences.len();
-        let index = *self.by_input.entry(input.clone()).or_insert(next);
-        match self.sequences.get_mut(index) {
-            Some(sequence) => sequence.spans.push(span),
-            None => self.sequences.push(Sequence { input, spans: vec![span] }),
+    /// Adds a prompt; one that nothing may follow is answered at once.
+    pub fn add_prompt(&mut self, ids: Vec<u32>, generation: Generation, picker: Picker) -> Option<Response> {
+        if generation.max_new_tokens == 0 {
+            let usage = Usage {
+                prompt_tokens: generation.prompt_tokens,
+                completion_tokens: 0,
+                truncated_tokens: generation.truncated_tokens,
+            };
+            return Some(Response { answer: Answer::Text { text: String::new(), finish: Finish::Length }, usage });
         }
+        let ask = self.continuations.len() as u32;
+        let class = (self.length_class)(ids.len()) as u32;
+        self.sequences.add_prompt(ask, class, ids);
+        self.continuations.push(Continuation::new(generation, picker));
+        None
     }
 
-    /// The sequences, longest first, so that what takes most memory and time shows at once.
-    pub fn take_sequences(&mut self) -> Vec<Sequence> {
-        self.by_input = HashMap::new();
-        let mut sequences = std::mem::take(&mut self.sequences);
-        sequences.sort_by_key(|sequence| std::cmp::Reverse(sequence.input.len()));
-        sequences
+    fn add_part(&mut self, part: Part, input: Vec<u32>, targets: &[u32]) {
+        let ask = self.ledger.parts.len() as u32;
+        let Some(last) = targets.last() else { return };
+        let class = (self.length_class)(input.len()) as u32;
+        self.sequences.add_scored(ask, class, input, targets.len(), *last);
+        self.ledger.parts.push(part);
     }
+}
 
-    /// Takes the score of a span; returns the request's answer once all its parts are there. The first part that could not be
-    /// scored decides the whole request.
-    pub fn scored(&mut self, span: &Span, score: Result<SpanScore, Unscored>) -> Option<Result<Response, Unscored>> {
-        let asked = self.asked.get_mut(&span.request)?;
-        match (score, asked.parts.get_mut(span.part)) {
+impl Ledger {
+    /// Takes the score of a sequence; returns the request and its answer once all its parts are there. The first part that could not
+    /// be scored decides the whole request.
+    pub fn scored(&mut self, ask: u32, score: SpanScore) -> Option<(usize, Result<Response, Unscored>)> {
+        let Part { request, part } = *self.parts.get(ask as usize)?;
+        let asked = self.asked.get_mut(&request)?;
+        match (score.checked(), asked.parts.get_mut(part)) {
             (Ok(score), Some(part)) => *part = Some(score),
             (Err(reason), _) => {
-                self.asked.remove(&span.request);
-                return Some(Err(reason));
+                self.asked.remove(&request);
+                return Some((request, Err(reason)));
             }
             (Ok(_), None) => return None,
         }
         let parts: Vec<SpanScore> = asked.parts.iter().copied().collect::<Option<_>>()?;
-        let asked = self.asked.remove(&span.request)?;
+        let asked = self.asked.remove(&request)?;
         let logprob = parts.iter().map(|part| part.logprob).sum();
         let num_tokens = asked.usage.completion_tokens;
         let answer = if asked.rolling {
@@ -150,7 +159,7 @@ impl ScorePlan {
         } else {
             Answer::Loglikelihood { logprob, is_greedy: parts.iter().all(|part| part.is_greedy), num_tokens }
         };
-        Some(Ok(Response { answer, usage: asked.usage }))
+        Some((request, Ok(Response { answer, usage: asked.usage })))
     }
 }
 
@@ -186,26 +195,31 @@ mod tests {
     }
 
     #[test]
-    fn equal_inputs_share_a_sequence() {
-        let mut plan = ScorePlan::new(16);
-        plan.add_pair(0, pair(&[1, 2], &[7])).unwrap();
-        plan.add_pair(1, pair(&[1, 2], &[8])).unwrap();
-        plan.add_pair(2, pair(&[1], &[2, 9])).unwrap();
-        plan.add_pair(3, pair(&[1, 2, 3], &[7])).unwrap();
-        let sequences = plan.take_sequences();
-        assert_eq!(sequences.iter().map(|s| s.input.clone()).collect::<Vec<_>>(), [vec![1, 2, 3], vec![1, 2]]);
-        assert_eq!(sequences[1].spans.iter().map(|s| s.request).collect::<Vec<_>>(), [0, 1, 2]);
+    fn parts_make_one_answer() {
+        let mut plan = Plan::new(2, &|_| 0);
+        assert!(plan.add_rolling(7, &[5, 6, 7], 1).is_none());
+        assert!(plan.add_rolling(1, &[], 1).is_some());
+        let score = |logprob| SpanScore { logprob, is_greedy: true };
+        assert!(plan.ledger.scored(0, score(-1.0)).is_none());
+        let (request, response) = plan.ledger.scored(1, score(-2.0)).unwrap();
+        assert_eq!((request, response.unwrap().answer), (7, Answer::Rolling { logprob: -3.0, num_tokens: 3 }));
+        plan.add_pair(3, &pair(&[1, 2], &[7])).unwrap();
+        assert!(plan.ledger.scored(2, score(f64::NAN)).unwrap().1.is_err());
     }
 
     #[test]
-    fn parts_make_one_answer() {
-        let mut plan = ScorePlan::new(2);
-        assert!(plan.add_rolling(0, &[5, 6, 7], 1).is_none());
-        let spans: Vec<Span> = plan.take_sequences().into_iter().flat_map(|s| s.spans).collect();
-        let score = |logprob| Ok(SpanScore { logprob, is_greedy: true });
-        assert!(plan.scored(&spans[0], score(-1.0)).is_none());
-        let response = plan.scored(&spans[1], score(-2.0)).unwrap().unwrap();
-        assert_eq!(response.answer, Answer::Rolling { logprob: -3.0, num_tokens: 3 });
-        assert!(plan.add_rolling(1, &[], 1).is_some());
+    fn a_text_of_no_tokens_is_there_at_once() {
+        let generation = |max_new_tokens| Generation {
+            request: 0,
+            prompt_tokens: 2,
+            truncated_tokens: 0,
+            max_new_tokens,
+            stops: Vec::new(),
+        };
+        let mut plan = Plan::new(2, &|_| 0);
+        let response = plan.add_prompt(vec![1, 2], generation(0), Picker::Greedy).unwrap();
+        assert_eq!(response.answer, Answer::Text { text: String::new(), finish: Finish::Length });
+        assert!(plan.add_prompt(vec![1, 2], generation(1), Picker::Greedy).is_none());
+        assert_eq!((plan.continuations.len(), plan.sequences.num_tokens()), (1, 2));
     }
 }

@@ -1,20 +1,19 @@
 //! Requests to token ids: rendered, tokenized and cut, on all threads.
 
+use super::LocalEngine;
+use super::decode::{self, DEFAULT_MAX_GEN_TOKS, Generation};
 use super::encode::{Context, Encoder, Pair};
-use super::generate::{self, DEFAULT_MAX_GEN_TOKS, Generation};
-use super::{LocalEngine, workers};
 use crate::engine::Cancel;
 use crate::error::{Error, Result};
 use crate::request::{Decoding, Prompt, Request, RequestKind, Unscored};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use std::collections::{HashMap, HashSet};
-use std::sync::PoisonError;
 
 /// A request as token ids.
 pub enum Prepared {
     Pair(Pair),
     Rolling { tokens: Vec<u32>, prefix: u32 },
-    Generation(Generation),
+    Prompt { ids: Vec<u32>, generation: Generation },
 }
 
 impl LocalEngine {
@@ -31,7 +30,7 @@ impl LocalEngine {
         let chat = self.chat.as_ref().ok_or_else(|| Unscored::new("the model was opened without its chat template"))?;
         let rendered = chat.render(messages).map_err(Unscored::new)?;
         if let Some(notice) = rendered.notice {
-            self.notices.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.to_string());
+            self.notice(notice.to_string());
         }
         Ok(rendered.text)
     }
@@ -57,17 +56,17 @@ impl LocalEngine {
         prompts.par_iter().map(context).collect()
     }
 
-    fn prepare(
+    fn prepare<'c>(
         &self,
         index: usize,
         request: &Request,
         encoder: &Encoder<'_>,
-        context: impl FnOnce(&Prompt) -> Result<std::result::Result<Context, Unscored>>,
+        context: impl FnOnce(&Prompt) -> Result<&'c std::result::Result<Context, Unscored>>,
     ) -> Result<std::result::Result<Prepared, Unscored>> {
         match &request.kind {
             RequestKind::Loglikelihood { context: prompt, continuation } => match context(prompt)? {
-                Ok(context) => Ok(encoder.pair(&context, continuation)?.map(Prepared::Pair)),
-                Err(reason) => Ok(Err(reason)),
+                Ok(context) => Ok(encoder.pair(context, continuation)?.map(Prepared::Pair)),
+                Err(reason) => Ok(Err(reason.clone())),
             },
             RequestKind::LoglikelihoodRolling { text } => {
                 let Some(prefix) = self.tokenizer.prefix() else {
@@ -80,26 +79,29 @@ impl LocalEngine {
                     Ok(text) => text,
                     Err(reason) => return Ok(Err(reason)),
                 };
-                Ok(self.generation(index, encoder.prompt(&text)?, decoding).map(Prepared::Generation))
+                let prompt = self.generation(index, encoder.prompt(&text)?, decoding);
+                Ok(prompt.map(|(ids, generation)| Prepared::Prompt { ids, generation }))
             }
         }
     }
 
+    /// The prompt that fits into the window, and how it is to be continued.
     pub(super) fn generation(
         &self,
         request: usize,
         mut ids: Vec<u32>,
         decoding: &Decoding,
-    ) -> std::result::Result<Generation, Unscored> {
+    ) -> std::result::Result<(Vec<u32>, Generation), Unscored> {
         if ids.is_empty() {
             let prefix = self.tokenizer.prefix().ok_or_else(|| Unscored::new("the prompt has no token"))?;
             ids.push(prefix.id);
         }
         let max_new_tokens = decoding.max_gen_toks.unwrap_or(DEFAULT_MAX_GEN_TOKS);
-        let (ids, truncated_tokens) = generate::fit(ids, max_new_tokens, self.max_length)?;
+        let (ids, truncated_tokens) = decode::fit(ids, max_new_tokens, self.max_length)?;
         let mut stops = decoding.until.clone();
         stops.extend(self.eos_text.iter().filter(|eos| !decoding.until.contains(eos)).cloned());
-        Ok(Generation { request, ids, truncated_tokens, max_new_tokens, stops })
+        let prompt_tokens = ids.len();
+        Ok((ids, Generation { request, prompt_tokens, truncated_tokens, max_new_tokens, stops }))
     }
 
     /// All requests as token ids; empty when cancelled meanwhile.
@@ -109,12 +111,10 @@ impl LocalEngine {
         cancel: &Cancel,
     ) -> Result<Vec<std::result::Result<Prepared, Unscored>>> {
         let encoder = self.encoder()?;
-        workers::pool(self.threads)?.install(|| {
+        self.pool.install(|| {
             let contexts = self.contexts(requests, &encoder)?;
-            let context = |prompt: &Prompt| match contexts.get(prompt) {
-                Some(context) => Ok(context.clone()),
-                None => Err(Error::input("a prompt was not prepared")),
-            };
+            let context =
+                |prompt: &Prompt| contexts.get(prompt).ok_or_else(|| Error::input("a prompt was not prepared"));
             let numbered: Vec<(usize, &Request)> = requests.iter().enumerate().collect();
             let prepare = |(index, request): &(usize, &Request)| {
                 if cancel.is_cancelled() {

@@ -1,146 +1,113 @@
-//! Log-probabilities of the positions that are asked for.
+//! Log-probabilities of single tokens, node by node, and the sums that requests ask for.
 
-use super::plan::{Sequence, Span, SpanScore};
-use crate::error::Result;
-use crate::model::Model;
+use super::tree::{Sequence, Tree};
 use crate::request::Unscored;
+use std::collections::HashMap;
 
-/// Rows that the language-model head takes at a time, counted from the start of the sequence. Fixed places make a row's numbers
-/// depend on the sequence alone, not on which other rows were asked for, and bound the memory for logits.
-const HEAD_ROWS: usize = 16;
-
-/// What is needed of one row of logits.
-struct Row<'a> {
-    logits: &'a [f32],
-    /// Logarithm of the sum of exponentials. In f64: beside a logit of 20, f32 would lose what tells 0.9999 from 1.
-    log_sum: f64,
-    /// The most likely token; the first of equals.
-    argmax: usize,
+/// The score of a span of tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpanScore {
+    pub logprob: f64,
+    pub is_greedy: bool,
 }
 
-impl<'a> Row<'a> {
-    fn new(logits: &'a [f32]) -> Row<'a> {
-        let (argmax, max) = largest(logits);
-        // Terms are added up in f64: the order of a vocabulary should not matter.
-        let sum: f64 = logits.iter().map(|logit| f64::from((logit - max).exp())).sum();
-        Row { logits, log_sum: f64::from(max) + sum.ln(), argmax }
-    }
-
-    fn log_prob(&self, token: u32) -> f64 {
-        self.logits.get(token as usize).map_or(f64::NAN, |logit| f64::from(*logit) - self.log_sum)
-    }
+/// The score of one token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TokenScore {
+    pub log_prob: f64,
+    pub is_greedy: bool,
 }
 
-/// Index and value of the largest logit, the first of equals.
-pub fn largest(logits: &[f32]) -> (usize, f32) {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (index, logit) in logits.iter().enumerate() {
-        if *logit > best.1 {
-            best = (index, *logit);
-        }
-    }
-    best
+/// The scores of a node's tokens.
+#[derive(Debug, Default)]
+struct NodeScores {
+    /// What follows inside the node, from its first row that is asked about.
+    inside: Vec<TokenScore>,
+    /// What follows its end, by token.
+    at_end: Vec<(u32, TokenScore)>,
 }
 
-/// Runs a sequence through the model and scores its spans, in their order.
-pub fn score(model: &Model, sequence: &Sequence) -> Result<Vec<std::result::Result<SpanScore, Unscored>>> {
-    let hidden = model.forward(&sequence.input, None)?; // [input, hidden]
-    let len = sequence.input.len();
-    let longest = sequence.spans.iter().map(|span| span.targets.len()).max().unwrap_or(0);
-    let first = len.saturating_sub(longest);
-    let mut scores = vec![SpanScore { logprob: 0.0, is_greedy: true }; sequence.spans.len()];
-    for block in (first / HEAD_ROWS * HEAD_ROWS..len).step_by(HEAD_ROWS) {
-        let rows = HEAD_ROWS.min(len - block);
-        let logits = model.logits(&hidden, block, rows)?; // [rows, vocabulary]
-        for (position, logits) in
-            (block..).zip(logits.chunks_exact(model.config.vocab_size)).filter(|(p, _)| *p >= first)
-        {
-            let row = Row::new(logits);
-            for (span, score) in sequence.spans.iter().zip(&mut scores) {
-                if let Some(target) = target_at(span, position, len) {
-                    score.logprob += row.log_prob(target);
-                    score.is_greedy &= row.argmax == target as usize;
-                }
+/// Scores of the nodes whose sequences are not all answered.
+#[derive(Debug, Default)]
+pub struct Scores(HashMap<u32, NodeScores>);
+
+impl Scores {
+    /// Takes the score of the token that follows the next row inside a node.
+    pub fn push_inside(&mut self, node: u32, score: TokenScore) {
+        self.0.entry(node).or_default().inside.push(score);
+    }
+
+    /// Takes the scores of the tokens that follow a node's end, sorted by token.
+    pub fn set_at_end(&mut self, node: u32, scores: Vec<(u32, TokenScore)>) {
+        self.0.entry(node).or_default().at_end = scores;
+    }
+
+    /// Forgets a node.
+    pub fn forget(&mut self, node: u32) {
+        self.0.remove(&node);
+    }
+
+    /// The score of a sequence that ends at a node. The tokens are added up one by one from the first, wherever the nodes begin and
+    /// end, so that the sum depends on the sequence alone.
+    pub fn span(&self, tree: &Tree, node: u32, sequence: &Sequence) -> Option<SpanScore> {
+        let mut path: Vec<u32> = Vec::new();
+        for node in tree.upwards(node) {
+            path.push(node);
+            if tree.node(node).depth <= sequence.first {
+                break;
             }
         }
+        path.reverse();
+        let mut sum = SpanScore { logprob: 0.0, is_greedy: true };
+        let mut add = |score: &TokenScore| {
+            sum.logprob += score.log_prob;
+            sum.is_greedy &= score.is_greedy;
+        };
+        let next = path.iter().skip(1).map(|node| tree.first_token(*node)).chain([sequence.last]);
+        for (node, next) in path.iter().zip(next) {
+            let scores = self.0.get(node)?;
+            let first_row = tree.node(*node).rows().start;
+            scores.inside.iter().skip(sequence.first.saturating_sub(first_row) as usize).for_each(&mut add);
+            let at_end = scores.at_end.binary_search_by_key(&next, |(token, _)| *token).ok()?;
+            add(&scores.at_end.get(at_end)?.1);
+        }
+        Some(sum)
     }
-    Ok(scores.into_iter().map(finite).collect())
 }
 
-/// The token that a span predicts at a position of its sequence.
-fn target_at(span: &Span, position: usize, len: usize) -> Option<u32> {
-    let first = len.checked_sub(span.targets.len())?;
-    span.targets.get(position.checked_sub(first)?).copied()
-}
-
-fn finite(score: SpanScore) -> std::result::Result<SpanScore, Unscored> {
-    if score.logprob.is_finite() {
-        return Ok(score);
+impl SpanScore {
+    /// The score, or why it is none.
+    pub fn checked(self) -> Result<SpanScore, Unscored> {
+        if self.logprob.is_finite() {
+            return Ok(self);
+        }
+        let what = if self.logprob.is_nan() { "NaN" } else { "an infinite log-probability" };
+        Err(Unscored::new(format!("the model gave {what}: its weights or its arithmetic (--dtype) are at fault")))
     }
-    let what = if score.logprob.is_nan() { "NaN" } else { "an infinite log-probability" };
-    Err(Unscored::new(format!("the model gave {what}: its weights or its arithmetic (--dtype) are at fault")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::testing::shared_model;
-    use crate::model::{DTypeChoice, Model};
-    use serde_json::Value;
+    use crate::engine::local::tree::TreeBuilder;
 
     #[test]
-    fn a_row_gives_log_softmax_and_first_argmax() {
-        let row = Row::new(&[1.0, 3.0, 3.0, 0.0]);
-        // torch.log_softmax(torch.tensor([1., 3., 3., 0.]), -1)
-        for (token, expected) in [(0, -2.781_672), (1, -0.781_671_9), (3, -3.781_672)] {
-            assert!((row.log_prob(token) - expected).abs() < 1e-6);
-        }
-        assert_eq!(row.argmax, 1);
-        assert!(row.log_prob(4).is_nan());
-        assert!(finite(SpanScore { logprob: f64::NAN, is_greedy: false }).unwrap_err().reason.contains("NaN"));
-    }
-
-    fn sequence(ids: &[u32], targets: usize) -> Sequence {
-        let span = Span { request: 0, part: 0, targets: ids[ids.len() - targets..].to_vec() };
-        Sequence { input: ids[..ids.len() - 1].to_vec(), spans: vec![span] }
-    }
-
-    // reference.json: transformers in f32.
-    #[test]
-    fn log_probabilities_equal_the_reference() {
-        for name in ["stories260K", "llama2xs-279K"] {
-            let Some(dir) = shared_model(name) else { return };
-            let model = Model::load(&dir, DTypeChoice::Auto).unwrap();
-            let reference = std::fs::read(dir.join("reference.json")).unwrap();
-            let reference: Value = serde_json::from_slice(&reference).unwrap();
-            let ids = |v: &Value| serde_json::from_value::<Vec<u32>>(v.clone()).unwrap();
-            for scored in reference["scored"].as_array().unwrap() {
-                let ids = ids(&scored["ids"]);
-                let score = score(&model, &sequence(&ids, ids.len() - 1)).unwrap()[0].clone().unwrap();
-                assert!((score.logprob - scored["sum_logprob"].as_f64().unwrap()).abs() < 1e-3, "{name}: {score:?}");
-                assert_eq!(score.is_greedy, scored["is_greedy"].as_bool().unwrap());
-                // Each token on its own: the shared blocks of the head give the same bits whatever is asked for.
-                let parts: Vec<f64> = (1..ids.len())
-                    .map(|end| super::score(&model, &sequence(&ids[..=end], 1)).unwrap()[0].clone().unwrap().logprob)
-                    .collect();
-                for (part, expected) in parts.iter().zip(scored["token_logprobs"].as_array().unwrap()) {
-                    assert!((part - expected.as_f64().unwrap()).abs() < 1e-4, "{name}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_span_has_the_same_bits_alone_and_in_company() {
-        let Some(dir) = shared_model("tiny-llama") else { return };
-        let model = Model::load(&dir, DTypeChoice::Auto).unwrap();
-        let ids: Vec<u32> = (0..150).map(|i| (i * 37) % 4096).collect();
-        let spans: Vec<Span> =
-            [1, 2, 17, 40, 149].map(|n| Span { request: n, part: 0, targets: ids[ids.len() - n..].to_vec() }).into();
-        let together = score(&model, &Sequence { input: ids[..149].to_vec(), spans: spans.clone() }).unwrap();
-        for (span, together) in spans.into_iter().zip(together) {
-            let alone = score(&model, &Sequence { input: ids[..149].to_vec(), spans: vec![span] }).unwrap();
-            assert_eq!(alone[0].as_ref().unwrap().logprob.to_bits(), together.unwrap().logprob.to_bits());
-        }
+    fn sums_run_over_nodes() {
+        let mut builder = TreeBuilder::default();
+        builder.add_scored(0, 0, [1, 2, 3], 3, 4);
+        builder.add_scored(1, 0, [1, 2, 5], 1, 6);
+        let tree = builder.build();
+        let score = |n: f64| TokenScore { log_prob: -n, is_greedy: n < 3.0 };
+        let mut scores = Scores::default();
+        scores.push_inside(0, score(1.0));
+        scores.set_at_end(0, vec![(3, score(2.0))]);
+        scores.set_at_end(1, vec![(4, score(4.0))]);
+        scores.set_at_end(2, vec![(6, score(0.5))]);
+        let span = |node| scores.span(&tree, node, &tree.ending(node)[0]).unwrap();
+        assert_eq!(span(1), SpanScore { logprob: -7.0, is_greedy: false });
+        assert_eq!(span(2), SpanScore { logprob: -0.5, is_greedy: true });
+        scores.forget(0);
+        assert_eq!(scores.span(&tree, 1, &tree.ending(1)[0]), None);
+        assert!(SpanScore { logprob: f64::NAN, is_greedy: false }.checked().unwrap_err().reason.contains("NaN"));
     }
 }

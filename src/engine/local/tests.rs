@@ -1,10 +1,10 @@
 //! The engine as a whole, on small checkpoints.
 
 use super::{DTypeChoice, LocalEngine, SystemFallback};
-use crate::engine::{Cancel, Engine, EngineOptions};
-use crate::error::{Error, Result};
+use crate::engine::{Cancel, Engine, EngineOptions, Outcome, Update};
+use crate::error::Error;
 use crate::model::testing::{copy_model, shared_model};
-use crate::request::{Answer, Decoding, Message, Prompt, Request, RequestKind, Response, Role, Unscored};
+use crate::request::{Answer, Decoding, Message, Prompt, Request, RequestKind, Role};
 use std::path::Path;
 
 fn options() -> EngineOptions {
@@ -51,12 +51,12 @@ fn generate(context: &str, decoding: Decoding) -> Request {
     Request { kind: RequestKind::Generate { context: text(context), decoding }, sample: 0, seed: 0 }
 }
 
-type Outcome = std::result::Result<Response, Unscored>;
-
 fn answers(engine: &LocalEngine, requests: &[Request]) -> Vec<Outcome> {
     let mut answers = vec![None; requests.len()];
-    let mut sink = |index: usize, outcome| {
-        assert!(answers[index].replace(outcome).is_none(), "request {index} is answered twice");
+    let mut sink = |update| {
+        if let Update::Answered(index, outcome) = update {
+            assert!(answers[index].replace(outcome).is_none(), "request {index} is answered twice");
+        }
         Ok(())
     };
     engine.answer(requests, &Cancel::default(), &mut sink).unwrap();
@@ -175,16 +175,17 @@ fn what_cannot_be_answered_says_why() {
 }
 
 #[test]
-fn broken_weights_give_no_scores() {
+fn weights_that_overflow_give_no_scores() {
     let Some(model) = copy_model("stories260K") else { return };
     let path = model.path().join("model.safetensors");
     let mut bytes = std::fs::read(&path).unwrap();
     let n = bytes.len();
-    bytes[n - 4000..].fill(0xff);
+    // 3.4e38 each
+    bytes[n - 4000..].fill(0x7f);
     std::fs::write(&path, bytes).unwrap();
     let engine = open(model.path(), &options()).unwrap();
     for outcome in answers(&engine, &[score("Once", " upon"), rolling("Once"), generate("Once", decoding(&[], 4))]) {
-        assert!(outcome.as_ref().unwrap_err().reason.contains("NaN"), "{outcome:?}");
+        assert!(outcome.as_ref().unwrap_err().reason.contains("the model gave NaN"), "{outcome:?}");
     }
 }
 
@@ -194,14 +195,19 @@ fn cancelling_leaves_the_rest_unanswered_and_a_full_disk_ends_it() {
     let requests: Vec<Request> = (0..400).map(|i| score(&format!("{i} cats"), " sat")).collect();
     let cancel = Cancel::default();
     let mut answered = 0;
-    let mut sink = |_: usize, _: Outcome| {
-        answered += 1;
-        cancel.cancel();
+    let mut sink = |update| {
+        if let Update::Answered(..) = update {
+            answered += 1;
+            cancel.cancel();
+        }
         Ok(())
     };
     engine.answer(&requests, &cancel, &mut sink).unwrap();
     assert!((1..400).contains(&answered), "{answered}");
-    let mut full = |_: usize, _: Outcome| -> Result<()> { Err(Error::input("the disk is full")) };
+    let mut full = |update| match update {
+        Update::Answered(..) => Err(Error::input("the disk is full")),
+        _ => Ok(()),
+    };
     let err = engine.answer(&requests, &Cancel::default(), &mut full).unwrap_err();
     assert_eq!(err.message(), "the disk is full");
 }
@@ -243,11 +249,15 @@ fn a_model_says_who_it_is() {
     assert_eq!((identity.max_length, identity.eot_token_id), (Some(512), Some(2)));
     assert_eq!((identity.bos_token.as_deref(), identity.eos_token.as_deref()), (Some("<s>"), Some("</s>")));
     assert_eq!(identity.dtype.as_deref(), Some("float32"));
+    // 260,032 numbers of 4 bytes.
+    assert_eq!((identity.storage.as_deref(), identity.model_bytes), (Some("float32"), Some(1_040_128)));
     assert_eq!(identity.sha.as_ref().unwrap().len(), 64);
     assert_eq!(engine.notices(), [""; 0]);
     let Some(engine) = load("stories260K", |o| (o.add_bos, o.dtype) = (Some(false), DTypeChoice::F16)) else { return };
     assert_eq!(engine.identity().options, ["arithmetic=float32", "add_bos_token=false"]);
     assert!(engine.notices()[0].contains("float16"));
+    let Some(engine) = load("tiny-llama-bnb-nf4", |_| {}) else { return };
+    assert_eq!(engine.identity().storage.as_deref(), Some("nf4"));
 }
 
 #[test]

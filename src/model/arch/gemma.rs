@@ -1,45 +1,38 @@
 //! Gemma 1: as Llama, with scaled embeddings and norms whose weights are offsets from one.
 
-use super::Decoder;
+use super::standard::{Norms, QkNorms, Standard};
 use crate::error::Result;
-use crate::model::config::Defaults;
-use crate::model::layer::{Embedding, Head, KvCache, RmsNormKind, Stack};
-use crate::model::{ModelConfig, Weights};
-use candle_core::Tensor;
+use crate::model::config::{ATTENTION_BIAS, Defaults, HeadDim, KeyValueHeads};
+use crate::model::{Decoder, ModelConfig, Weights};
 
 /// `GemmaConfig` of transformers.
 pub const DEFAULTS: Defaults = Defaults {
-    num_key_value_heads: Some(16),
-    head_dim: Some(256),
+    vocab_size: 256_000,
+    hidden_size: 3072,
+    intermediate_size: Some(24_576),
+    num_hidden_layers: 28,
+    num_attention_heads: 16,
+    key_value_heads: KeyValueHeads::Key(Some(16)),
+    head_dim: HeadDim::Key(Some(256)),
     hidden_act: "gelu_pytorch_tanh",
+    max_position_embeddings: 8192,
+    attention_bias: ATTENTION_BIAS,
+    attention_out_bias: ATTENTION_BIAS,
     tie_word_embeddings: true,
-    bos_token_id: 2,
-    eos_token_id: 1,
+    bos_token_id: Some(2),
+    eos_token_id: Some(1),
+    ..Defaults::BASE
 };
 
-struct Gemma {
-    embedding: Embedding,
-    /// Square root of the width, rounded to the format of the weights as transformers rounds it. `[]`
-    scale: Tensor,
-    stack: Stack,
-    head: Head,
-}
-
 /// Makes the model of its weights.
-pub fn build(config: &ModelConfig, weights: &mut Weights) -> Result<Box<dyn Decoder>> {
-    let embedding = Embedding::load(weights, "model.embed_tokens", config.vocab_size, config.hidden_size)?;
-    let stack = Stack::load(weights, "model", config, RmsNormKind::OnePlus)?;
-    let head = Head::load(weights, config, &embedding)?;
-    let scale = weights.constant((config.hidden_size as f32).sqrt())?;
-    Ok(Box::new(Gemma { embedding, scale, stack, head }))
+pub fn build(config: &ModelConfig, weights: &mut Weights) -> Result<Decoder> {
+    Standard::new(config, weights).norms_from_one().decoder(embedding_scale(config), |standard, layer| {
+        let mlp = standard.gated_mlp(layer)?;
+        standard.block(layer, Norms::Before, QkNorms::None, mlp)
+    })
 }
 
-impl Decoder for Gemma {
-    fn forward(&self, ids: &[u32], cache: Option<&mut KvCache>) -> candle_core::Result<Tensor> {
-        self.stack.forward(self.embedding.forward(ids)?.broadcast_mul(&self.scale)?, cache)
-    }
-
-    fn head(&self, hidden: &Tensor) -> candle_core::Result<Tensor> {
-        self.head.forward(hidden)
-    }
+/// What all Gemmas multiply embeddings by: the root of the width.
+pub fn embedding_scale(config: &ModelConfig) -> f32 {
+    (config.hidden_size as f64).sqrt() as f32
 }

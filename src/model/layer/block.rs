@@ -1,80 +1,110 @@
-//! A decoder layer with a norm before each part, and the stack of them.
+//! A decoder layer, and the stream of hidden states that runs through all of them.
 
-use super::attention::{Attention, Window, windows};
-use super::cache::KvCache;
-use super::mlp::GatedMlp;
-use super::norm::{RmsNorm, RmsNormKind};
-use super::rotary::{Angles, Rotary};
-use crate::error::Result;
-use crate::model::{ModelConfig, Weights};
-use candle_core::Tensor;
+use super::attention::Attention;
+use super::mlp::Mlp;
+use super::norm::Norm;
+use super::pass::{Branch, Pass};
+use crate::model::rows::Rows;
+use candle_core::Result;
 
-/// `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+/// Attention and MLP, each with norms before or behind it, added to what came in.
 pub struct Block {
-    attention_norm: RmsNorm,
-    attention: Attention,
-    mlp_norm: RmsNorm,
-    mlp: GatedMlp,
+    /// Before attention (all families but OLMo 2).
+    pub input_norm: Option<Norm>,
+    pub attention: Attention,
+    /// Over what attention gives, before it is added (Gemma 2 and 3, OLMo 2).
+    pub post_attention_norm: Option<Norm>,
+    /// Before the MLP.
+    pub mlp_norm: Option<Norm>,
+    pub mlp: Mlp,
+    /// Over what the MLP gives, before it is added.
+    pub post_mlp_norm: Option<Norm>,
+    /// Attention and MLP both look at what came in (GPT-NeoX).
+    pub parallel: bool,
+    /// Factor of what is added (Granite).
+    pub residual_scale: f32,
+}
+
+/// Hidden states with a sum that is still to be done, so that it can be done together with the next norm.
+pub struct Stream {
+    x: Rows,
+    pending: Option<(Rows, f32)>,
+}
+
+impl Stream {
+    pub fn new(x: Rows) -> Stream {
+        Stream { x, pending: None }
+    }
+
+    /// The hidden states. `[rows, hidden]`
+    pub fn finish(mut self) -> Result<Rows> {
+        self.settle()?;
+        Ok(self.x)
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        match self.pending.take() {
+            Some((y, factor)) => self.x.add_scaled(&y, factor),
+            None => Ok(()),
+        }
+    }
+
+    fn add(&mut self, y: Rows, factor: f32) -> Result<()> {
+        self.settle()?;
+        self.pending = Some((y, factor));
+        Ok(())
+    }
+
+    /// The norm of the hidden states.
+    fn normed(&mut self, norm: &Norm) -> Result<Rows> {
+        match self.pending.take() {
+            Some((y, factor)) => norm.add_forward(&mut self.x, &y, factor),
+            None => norm.forward(&self.x),
+        }
+    }
 }
 
 impl Block {
-    /// Reads the tensors under `<name>.`
-    pub fn load(weights: &mut Weights, name: &str, config: &ModelConfig, norm: RmsNormKind) -> Result<Block> {
-        let load_norm = |weights: &mut Weights, part: &str| {
-            RmsNorm::load(weights, &format!("{name}.{part}"), config.hidden_size, config.rms_norm_eps, norm)
+    /// Runs the stream's rows through the layer with this number.
+    pub fn forward(&self, stream: &mut Stream, pass: &Pass, branches: &mut [Branch<'_>], layer: usize) -> Result<()> {
+        let attended = match &self.input_norm {
+            Some(norm) => self.attention.forward(&stream.normed(norm)?, pass, branches, layer)?,
+            None => {
+                stream.settle()?;
+                self.attention.forward(&stream.x, pass, branches, layer)?
+            }
         };
-        Ok(Block {
-            attention_norm: load_norm(weights, "input_layernorm")?,
-            attention: Attention::load(weights, &format!("{name}.self_attn"), config)?,
-            mlp_norm: load_norm(weights, "post_attention_layernorm")?,
-            mlp: GatedMlp::load(weights, &format!("{name}.mlp"), config)?,
-        })
+        let attended = behind(&self.post_attention_norm, attended)?;
+        if !self.parallel {
+            stream.add(attended, self.residual_scale)?;
+            let y = self.mlp(stream)?;
+            return stream.add(y, self.residual_scale);
+        }
+        let y = self.mlp(stream)?;
+        stream.add(attended, self.residual_scale)?;
+        stream.add(y, self.residual_scale)
     }
 
-    fn forward(
-        &self,
-        x: &Tensor,
-        angles: &Angles,
-        windows: &[Window],
-        cache: Option<(&mut KvCache, usize)>,
-    ) -> candle_core::Result<Tensor> {
-        let x = (x + self.attention.forward(&self.attention_norm.forward(x)?, angles, windows, cache)?)?;
-        &x + self.mlp.forward(&self.mlp_norm.forward(&x)?)?
+    fn mlp(&self, stream: &mut Stream) -> Result<Rows> {
+        let y = match &self.mlp_norm {
+            Some(norm) => self.mlp.forward(&stream.normed(norm)?)?,
+            None => {
+                stream.settle()?;
+                self.mlp.forward(&stream.x)?
+            }
+        };
+        behind(&self.post_mlp_norm, y)
+    }
+
+    /// Bytes of the packed weights.
+    pub fn bytes(&self) -> usize {
+        self.attention.bytes() + self.mlp.bytes()
     }
 }
 
-/// All layers and the final norm.
-pub struct Stack {
-    rotary: Rotary,
-    blocks: Vec<Block>,
-    norm: RmsNorm,
-}
-
-impl Stack {
-    /// Reads `<name>.layers.<number>` and `<name>.norm`.
-    pub fn load(weights: &mut Weights, name: &str, config: &ModelConfig, norm: RmsNormKind) -> Result<Stack> {
-        let blocks = (0..config.num_hidden_layers)
-            .map(|layer| Block::load(weights, &format!("{name}.layers.{layer}"), config, norm))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Stack {
-            rotary: Rotary::new(&config.rope, config.head_dim),
-            blocks,
-            norm: RmsNorm::load(weights, &format!("{name}.norm"), config.hidden_size, config.rms_norm_eps, norm)?,
-        })
-    }
-
-    /// `[tokens, hidden]` to `[tokens, hidden]`, after what `cache` holds.
-    pub fn forward(&self, mut x: Tensor, mut cache: Option<&mut KvCache>) -> candle_core::Result<Tensor> {
-        let tokens = x.dim(0)?;
-        let past = cache.as_deref().map_or(0, KvCache::len);
-        let angles = self.rotary.angles(past, tokens, x.device())?;
-        let windows = windows(tokens, past, x.device())?;
-        for (layer, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, &angles, &windows, cache.as_deref_mut().map(|cache| (cache, layer)))?;
-        }
-        if let Some(cache) = cache {
-            cache.advance(tokens);
-        }
-        self.norm.forward(&x)
+fn behind(norm: &Option<Norm>, y: Rows) -> Result<Rows> {
+    match norm {
+        Some(norm) => norm.forward(&y),
+        None => Ok(y),
     }
 }

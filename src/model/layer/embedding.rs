@@ -1,55 +1,102 @@
-//! The first and the last matrix: token ids to hidden states, hidden states to logits.
+//! Token ids to hidden states.
 
-use super::projection::Projection;
 use crate::error::{Error, Result};
-use crate::model::{ModelConfig, Weights};
+use crate::model::Weights;
+use crate::model::backend::Place;
+use crate::model::profile::{Kind, spend};
+use crate::model::rows::{HostRows, Rows};
+use crate::model::weights::StoredMatrix;
 use candle_core::{DType, Tensor};
 
-/// One row of weights for each token.
+/// One row of weights for each token, and where positions are learned, one for each position.
 pub struct Embedding {
     /// `[vocabulary, hidden]`
-    weight: Tensor,
-    activations: DType,
+    tokens: StoredMatrix,
+    /// `[positions, hidden]`
+    positions: Option<StoredMatrix>,
+    scale: f32,
+    /// The rows of both where rows are tensors.
+    device: Option<(Tensor, Option<Tensor>)>,
 }
 
 impl Embedding {
     /// Reads `<name>.weight`.
     pub fn load(weights: &mut Weights, name: &str, vocab_size: usize, hidden_size: usize) -> Result<Embedding> {
-        let weight = weights.matrix(&format!("{name}.weight"), &[vocab_size, hidden_size])?;
-        Ok(Embedding { weight, activations: weights.backend().activations })
+        let tokens = weights.embedding(name, vocab_size, hidden_size)?;
+        Embedding { tokens, positions: None, scale: 1.0, device: None }.placed(weights)
     }
 
-    /// Rows of the ids. `[ids, hidden]`
-    pub fn forward(&self, ids: &[u32]) -> candle_core::Result<Tensor> {
-        let ids = Tensor::new(ids, self.weight.device())?;
-        self.weight.index_select(&ids, 0)?.to_dtype(self.activations)
+    /// Adds learned positions, read from `<name>.weight`.
+    pub fn with_positions(mut self, weights: &mut Weights, name: &str, positions: usize) -> Result<Embedding> {
+        self.positions = Some(weights.embedding(name, positions, self.tokens.ins())?);
+        self.placed(weights)
     }
-}
 
-/// The language-model head.
-pub struct Head {
-    projection: Projection,
-}
+    /// Multiplies the rows by a factor, rounded to the format of the weights as transformers rounds it.
+    pub fn scaled(mut self, weights: &Weights, scale: f32) -> Embedding {
+        self.scale = match weights.backend().weights {
+            DType::BF16 => half::bf16::from_f32(scale).to_f32(),
+            DType::F16 => half::f16::from_f32(scale).to_f32(),
+            _ => scale,
+        };
+        self
+    }
 
-impl Head {
-    /// Reads `lm_head.weight`, or takes the embedding's matrix where the two are tied.
-    pub fn load(weights: &mut Weights, config: &ModelConfig, embedding: &Embedding) -> Result<Head> {
-        let activations = weights.backend().activations;
-        if config.tie_word_embeddings {
-            weights.ignore("lm_head.weight");
-            return Ok(Head { projection: Projection::shared(embedding.weight.clone(), activations) });
+    /// The matrix, for heads that share it.
+    pub fn matrix(&self) -> &StoredMatrix {
+        &self.tokens
+    }
+
+    /// Positions that can be embedded, where they are learned.
+    pub fn max_positions(&self) -> Option<usize> {
+        self.positions.as_ref().map(StoredMatrix::outs)
+    }
+
+    fn placed(mut self, weights: &Weights) -> Result<Embedding> {
+        let backend = weights.backend();
+        if let Place::Device(device) = &backend.place {
+            let moved = |matrix: &StoredMatrix| {
+                let mut values = vec![0.0; matrix.outs() * matrix.ins()];
+                matrix.rows(0..matrix.outs(), &mut values);
+                Tensor::from_vec(values, (matrix.outs(), matrix.ins()), device)?.to_dtype(backend.weights)
+            };
+            let tensors =
+                moved(&self.tokens).and_then(|tokens| Ok((tokens, self.positions.as_ref().map(moved).transpose()?)));
+            self.device = Some(tensors.map_err(|e| Error::input("cannot move the embedding to the device").cause(e))?);
         }
-        if !weights.has("lm_head.weight") {
-            return Err(Error::input("the tensor lm_head.weight is missing").file(&config.file).hint(
-                "the checkpoint may share the embedding's matrix: then config.json should say \"tie_word_embeddings\": true",
-            ));
-        }
-        let projection = Projection::load(weights, "lm_head", config.vocab_size, config.hidden_size, false)?;
-        Ok(Head { projection })
+        Ok(self)
     }
 
-    /// Logits in f32. `[rows, vocabulary]`
-    pub fn forward(&self, hidden: &Tensor) -> candle_core::Result<Tensor> {
-        self.projection.forward(hidden)?.to_dtype(DType::F32)
+    /// Rows of tokens at their positions. `[ids, hidden]`
+    pub fn forward(&self, ids: &[u32], positions: &[usize]) -> candle_core::Result<Rows> {
+        spend(Kind::Embedding, 0, || self.look_up(ids, positions))
+    }
+
+    fn look_up(&self, ids: &[u32], positions: &[usize]) -> candle_core::Result<Rows> {
+        if let Some((tokens, learned)) = &self.device {
+            let device = tokens.device();
+            let mut x = tokens.index_select(&Tensor::new(ids, device)?, 0)?;
+            if let Some(learned) = learned {
+                let positions: Vec<u32> = positions.iter().map(|p| *p as u32).collect();
+                x = (x + learned.index_select(&Tensor::new(positions, device)?, 0)?)?;
+            }
+            return Ok(Rows::Device(if self.scale == 1.0 { x } else { x.affine(f64::from(self.scale), 0.0)? }));
+        }
+        let width = self.tokens.ins();
+        let mut x = HostRows::new(ids.len(), width);
+        let mut learned = vec![0.0; if self.positions.is_some() { width } else { 0 }];
+        for (row, (id, position)) in ids.iter().zip(positions).enumerate() {
+            let (id, to) = (*id as usize, x.row_mut(row));
+            self.tokens.rows(id..id + 1, to);
+            if let Some(table) = &self.positions {
+                table.rows(*position..*position + 1, &mut learned);
+                to.iter_mut().zip(&learned).for_each(|(x, p)| *x += p);
+            }
+        }
+        let mut x = Rows::Host(x);
+        if self.scale != 1.0 {
+            x.scale(self.scale)?;
+        }
+        Ok(x)
     }
 }

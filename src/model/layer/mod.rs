@@ -1,15 +1,21 @@
-//! The parts that families of models share. Hidden states are `[tokens, width]` of one sequence; there is no batch axis.
+//! Parts that families of models share. Each works on packed rows in memory (our kernels) and on a device (candle's).
 
 mod attention;
 mod block;
-mod cache;
 mod embedding;
+mod experts;
+mod head;
 mod mlp;
 mod norm;
+mod pass;
 mod projection;
-mod rotary;
 
-pub use block::Stack;
-pub use cache::KvCache;
-pub use embedding::{Embedding, Head};
-pub use norm::RmsNormKind;
+pub use attention::{Attention, AttentionShape, QkNorm};
+pub use block::{Block, Stream};
+pub use embedding::Embedding;
+pub use experts::Experts;
+pub use head::Head;
+pub use mlp::Mlp;
+pub use norm::Norm;
+pub use pass::{Branch, Kv, Pass};
+pub use projection::{Part, Projection};

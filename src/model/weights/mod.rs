@@ -1,109 +1,182 @@
-//! The tensors of a checkpoint, whatever file format holds them.
+//! The tensors of a checkpoint, whatever file format holds them and however its matrices are encoded.
+//!
+//! Comes in: a folder (or a file), names, the shapes that the configuration gives. Goes out: matrices as they are stored, vectors
+//! in f32, or errors that name file and tensor. Never: what a tensor is for.
 
+mod bytes;
+mod checkpoint;
+#[cfg(test)]
+mod damage_tests;
+mod encoding;
+pub mod gguf;
+mod number;
+mod pickle;
+mod quantise;
+mod quantization;
 mod safetensors;
+mod shards;
+mod stored;
+#[cfg(test)]
+mod tests;
 
+pub use bytes::Bytes;
+pub use checkpoint::{Checkpoint, TensorInfo};
+pub use quantise::Precision;
+pub(crate) use quantization::{OLD_AWQ, OLD_GPTQ};
 pub(crate) use safetensors::HEADER_LENGTH;
+pub use stored::{Dense, StoredMatrix};
 
 use super::Backend;
 use crate::error::{Error, Result};
-use candle_core::{DType, Device, Tensor};
-use std::collections::{BTreeSet, HashMap};
+use crate::kernel::Rounding;
+use candle_core::DType;
+use encoding::{Asked, Encoding, PLAIN, Under, elements, missing, plain, wrong_shape};
+use number::Number;
+use quantization::Quantization;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use stored::Watch;
 
-/// A file format of checkpoints.
-pub struct Format {
-    /// What it looks like in a folder, for error messages.
-    pub files: &'static str,
-    /// Opens the checkpoint in a folder; `None` when the folder has none of this format.
-    pub open: fn(&Path) -> Opened,
-}
+/// Tables that old checkpoints hold and that are computed here.
+const TABLES: &[&str] = &[".rotary_emb.inv_freq", ".attn.masked_bias", ".attention.masked_bias"];
 
-/// A checkpoint, where there is one.
-pub type Opened = Result<Option<Box<dyn Checkpoint>>>;
+/// The same, where the name alone could be a bias: masks `[1, 1, positions, positions]`.
+const MASKS: &[&str] = &[".attn.bias", ".attention.bias"];
 
-/// All formats, in the order in which they are looked for. A new one is a file here and a row.
-pub const FORMATS: &[Format] =
-    &[Format { files: "model.safetensors, or model.safetensors.index.json with its shards", open: safetensors::open }];
-
-/// Files of formats that are not read, with what to say about them.
-const UNREAD: &[(&str, &str)] = &[
-    (".gguf", "GGUF files are not supported yet; use the safetensors checkpoint"),
-    (
-        ".bin",
-        "pytorch_model.bin is not supported yet; save the model with `save_pretrained(..., safe_serialization=True)`",
-    ),
-];
-
-/// What is known of a tensor before it is read.
+/// What a checkpoint turned out to be, before a number format is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorInfo {
-    pub file: PathBuf,
-    pub dtype: String,
-    pub shape: Vec<usize>,
-}
-
-/// An open checkpoint.
-pub trait Checkpoint {
-    /// All tensors by name.
-    fn tensors(&self) -> &HashMap<String, TensorInfo>;
-
-    /// Reads a tensor whose number format is one of candle's.
-    fn load(&self, name: &str, device: &Device) -> Result<Tensor>;
+pub struct Found {
+    /// The number format of its first tensor of real numbers, in the order of names.
+    pub dtype: Option<&'static str>,
+    /// How matrices are quantised, if any is.
+    pub quantised: Option<&'static str>,
 }
 
 /// The weights of a model: hands out tensors after checking that they are what the configuration says.
 pub struct Weights {
-    dir: PathBuf,
+    place: PathBuf,
     checkpoint: Box<dyn Checkpoint>,
+    quantization: Option<Quantization>,
+    precision: Option<Precision>,
     backend: Backend,
     used: BTreeSet<String>,
+    watches: Vec<Arc<Watch>>,
     num_parameters: u64,
+    stored_bytes: u64,
+    /// Matrices of linear layers by how they are stored.
+    storage: BTreeMap<&'static str, usize>,
+    /// Matrices that the precision does not fit, by the width of their rows.
+    unfit: BTreeMap<usize, usize>,
+}
+
+/// A tensor that is read whole.
+struct Whole {
+    values: Bytes,
+    number: Number,
+    file: PathBuf,
 }
 
 impl Weights {
-    /// Opens the checkpoint of a folder. `backend` chooses where tensors go, knowing the checkpoint's number format.
-    pub fn open(dir: &Path, backend: impl FnOnce(Option<&str>) -> Result<Backend>) -> Result<Weights> {
-        for format in FORMATS {
-            if let Some(checkpoint) = (format.open)(dir)? {
-                let backend = backend(own_dtype(checkpoint.as_ref()))?;
-                let (dir, used) = (dir.to_path_buf(), BTreeSet::new());
-                return Ok(Weights { dir, checkpoint, backend, used, num_parameters: 0 });
-            }
+    /// Opens the checkpoint of a folder. `backend` chooses where tensors go, knowing what the checkpoint is. Matrices of linear layers
+    /// are brought to `precision`, if one is given; a checkpoint that is quantised already is then refused.
+    pub fn open(
+        place: &Path,
+        precision: Option<Precision>,
+        backend: impl FnOnce(&Found) -> Result<Backend>,
+    ) -> Result<Weights> {
+        let quantization = if place.is_dir() { quantization::read(place)? } else { None };
+        let checkpoint = checkpoint::open(place)?;
+        let encodings = encodings(checkpoint.as_ref());
+        if let Some(said) = quantization.as_ref().filter(|said| !encodings.iter().any(|e| announced(e, said))) {
+            return Err(Error::input(format!("says that weights are quantised by {}, but no tensor is", said.method))
+                .file(&said.file)
+                .hint("remove `quantization_config` if the weights are plain, or fetch those that belong to it"));
         }
-        let looked: Vec<&str> = FORMATS.iter().map(|f| f.files).collect();
-        let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        let names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        let unread = UNREAD.iter().find(|(ending, _)| names.iter().any(|name| name.ends_with(ending)));
-        Err(Error::input("has no weights").file(dir).hint(
-            unread.map_or_else(|| format!("there should be {}", looked.join(", or ")), |(_, say)| say.to_string()),
-        ))
+        let quantised = encodings.iter().map(|encoding| encoding.name).find(|name| *name != PLAIN);
+        if let (Some(precision), Some(quantised)) = (precision, quantised) {
+            return Err(already_quantised(precision, quantised).file(place));
+        }
+        let backend = backend(&Found { dtype: own_dtype(checkpoint.as_ref()), quantised })?;
+        Ok(Weights {
+            place: place.to_path_buf(),
+            checkpoint,
+            quantization,
+            precision,
+            backend,
+            used: BTreeSet::new(),
+            watches: Vec::new(),
+            num_parameters: 0,
+            stored_bytes: 0,
+            storage: BTreeMap::new(),
+            unfit: BTreeMap::new(),
+        })
     }
 
     pub fn backend(&self) -> &Backend {
         &self.backend
     }
 
+    /// Whether there is a tensor of that name.
     pub fn has(&self, name: &str) -> bool {
         self.checkpoint.tensors().contains_key(name)
     }
 
-    /// A tensor that is multiplied or indexed: values rounded to the weights' format, kept in the matrices' format.
-    pub fn matrix(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let (rounded, kept) = (self.backend.weights, self.backend.matmul);
-        self.read(name, shape, rounded, kept)
+    /// Whether there is the matrix of a linear layer under a prefix, in whatever encoding.
+    pub fn has_matrix(&self, prefix: &str) -> bool {
+        Under { checkpoint: self.checkpoint.as_ref(), prefix }.encoding().is_some()
     }
 
-    /// A tensor that takes part in elementwise arithmetic: in the activations' format.
-    pub fn vector(&mut self, name: &str, len: usize) -> Result<Tensor> {
-        let (rounded, kept) = (self.backend.weights, self.backend.activations);
-        self.read(name, &[len], rounded, kept)
+    /// The matrix `[outs, ins]` of a linear layer: `<prefix>.weight`, in whatever encoding the checkpoint has it, in the precision that
+    /// was asked for. An error where it is missing, of another shape, or damaged.
+    pub fn linear(&mut self, prefix: &str, outs: usize, ins: usize) -> Result<StoredMatrix> {
+        let (matrix, bytes) = self.stored(prefix, outs, ins, false)?;
+        self.at_precision(matrix, bytes)
     }
 
-    /// A number in the activations' format, rounded as a weight would be.
-    pub fn constant(&self, value: f32) -> Result<Tensor> {
-        let made = Tensor::new(value, &self.backend.device)
-            .and_then(|t| t.to_dtype(self.backend.weights)?.to_dtype(self.backend.activations));
-        made.map_err(|e| Error::input("cannot make a constant").cause(e))
+    /// The same for a layer that plain checkpoints store as `[ins, outs]`. Quantised ones store it as any other.
+    pub fn conv1d(&mut self, prefix: &str, outs: usize, ins: usize) -> Result<StoredMatrix> {
+        let (matrix, bytes) = self.stored(prefix, outs, ins, true)?;
+        self.at_precision(matrix, bytes)
+    }
+
+    /// An embedding `[rows, width]`: as it is stored, never quantised on the fly.
+    pub fn embedding(&mut self, prefix: &str, rows: usize, width: usize) -> Result<StoredMatrix> {
+        let (matrix, bytes) = self.stored(prefix, rows, width, false)?;
+        self.stored_bytes += bytes;
+        Ok(matrix)
+    }
+
+    /// The language-model head `[outs, ins]`: as it is stored, never quantised on the fly.
+    pub fn head(&mut self, prefix: &str, outs: usize, ins: usize) -> Result<StoredMatrix> {
+        self.embedding(prefix, outs, ins)
+    }
+
+    /// The plain tensor `name` `[experts, outs, ins]` as the rows of all experts `[experts * outs, ins]`, in the precision that was
+    /// asked for.
+    pub fn experts(&mut self, name: &str, experts: usize, outs: usize, ins: usize) -> Result<StoredMatrix> {
+        let whole = self.whole(name, &[experts, outs, ins])?;
+        let rows = self.possible(name, experts, outs).and_then(|rows| self.possible(name, rows, ins).map(|_| rows))?;
+        let bytes = whole.values.len() as u64;
+        let dense = Dense::stored(whole.values, whole.number, rows, ins).ok_or_else(|| missing(name, &self.place))?;
+        let dense = dense.rounded(plain::rounding(whole.number, self.rounding()));
+        let matrix = self.watched(StoredMatrix::Dense(dense), name, &whole.file);
+        self.num_parameters += (rows * ins) as u64;
+        self.at_precision(matrix, bytes)
+    }
+
+    /// The plain tensor `name` of so many numbers, rounded to the model's number format. NaN and infinities are refused.
+    pub fn vector(&mut self, name: &str, len: usize) -> Result<Vec<f32>> {
+        let whole = self.whole(name, &[len])?;
+        let mut values = vec![0.0; whole.values.len() / whole.number.size()];
+        whole.number.widen(&whole.values, &mut values);
+        if !number::all_finite(&values) {
+            return Err(not_finite(name, &whole.file));
+        }
+        number::round(self.rounding(), &mut values);
+        self.num_parameters += len as u64;
+        self.stored_bytes += whole.values.len() as u64;
+        Ok(values)
     }
 
     /// Says that the model knows a tensor but does not need it.
@@ -111,52 +184,190 @@ impl Weights {
         self.used.insert(name.to_string());
     }
 
-    /// Parameters of the tensors handed out.
+    /// Refuses weights in which a matrix that has been read so far held NaN or infinity. Matrices are read when they are packed, so
+    /// this is asked after that.
+    pub fn check_values(&self) -> Result<()> {
+        match self.watches.iter().find(|watch| watch.found()) {
+            Some(watch) => Err(not_finite(&watch.name, &watch.file)),
+            None => Ok(()),
+        }
+    }
+
+    /// Parameters of the tensors handed out: of quantised ones, what they stand for.
     pub fn num_parameters(&self) -> u64 {
         self.num_parameters
     }
 
-    /// Tensors that nobody asked for, in the order of their names; tables of rotary angles, which old checkpoints hold, aside.
+    /// Bytes of the tensors handed out as they are stored, scales included, or as the precision made them.
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
+    }
+
+    /// How matrices of linear layers are stored, where not as plain numbers: `nf4`, `q4_k`, ... with the number of matrices of each.
+    pub fn storage(&self) -> Vec<(String, usize)> {
+        let quantised = self.storage.iter().filter(|(name, _)| !number::is_name(name));
+        quantised.map(|(name, count)| (name.to_string(), *count)).collect()
+    }
+
+    /// What the user should know: matrices that the precision does not fit.
+    pub fn notices(&self) -> Vec<String> {
+        let Some(precision) = self.precision else { return Vec::new() };
+        let notice = |(ins, count): (&usize, &usize)| {
+            let matrices = if *count == 1 { "1 matrix stays".to_string() } else { format!("{count} matrices stay") };
+            format!("{matrices} in full precision: rows of {ins} are not whole blocks of {}", precision.described())
+        };
+        self.unfit.iter().map(notice).collect()
+    }
+
+    /// Tensors that nobody asked for, in the order of their names; tables that are computed here aside.
     pub fn unused(&self) -> Vec<String> {
-        let unused = self.checkpoint.tensors().keys().filter(|name| !self.used.contains(*name));
-        let mut unused: Vec<String> = unused.filter(|name| !name.ends_with(".rotary_emb.inv_freq")).cloned().collect();
+        let table = |name: &str, info: &TensorInfo| {
+            let is = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+            is(TABLES) || (is(MASKS) && info.shape.len() == 4)
+        };
+        let tensors = self.checkpoint.tensors().iter();
+        let unused = tensors.filter(|(name, info)| !self.used.contains(*name) && !table(name, info));
+        let mut unused: Vec<String> = unused.map(|(name, _)| name.clone()).collect();
         unused.sort();
         unused
     }
 
-    fn read(&mut self, name: &str, shape: &[usize], rounded: DType, kept: DType) -> Result<Tensor> {
-        let info = self.checkpoint.tensors().get(name).ok_or_else(|| {
-            Error::input(format!("the tensor {name} is missing"))
-                .file(&self.dir)
-                .hint("the checkpoint is incomplete, or of another architecture than its config.json says")
-        })?;
-        if info.shape != shape {
-            return Err(Error::input(format!(
-                "config.json asks for the shape {shape:?}, the file has {:?}",
-                info.shape
-            ))
-            .file(&info.file)
-            .key(name));
+    /// What full-precision values are rounded to.
+    fn rounding(&self) -> Rounding {
+        match self.backend.weights {
+            DType::BF16 => Rounding::Bf16,
+            DType::F16 => Rounding::F16,
+            _ => Rounding::None,
         }
-        check_dtype(name, info)?;
-        let tensor = self.checkpoint.load(name, &self.backend.device)?;
+    }
+
+    /// A matrix as it is stored, with the bytes of its tensors.
+    fn stored(&mut self, prefix: &str, outs: usize, ins: usize, conv1d: bool) -> Result<(StoredMatrix, u64)> {
+        let name = format!("{prefix}.weight");
+        self.possible(&name, outs, ins)?;
+        let checkpoint = self.checkpoint.as_ref();
+        let under = Under { checkpoint, prefix };
+        let encoding = under.encoding().ok_or_else(|| missing(&name, &self.place))?;
+        let asked = Asked {
+            under,
+            place: &self.place,
+            outs,
+            ins,
+            conv1d,
+            rounding: self.rounding(),
+            quantization: self.quantization.as_ref(),
+            used: Default::default(),
+        };
+        if let Some(said) =
+            self.quantization.as_ref().filter(|said| !encoding.methods.is_empty() && !announced(encoding, said))
+        {
+            let message = format!("is {}, `quantization_config` says {}", encoding.name, said.method);
+            let suffix = if asked.info("weight").is_some() { "weight" } else { "qweight" };
+            return Err(asked.refuse(suffix, message));
+        }
+        let matrix = (encoding.decode)(&asked)?;
+        let used = asked.used.into_inner();
+        let mut bytes = 0;
+        for name in &used {
+            bytes += checkpoint.bytes(name)?.len() as u64;
+        }
+        let file = checkpoint.tensors().get(&name).map_or(&self.place, |info| &info.file).clone();
+        self.used.extend(used);
+        self.num_parameters += outs as u64 * ins as u64;
+        Ok((self.watched(matrix, &name, &file), bytes))
+    }
+
+    /// Remembers to ask plain numbers whether they were finite.
+    fn watched(&mut self, matrix: StoredMatrix, name: &str, file: &Path) -> StoredMatrix {
+        match matrix {
+            StoredMatrix::Dense(dense) => {
+                let watch = Arc::new(Watch::new(name.to_string(), file.to_path_buf()));
+                self.watches.push(watch.clone());
+                StoredMatrix::Dense(dense.watched(watch))
+            }
+            grouped => grouped,
+        }
+    }
+
+    /// Brings the matrix of a linear layer to the precision that was asked for; `bytes` is what it takes as it is.
+    fn at_precision(&mut self, matrix: StoredMatrix, bytes: u64) -> Result<StoredMatrix> {
+        let (matrix, bytes) = match self.precision {
+            Some(precision) if !matrix.is_full_precision() => {
+                return Err(already_quantised(precision, matrix.description()).file(&self.place));
+            }
+            Some(precision) => match precision.quantise(&matrix, self.rounding()).map_err(|e| e.file(&self.place))? {
+                Some(quantised) => {
+                    self.check_values()?;
+                    let bytes = quantised.stored_bytes() as u64;
+                    (quantised, bytes)
+                }
+                None => {
+                    *self.unfit.entry(matrix.ins()).or_default() += 1;
+                    (matrix, bytes)
+                }
+            },
+            None => (matrix, bytes),
+        };
+        *self.storage.entry(matrix.description()).or_default() += 1;
+        self.stored_bytes += bytes;
+        Ok(matrix)
+    }
+
+    /// A plain tensor of a shape.
+    fn whole(&mut self, name: &str, shape: &[usize]) -> Result<Whole> {
+        let info = self.checkpoint.tensors().get(name).ok_or_else(|| missing(name, &self.place))?;
+        let refuse = |message: String| Error::input(message).file(&info.file).key(name);
+        if info.shape != shape {
+            return Err(refuse(wrong_shape(shape, &info.shape)));
+        }
+        let number = Number::named(&info.dtype).filter(|number| *number != Number::F8E4M3).ok_or_else(|| {
+            refuse(format!("the number format {} is not supported here", info.dtype))
+                .hint(format!("it should be {}", plain::DTYPES.join(" or ")))
+        })?;
+        let values = self.checkpoint.bytes(name).map_err(|e| e.file(&info.file).key(name))?;
+        if elements(shape).and_then(|count| count.checked_mul(number.size())) != Some(values.len()) {
+            let message = format!("{shape:?} numbers of {} do not take {} bytes", info.dtype, values.len());
+            return Err(refuse(message).hint(checkpoint::DAMAGED));
+        }
+        let file = info.file.clone();
         self.used.insert(name.to_string());
-        self.num_parameters += tensor.elem_count() as u64;
-        (tensor.to_dtype(rounded).and_then(|t| t.to_dtype(kept)))
-            .map_err(|e| Error::input("cannot be converted").file(&info.file).key(name).cause(e))
+        Ok(Whole { values, number, file })
+    }
+
+    /// The product of two dimensions, or an error that names the tensor.
+    fn possible(&self, name: &str, outs: usize, ins: usize) -> Result<usize> {
+        // Values of eight bytes must be countable in memory.
+        let product = outs.checked_mul(ins).filter(|product| *product > 0 && *product < usize::MAX / 8);
+        product
+            .ok_or_else(|| Error::input(format!("{outs} x {ins} is not a possible shape")).file(&self.place).key(name))
     }
 }
 
-fn check_dtype(name: &str, info: &TensorInfo) -> Result<()> {
-    let hint = match info.dtype.as_str() {
-        "F32" | "F16" | "BF16" | "F64" => return Ok(()),
-        "I8" | "U8" | "I32" => "this looks like a quantised checkpoint; they are not supported yet",
-        _ => "weights can be F32, BF16, F16 or F64",
-    };
-    Err(Error::input(format!("the number format {} is not supported", info.dtype))
-        .file(&info.file)
+fn already_quantised(precision: Precision, found: &str) -> Error {
+    Error::input(format!("the checkpoint is quantised already ({found})")).key(format!("--precision {precision}")).hint(
+        "--precision quantises full-precision weights; leave it out, or use the checkpoint that this one was made from",
+    )
+}
+
+fn not_finite(name: &str, file: &Path) -> Error {
+    Error::input("holds NaN or infinity")
+        .file(file)
         .key(name)
-        .hint(hint))
+        .hint("the model diverged in training, or the file is damaged; no score of it would mean anything")
+}
+
+/// Whether a `quant_method` is that of an encoding.
+fn announced(encoding: &Encoding, said: &Quantization) -> bool {
+    encoding.methods.contains(&said.method.as_str())
+}
+
+/// The encodings of all matrices.
+fn encodings(checkpoint: &dyn Checkpoint) -> Vec<&'static Encoding> {
+    let names = checkpoint.tensors().keys();
+    let prefixes = names.filter_map(|name| name.strip_suffix(".weight").or_else(|| name.strip_suffix(".qweight")));
+    let found = prefixes.filter_map(|prefix| Under { checkpoint, prefix }.encoding());
+    let found: BTreeSet<&str> = found.map(|encoding| encoding.name).collect();
+    encoding::ENCODINGS.iter().filter(|encoding| found.contains(encoding.name)).collect()
 }
 
 /// The number format of the checkpoint's first tensor of real numbers, in the order of names.

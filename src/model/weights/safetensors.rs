@@ -1,19 +1,19 @@
 //! safetensors: eight bytes with the length of a JSON header, the header, then the tensors' bytes. One file, or an index and shards.
 //!
-//! The header is read and checked here, so that errors can say what is wrong with which tensor; the bytes are then mapped into
-//! memory by candle, which checks again.
+//! The header is read and checked here, because errors should say what is wrong with which tensor, and because the format has
+//! number formats (I8, F8) that candle's reader lacks. The bytes are mapped, not read.
 
-use super::{Checkpoint, Opened, TensorInfo};
+use super::bytes::Bytes;
+use super::checkpoint::{Checkpoint, DAMAGED, Opened, TensorInfo, stored_size};
+use super::shards::{Index, shard_paths};
 use crate::error::{Error, Result};
 use crate::model::config::read_json;
-use candle_core::safetensors::MmapedSafetensors;
-use candle_core::{Device, Tensor};
-use serde::Deserialize;
-use serde_json::{Map, Value};
-use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
-use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -24,12 +24,11 @@ pub(crate) const HEADER_LENGTH: u64 = 8;
 /// The format's own limit on a header.
 const LARGEST_HEADER: u64 = 100_000_000;
 
-const DAMAGED: &str = "the file is damaged or was not downloaded to the end; fetch it again";
-
-/// Open shards and where each tensor is.
+/// Where each tensor is.
+#[derive(Default)]
 struct Shards {
-    files: HashMap<PathBuf, MmapedSafetensors>,
     tensors: HashMap<String, TensorInfo>,
+    bytes: HashMap<String, Bytes>,
 }
 
 impl Checkpoint for Shards {
@@ -37,129 +36,170 @@ impl Checkpoint for Shards {
         &self.tensors
     }
 
-    fn load(&self, name: &str, device: &Device) -> Result<Tensor> {
-        let missing = || Error::input(format!("the tensor {name} is missing"));
-        let info = self.tensors.get(name).ok_or_else(missing)?;
-        let file = self.files.get(&info.file).ok_or_else(missing)?;
-        file.load(name, device).map_err(|e| Error::input("cannot be read").file(&info.file).key(name).cause(e))
+    fn bytes(&self, name: &str) -> Result<Bytes> {
+        self.bytes.get(name).cloned().ok_or_else(|| Error::input(format!("the tensor {name} is missing")))
     }
-}
-
-/// The index of a sharded checkpoint.
-#[derive(Deserialize)]
-struct Index {
-    weight_map: HashMap<String, String>,
-}
-
-/// One tensor in a header.
-#[derive(Deserialize)]
-struct Entry {
-    dtype: String,
-    shape: Vec<usize>,
-    data_offsets: (u64, u64),
 }
 
 /// Opens the checkpoint of a folder, if there is one.
 pub fn open(dir: &Path) -> Opened {
     let (single, index) = (dir.join(SINGLE), dir.join(INDEX));
-    let mut shards = Shards { files: HashMap::new(), tensors: HashMap::new() };
+    let mut shards = Shards::default();
     // Transformers prefers the single file, too.
     if single.exists() {
         shards.add(single)?;
     } else if let Some(map) = read_json::<Index>(&index)? {
-        for name in map.weight_map.values().collect::<BTreeSet<_>>() {
-            shards.add(shard_path(dir, name).map_err(|e| e.file(&index))?)?;
+        for path in shard_paths(dir, &map).map_err(|e| e.file(&index))? {
+            shards.add(path)?;
         }
-        if let Some((name, shard)) = map.weight_map.iter().find(|(name, _)| !shards.tensors.contains_key(*name)) {
-            return Err(Error::input(format!("names the tensor {name} in {shard}, which does not hold it"))
-                .file(&index)
-                .hint(DAMAGED));
-        }
+        map.check(|name| shards.tensors.contains_key(name)).map_err(|e| e.file(&index))?;
     } else {
         return Ok(None);
     }
     Ok(Some(Box::new(shards)))
 }
 
-fn shard_path(dir: &Path, name: &str) -> Result<PathBuf> {
-    let path = dir.join(name);
-    if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
-        return Err(Error::input(format!("names a shard outside the folder: {name}")));
-    }
-    if !path.exists() {
-        return Err(Error::input(format!("names the shard {name}, which is not there"))
-            .hint("the checkpoint was not downloaded to the end; fetch the missing file"));
-    }
-    Ok(path)
-}
-
 impl Shards {
     fn add(&mut self, path: PathBuf) -> Result<()> {
-        let entries = read_header(&path).map_err(|e| e.file(&path))?;
-        // SAFETY: the mapping is only sound while nobody shortens or rewrites the file. Checkpoints are not written while they are
-        // being read; programs that map them (all of this ecosystem) rely on it.
-        let mapped = unsafe { MmapedSafetensors::new(&path) };
-        let mapped =
-            mapped.map_err(|e| Error::input("is not a valid safetensors file").file(&path).hint(DAMAGED).cause(e))?;
+        let file = Bytes::map(&path)?;
+        let (entries, data) = read_header(&file).map_err(|e| e.file(&path))?;
+        check_overlaps(&entries).map_err(|e| e.file(&path))?;
         for (name, entry) in entries {
+            let bytes = data.part(entry.range.clone()).ok_or_else(|| strange(&name).file(&path))?;
+            self.bytes.insert(name.clone(), bytes);
             self.tensors.insert(name, TensorInfo { file: path.clone(), dtype: entry.dtype, shape: entry.shape });
         }
-        self.files.insert(path, mapped);
         Ok(())
     }
 }
 
-/// Reads and checks the header: every tensor's bytes lie inside the file.
-fn read_header(path: &Path) -> Result<HashMap<String, Entry>> {
-    let io = |e| Error::io("cannot read", path, e);
-    let mut file = File::open(path).map_err(io)?;
-    let size = file.metadata().map_err(io)?.len();
-    if size < HEADER_LENGTH {
-        return Err(Error::input(format!("has only {size} bytes")).hint(DAMAGED));
+/// One tensor of a header; its bytes lie inside the data and, where the number format is known, are as many as its shape needs.
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
+    range: Range<usize>,
+}
+
+/// One tensor as a header writes it.
+#[derive(Deserialize)]
+struct Written {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: (u64, u64),
+}
+
+/// All tensors as a header writes them, in its order.
+struct Header(Vec<(String, Written)>);
+
+impl<'de> Deserialize<'de> for Header {
+    // Read into structs, not into JSON values, which take up to fifty times the memory of their text.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Header, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Header;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    let written = map.next_value();
+                    let named = |e| serde::de::Error::custom(format!("the tensor {name}: {e}"));
+                    let written = written.map_err(named)?;
+                    entries.push((name, written));
+                }
+                Ok(Header(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
     }
-    let mut length = [0; HEADER_LENGTH as usize];
-    file.read_exact(&mut length).map_err(io)?;
-    let length = u64::from_le_bytes(length);
+}
+
+/// Reads and checks the header. Gives the tensors and the bytes behind the header.
+fn read_header(file: &Bytes) -> Result<(HashMap<String, Entry>, Bytes)> {
+    let Some((length, rest)) = file.split_first_chunk::<{ HEADER_LENGTH as usize }>() else {
+        return Err(Error::input(format!("has only {} bytes", file.len())).hint(DAMAGED));
+    };
+    let length = u64::from_le_bytes(*length);
     if length > LARGEST_HEADER {
         return Err(Error::input("does not begin with a safetensors header").hint(DAMAGED));
     }
-    let room = size - HEADER_LENGTH;
-    if length > room {
-        return Err(Error::input(format!("its header should have {length} bytes, the file has {room}")).hint(DAMAGED));
-    }
-    let mut header = Vec::new();
-    file.take(length).read_to_end(&mut header).map_err(io)?;
-    let header: Map<String, Value> =
-        serde_json::from_slice(&header).map_err(|e| Error::input("its header is not JSON").hint(DAMAGED).cause(e))?;
+    let Some(header) = rest.get(..length as usize) else {
+        return Err(
+            Error::input(format!("its header should have {length} bytes, the file has {}", rest.len())).hint(DAMAGED)
+        );
+    };
+    let data = file.part(HEADER_LENGTH as usize + header.len()..file.len()).ok_or_else(|| strange("data"))?;
+    let header: Header = serde_json::from_slice(header)
+        .map_err(|e| Error::input("its header is not JSON that describes tensors").hint(DAMAGED).cause(e))?;
     let mut entries = HashMap::new();
-    for (name, value) in header.into_iter().filter(|(name, _)| name != "__metadata__") {
-        let entry: Entry = serde_json::from_value(value)
-            .map_err(|e| Error::input("its header describes a tensor strangely").key(&name).hint(DAMAGED).cause(e))?;
-        let (start, end) = entry.data_offsets;
-        if start > end {
-            return Err(Error::input("its header describes a tensor strangely").key(name).hint(DAMAGED));
+    for (name, written) in header.0 {
+        let entry = check_entry(written, data.len()).map_err(|e| e.key(&name))?;
+        if entries.insert(name.clone(), entry).is_some() {
+            return Err(Error::input("its header describes the tensor twice").key(name).hint(DAMAGED));
         }
-        if end > room - length {
-            return Err(Error::input(format!(
-                "the file is shorter than its header says: the tensor ends at byte {end} of {} bytes of data",
-                room - length
-            ))
-            .key(name)
-            .hint(DAMAGED));
-        }
-        entries.insert(name, entry);
     }
-    Ok(entries)
+    Ok((entries, data))
+}
+
+fn strange(name: &str) -> Error {
+    Error::input("its header describes a tensor strangely").key(name).hint(DAMAGED)
+}
+
+fn check_entry(written: Written, room: usize) -> Result<Entry> {
+    let (start, end) = written.data_offsets;
+    if start > end {
+        return Err(Error::input(format!("its header says that it ends at byte {end}, before its start at {start}"))
+            .hint(DAMAGED));
+    }
+    if end > room as u64 {
+        return Err(Error::input(format!(
+            "the file is shorter than its header says: the tensor ends at byte {end} of {room} bytes of data"
+        ))
+        .hint(DAMAGED));
+    }
+    let Written { dtype, shape, .. } = written;
+    // What a tensor of an unknown format takes is not known: it is refused when somebody asks for it.
+    match stored_size(&dtype, &shape) {
+        Some(None) => return Err(Error::input(format!("the shape {shape:?} is impossible")).hint(DAMAGED)),
+        Some(Some(size)) if size as u64 != end - start => {
+            let message = format!("{shape:?} numbers of {dtype} take {size} bytes, not {}", end - start);
+            return Err(Error::input(message).hint(DAMAGED));
+        }
+        _ => {}
+    }
+    // Inside the file, so these fit.
+    Ok(Entry { dtype, shape, range: start as usize..end as usize })
+}
+
+/// Tensors must not share bytes: the format forbids it, and a header that does it is damaged.
+fn check_overlaps(entries: &HashMap<String, Entry>) -> Result<()> {
+    let mut ranges: Vec<(&Range<usize>, &str)> = entries.iter().map(|(name, e)| (&e.range, name.as_str())).collect();
+    ranges.retain(|(range, _)| !range.is_empty());
+    ranges.sort_by_key(|(range, name)| (range.start, *name));
+    match ranges.windows(2).find(|pair| pair[1].0.start < pair[0].0.end) {
+        Some(pair) => {
+            Err(Error::input(format!("its bytes overlap those of {}", pair[0].1)).key(pair[1].1).hint(DAMAGED))
+        }
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Backend, DTypeChoice, Weights};
-    use candle_core::DType;
+    use crate::model::{Backend, DTypeChoice, DeviceChoice, Weights};
+    use candle_core::{DType, Device, Tensor};
+    use serde_json::Value;
 
     fn weights(dir: &Path) -> Result<Weights> {
-        Weights::open(dir, |own| Backend::new(DTypeChoice::Auto, own))
+        Weights::open(dir, None, |found| Backend::new(DTypeChoice::Auto, DeviceChoice::Cpu, found.dtype))
     }
 
     fn refusal(dir: &Path) -> String {
@@ -174,14 +214,17 @@ mod tests {
     #[test]
     fn hands_out_checked_tensors_of_one_file() {
         let dir = tempfile::tempdir().unwrap();
-        ones(dir.path(), SINGLE, "a");
+        ones(dir.path(), SINGLE, "a.weight");
         let mut weights = weights(dir.path()).unwrap();
         assert_eq!(weights.backend().dtype_name(), "bfloat16");
-        let err = weights.matrix("a", &[3, 2]).unwrap_err().to_string();
-        assert!(err.contains("model.safetensors, a: ") && err.contains("[3, 2]") && err.contains("[2, 3]"), "{err}");
-        assert!(weights.matrix("b", &[1]).unwrap_err().to_string().contains("the tensor b is missing"));
-        assert_eq!(weights.unused(), ["a"]);
-        assert_eq!(weights.matrix("a", &[2, 3]).unwrap().dtype(), DType::F32);
+        let err = weights.linear("a", 3, 2).err().unwrap().to_string();
+        assert!(
+            err.contains("model.safetensors, a.weight: ") && err.contains("[3, 2]") && err.contains("[2, 3]"),
+            "{err}"
+        );
+        assert!(weights.vector("b", 1).unwrap_err().to_string().contains("the tensor b is missing"));
+        assert_eq!(weights.unused(), ["a.weight"]);
+        assert!(weights.linear("a", 2, 3).unwrap().is_bf16());
         assert_eq!((weights.num_parameters(), weights.unused().len()), (6, 0));
     }
 
@@ -195,8 +238,8 @@ mod tests {
         };
         index(serde_json::json!({"a": "s1.safetensors", "b": "s2.safetensors"}));
         let mut weights = weights(dir.path()).unwrap();
-        weights.matrix("a", &[2, 3]).unwrap();
-        weights.matrix("b", &[2, 3]).unwrap();
+        assert!(weights.experts("a", 1, 2, 3).is_err());
+        assert!(weights.has("a") && weights.has("b"));
         index(serde_json::json!({"a": "s1.safetensors", "b": "s3.safetensors"}));
         assert!(refusal(dir.path()).contains("s3.safetensors, which is not there"));
         index(serde_json::json!({"a": "s1.safetensors", "c": "s2.safetensors"}));
@@ -227,7 +270,24 @@ mod tests {
         let mut huge = (header.len() as u64).to_le_bytes().to_vec();
         huge.extend_from_slice(header);
         huge.extend_from_slice(&[0; 4]);
-        says(&huge, "not a valid safetensors file");
+        says(&huge, "the shape [9999999999999, 9999999999999] is impossible");
+        let header = |text: &str| {
+            let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.extend_from_slice(&[0; 8]);
+            bytes
+        };
+        let one = |offsets: &str| header(&format!(r#"{{"a":{{"dtype":"F32","shape":[1],"data_offsets":{offsets}}}}}"#));
+        says(&one("[0,1152921504606846976]"), "shorter than its header says");
+        says(&one("[4,0]"), "before its start");
+        says(&one("[0,8]"), "[1] numbers of F32 take 4 bytes, not 8");
+        says(&one("[0,-4]"), "the tensor a: ");
+        let b = r#""b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}"#;
+        let a = r#""a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+        says(&header(&format!("{{{a},{b}}}")), "b: its bytes overlap those of a");
+        says(&header(&format!("{{{a},{a}}}")), "describes the tensor twice");
+        says(&header("[]"), "not JSON that describes tensors");
+        says(&(1u64 << 60).to_le_bytes(), "does not begin with");
     }
 
     #[test]
@@ -235,11 +295,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let err = refusal(dir.path());
         assert!(err.contains("has no weights") && err.contains("model.safetensors"), "{err}");
-        std::fs::write(dir.path().join("pytorch_model.bin"), "x").unwrap();
-        assert!(refusal(dir.path()).contains("pytorch_model.bin is not supported yet"));
-        let bytes = b"8\0\0\0\0\0\0\0{\"x\":{\"dtype\":\"I8\",\"shape\":[2],\"data_offsets\":[0,2]}}   \x01\x03";
-        std::fs::write(dir.path().join(SINGLE), bytes).unwrap();
-        let err = weights(dir.path()).unwrap().matrix("x", &[2]).unwrap_err().to_string();
-        assert!(err.contains("I8") && err.contains("quantised"), "{err}");
+        let with = |entry: &str, bytes: &[u8]| {
+            let mut file = (entry.len() as u64).to_le_bytes().to_vec();
+            file.extend_from_slice(entry.as_bytes());
+            file.extend_from_slice(bytes);
+            std::fs::write(dir.path().join(SINGLE), file).unwrap();
+            weights(dir.path()).unwrap().linear("x", 1, 2).err().unwrap().to_string()
+        };
+        let err = with(r#"{"x.weight":{"dtype":"I32","shape":[1,2],"data_offsets":[0,8]}}"#, &[0; 8]);
+        assert!(err.contains("I32") && err.contains("unknown kind of quantisation"), "{err}");
+        let err = with(r#"{"x.weight":{"dtype":"I8","shape":[1,2],"data_offsets":[0,2]}}"#, &[1, 3]);
+        assert!(err.contains("x.SCB is missing"), "{err}");
+        let err = with(r#"{"x.weight":{"dtype":"Q9","shape":[1,2],"data_offsets":[0,2]}}"#, &[1, 3]);
+        assert!(err.contains("x.weight: the number format Q9"), "{err}");
     }
 }

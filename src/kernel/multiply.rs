@@ -1,0 +1,369 @@
+//! y = x W^T: cut into blocks of depth and rows, spread over the threads of the current rayon pool.
+//! In: rows of x, packed matrices. Out: rows of y. Never lets the number of rows or threads change the order of a sum:
+//! each element is the sum over blocks of depth, in order, of `tile`'s chains, and the blocks depend on `ins` alone.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use super::buffer::{Buffer, Scratch, ScratchBuffer};
+use super::isa::Isa;
+use super::matrix::{Arithmetic, PackedMatrix, Panels};
+use super::packed_rows::{Form, Tiles, pack};
+use super::tile::{LINE, PANEL, Start, Tile, max_rows, multiply_tile_ahead};
+use super::tile_bf16::{DotTile, PairsTile, max_pairs_rows, multiply_dot_tile, multiply_pairs_tile};
+
+/// Inputs of a block of depth, at most: a panel's block (64 KiB) and a block of rows stay in the second-level cache.
+const DEPTH: usize = 512;
+/// Blocks that the depth is cut into if they are not shallower than `SHALLOW`: sums of several shorter chains round less than one long
+/// chain does.
+const BLOCKS: usize = 4;
+const SHALLOW: usize = 64;
+/// Values of x in a block of rows: with a panel's block they fit the second-level cache.
+const ROW_BLOCK: usize = 96 << 10;
+/// Multiply-adds below which a second thread costs more than it saves.
+const ALONE: usize = 1 << 17;
+/// Rows up to which x is read where it lies.
+const DIRECT: usize = 4;
+
+/// y[m][column..] for several matrices that share their input (q, k, v; gate, up): parts[i] is written at the columns
+/// after those of parts[..i]. x: [m][ins] rows, one after the other; rows of y are `y_stride` apart, at least the sum of
+/// outs. Overwrites those columns of y and nothing else. Each element's bits depend on its row, its weights and the
+/// instruction set, never on `m`, the row's place or the threads.
+///
+/// # Panics
+/// When matrices differ in `ins`, or x or y are too short for `m` rows.
+pub fn multiply(parts: &[&PackedMatrix], arithmetic: Arithmetic, x: &[f32], m: usize, y: &mut [f32], y_stride: usize) {
+    multiply_on(Isa::best(), parts, arithmetic, x, m, y, y_stride);
+}
+
+/// The same on a named instruction set, for tests.
+///
+/// # Panics
+/// As `multiply`, and when the processor lacks `isa`.
+pub fn multiply_on(
+    isa: Isa,
+    parts: &[&PackedMatrix],
+    arithmetic: Arithmetic,
+    x: &[f32],
+    m: usize,
+    y: &mut [f32],
+    y_stride: usize,
+) {
+    assert!(isa.is_available(), "this processor lacks {}", isa.name());
+    let Some(first) = parts.first() else { return };
+    let ins = first.ins();
+    let outs: usize = parts.iter().map(|part| part.outs()).sum();
+    if m == 0 || outs == 0 {
+        return;
+    }
+    assert!(parts.iter().all(|part| part.ins() == ins), "matrices of different inputs");
+    assert!(x.len() >= m * ins, "{} values of x for {m} rows of {ins}", x.len());
+    assert!(y_stride >= outs && y.len() >= (m - 1) * y_stride + outs, "y is too short for {m} rows of {outs}");
+    if ins == 0 {
+        y.chunks_mut(y_stride).take(m).for_each(|row| row[..outs].fill(0.0));
+        return;
+    }
+    let tiles = Tiles::new(m, max_rows(isa));
+    let rows = Rows::prepare(isa, parts, arithmetic, x, ins, tiles);
+    let product = Product::new(isa, parts, arithmetic, rows, tiles, (y.as_mut_ptr(), y_stride));
+    product.run(m * ins * outs);
+}
+
+/// The product of rows with one matrix, a block of columns at a time: y is `[m][panels * 32]`, its columns from `first` on are those of
+/// the block that `take` is given with the block's first column and width.
+pub(super) fn multiply_by_blocks(
+    (matrix, arithmetic): (&PackedMatrix, Arithmetic),
+    x: &[f32],
+    m: usize,
+    panels: usize,
+    y: &mut [f32],
+    mut take: impl FnMut(usize, usize, &mut [f32]),
+) {
+    let (isa, ins, stride) = (Isa::best(), matrix.ins(), panels * PANEL);
+    assert!(x.len() >= m * ins && y.len() >= m * stride, "x or y is too short for {m} rows");
+    if m == 0 || ins == 0 {
+        return;
+    }
+    let tiles = Tiles::new(m, max_rows(isa));
+    let parts = [matrix];
+    let mut rows = Rows::prepare(isa, &parts, arithmetic, x, ins, tiles);
+    for first in (0..matrix.panel_count()).step_by(panels) {
+        let mut product = Product::new(isa, &parts, arithmetic, rows, tiles, (y.as_mut_ptr(), stride));
+        product.narrow(first..(first + panels).min(matrix.panel_count()));
+        let width = (matrix.outs() - first * PANEL).min(stride);
+        product.run(m * ins * width);
+        rows = product.rows;
+        take(first * PANEL, width, y);
+    }
+}
+
+/// x as the parts need it.
+struct Rows<'a> {
+    /// f32: [tile][ins][height], or where x lies.
+    values: Option<Source<'a>>,
+    /// Pairs: [tile][ins.div_ceil(2)][height]
+    pairs: Option<ScratchBuffer<'static>>,
+}
+
+enum Source<'a> {
+    InPlace(&'a [f32]),
+    Packed(ScratchBuffer<'static>),
+}
+
+static SCRATCH: Scratch = Scratch::new();
+
+impl<'a> Rows<'a> {
+    fn prepare(
+        isa: Isa,
+        parts: &[&PackedMatrix],
+        arithmetic: Arithmetic,
+        x: &'a [f32],
+        ins: usize,
+        tiles: Tiles,
+    ) -> Rows<'a> {
+        let make = |form: Form| {
+            let mut packed = SCRATCH.take(tiles.rows * form.words(ins));
+            pack(isa, form, x, ins, tiles, &mut packed);
+            packed
+        };
+        let dots = parts.iter().filter(|part| takes_dots(isa, arithmetic, part)).count();
+        let values = (dots < parts.len()).then(|| match arithmetic {
+            Arithmetic::F32 if tiles.rows <= DIRECT => Source::InPlace(x),
+            Arithmetic::F32 => Source::Packed(make(Form::Exact)),
+            Arithmetic::Bf16 => Source::Packed(make(Form::Rounded)),
+        });
+        Rows { values, pairs: (dots > 0).then(|| make(Form::Pairs)) }
+    }
+}
+
+/// Whether a part is multiplied by dot products of bfloat16 pairs.
+fn takes_dots(isa: Isa, arithmetic: Arithmetic, part: &PackedMatrix) -> bool {
+    isa == Isa::Avx512Bf16 && arithmetic == Arithmetic::Bf16 && matches!(part.panels, Panels::Bf16(_))
+}
+
+/// One call's work, shared by its threads.
+struct Product<'a> {
+    isa: Isa,
+    parts: Vec<Part<'a>>,
+    rows: Rows<'a>,
+    ins: usize,
+    /// Inputs of a block of depth.
+    depth: usize,
+    tiles: Tiles,
+    /// Tiles of a block of rows.
+    block: usize,
+    y: *mut f32,
+    y_stride: usize,
+    /// Units handed out: panels of all parts for the first block of rows, for the second, ...
+    next: AtomicUsize,
+    panels: usize,
+}
+
+struct Part<'a> {
+    matrix: &'a PackedMatrix,
+    /// First column in y.
+    column: usize,
+    /// First of the product's panels.
+    panel: usize,
+    /// The part's panels that take part.
+    taken: std::ops::Range<usize>,
+    dots: bool,
+}
+
+// SAFETY: threads write disjoint blocks of y, which `multiply_on` borrows mutably while they run.
+unsafe impl Sync for Product<'_> {}
+
+/// Panels of one part for one block of rows.
+struct Chunk {
+    part: usize,
+    panels: Range<usize>,
+    tiles: Range<usize>,
+}
+
+impl<'a> Product<'a> {
+    fn new(
+        isa: Isa,
+        matrices: &[&'a PackedMatrix],
+        arithmetic: Arithmetic,
+        rows: Rows<'a>,
+        tiles: Tiles,
+        (y, y_stride): (*mut f32, usize),
+    ) -> Product<'a> {
+        let (mut parts, mut column, mut panel) = (Vec::with_capacity(matrices.len()), 0, 0);
+        for &matrix in matrices {
+            let taken = 0..matrix.panel_count();
+            parts.push(Part { matrix, column, panel, taken, dots: takes_dots(isa, arithmetic, matrix) });
+            column += matrix.outs();
+            panel += matrix.panel_count();
+        }
+        let ins = matrices[0].ins();
+        // Blocks of nearly equal depth, so that none is a stub; even, so that pairs are never cut.
+        let blocks = ins.div_ceil(DEPTH).max(ins.div_ceil(SHALLOW).min(BLOCKS));
+        let depth = ins.div_ceil(blocks).next_multiple_of(8);
+        let fitting = (ROW_BLOCK / (depth * max_rows(isa))).max(1);
+        let block = tiles.count.div_ceil(tiles.count.div_ceil(fitting));
+        Product { isa, parts, rows, ins, depth, tiles, block, y, y_stride, next: AtomicUsize::new(0), panels: panel }
+    }
+
+    /// Leaves only some panels of a product of one part; the first of them is written at the first column.
+    fn narrow(&mut self, panels: std::ops::Range<usize>) {
+        self.panels = panels.len();
+        self.parts.iter_mut().for_each(|part| part.taken = panels.clone());
+    }
+
+    fn run(&self, multiply_adds: usize) {
+        let threads = if multiply_adds <= ALONE { 1 } else { rayon::current_num_threads() };
+        if threads == 1 {
+            return self.work(1);
+        }
+        (0..threads).into_par_iter().with_max_len(1).for_each(|_| self.work(threads));
+    }
+
+    /// Takes chunks until none is left: large ones first, single panels in the end, so that all threads finish together.
+    fn work(&self, threads: usize) {
+        thread_local! {
+            static WIDENED: RefCell<Buffer<f32>> = RefCell::new(Buffer::new(DEPTH * PANEL));
+        }
+        WIDENED.with(|widened| {
+            // A thread is here once at a time: nothing below gives it to rayon. If that changes, a second buffer serves.
+            match widened.try_borrow_mut() {
+                Ok(mut widened) => self.take_chunks(threads, &mut widened),
+                Err(_) => self.take_chunks(threads, &mut Buffer::new(DEPTH * PANEL)),
+            }
+        });
+    }
+
+    fn take_chunks(&self, threads: usize, widened: &mut [f32]) {
+        while let Some(chunk) = self.next_chunk(threads) {
+            self.multiply_chunk(&chunk, widened);
+        }
+    }
+
+    fn next_chunk(&self, threads: usize) -> Option<Chunk> {
+        let total = self.panels * self.tiles.count.div_ceil(self.block);
+        let mut start = self.next.load(Ordering::Relaxed);
+        loop {
+            if start >= total {
+                return None;
+            }
+            let (block, panel) = (start / self.panels, start % self.panels);
+            let part = self.parts.partition_point(|part| part.panel <= panel) - 1;
+            let first = panel - self.parts[part].panel;
+            let left = self.parts[part].taken.len() - first;
+            let count = ((total - start) / (4 * threads)).clamp(1, left);
+            match self.next.compare_exchange_weak(start, start + count, Ordering::Relaxed, Ordering::Relaxed) {
+                Err(now) => start = now,
+                Ok(_) => {
+                    let tiles = block * self.block..((block + 1) * self.block).min(self.tiles.count);
+                    let first = first + self.parts[part].taken.start;
+                    return Some(Chunk { part, panels: first..first + count, tiles });
+                }
+            }
+        }
+    }
+
+    fn multiply_chunk(&self, chunk: &Chunk, widened: &mut [f32]) {
+        let part = &self.parts[chunk.part];
+        for start in (0..self.ins).step_by(self.depth) {
+            let depth = start..(start + self.depth).min(self.ins);
+            for panel in chunk.panels.clone() {
+                let weights = self.weights(part, panel, depth.clone(), widened);
+                // While the first tiles are multiplied, the next panel's block is fetched: a line at each step of
+                // depth, and two lines a step are what f32 and pairs have.
+                let next = part.matrix.address(panel + 1, depth.start);
+                let here = part.matrix.address(panel, depth.start);
+                for (i, tile) in chunk.tiles.clone().enumerate() {
+                    let ahead = if i < 2 { next.wrapping_add(i * depth.len() * LINE) } else { here };
+                    let block = Block { part, panel, depth: depth.clone(), weights, ahead };
+                    self.multiply_tile(&block, self.tiles.range(tile));
+                }
+            }
+        }
+    }
+
+    /// Where the kernels read a panel's block: as it is kept, or widened.
+    fn weights(&self, part: &Part, panel: usize, depth: Range<usize>, widened: &mut [f32]) -> Weights {
+        match &part.matrix.panels {
+            Panels::F32(values) => Weights::Values(values[(panel * self.ins + depth.start) * PANEL..].as_ptr()),
+            Panels::Bf16(pairs) if part.dots || self.tiles.rows <= max_pairs_rows(self.isa) => {
+                Weights::Pairs(pairs[(panel * self.ins.div_ceil(2) + depth.start / 2) * PANEL..].as_ptr())
+            }
+            _ => {
+                part.matrix.widen(self.isa, panel, depth, widened);
+                Weights::Values(widened.as_ptr())
+            }
+        }
+    }
+
+    /// One tile over one block of depth; through a copy where the panel is wider than the matrix.
+    fn multiply_tile(&self, block: &Block, rows: Range<usize>) {
+        let (matrix, column) = (block.part.matrix, block.panel * PANEL);
+        let width = (matrix.outs() - column).min(PANEL);
+        let place = column - block.part.taken.start * PANEL;
+        // SAFETY: within the rows and columns that `multiply_on` checked.
+        let y = unsafe { self.y.add(rows.start * self.y_stride + block.part.column + place) };
+        if width == PANEL {
+            return self.kernel(block, rows, y, self.y_stride);
+        }
+        let mut copy = [0f32; 12 * PANEL];
+        let lines = copy.chunks_exact_mut(PANEL).take(rows.len());
+        // SAFETY: `width` columns of these rows belong to this panel, and no other thread works on them.
+        lines.enumerate().for_each(|(i, line)| unsafe { line.as_mut_ptr().copy_from(y.add(i * self.y_stride), width) });
+        self.kernel(block, rows.clone(), copy.as_mut_ptr(), PANEL);
+        for (i, line) in copy.chunks_exact(PANEL).take(rows.len()).enumerate() {
+            // SAFETY: as above.
+            unsafe { y.add(i * self.y_stride).copy_from(line.as_ptr(), width) }
+        }
+    }
+
+    fn kernel(&self, block: &Block, rows: Range<usize>, c: *mut f32, c_row: usize) {
+        let (first, depth, ahead, height) = (block.depth.start, block.depth.len(), block.ahead, rows.len());
+        let start = if first == 0 { Start::Zero } else { Start::Add };
+        if block.part.dots {
+            let (Some(packed), Weights::Pairs(b)) = (&self.rows.pairs, block.weights) else { return };
+            let a = packed[rows.start * self.ins.div_ceil(2) + first / 2 * height..].as_ptr().cast();
+            let tile = DotTile { pairs: depth.div_ceil(2), a, a_row: 1, a_step: height, b, c, c_row, start };
+            // SAFETY: `takes_dots` asked for the instruction set; packed rows, panels and y hold what the tile names.
+            return unsafe { multiply_dot_tile(height, tile, ahead) };
+        }
+        let (a, a_row, a_step) = match &self.rows.values {
+            Some(Source::InPlace(x)) => (x[rows.start * self.ins + first..].as_ptr(), self.ins, 1),
+            Some(Source::Packed(x)) => (x[rows.start * self.ins + first * height..].as_ptr(), 1, height),
+            None => return,
+        };
+        // SAFETY: `multiply_on` checked the instruction set; rows, panels and y hold what the tiles name.
+        unsafe {
+            match block.weights {
+                Weights::Values(b) => {
+                    let tile = Tile { depth, a, a_row, a_step, b, b_step: PANEL, c, c_row, start };
+                    multiply_tile_ahead(self.isa, height, PANEL, tile, ahead);
+                }
+                Weights::Pairs(b) => {
+                    let tile = PairsTile { depth, a, a_row, a_step, b, c, c_row, start };
+                    multiply_pairs_tile(self.isa, height, tile, ahead);
+                }
+            }
+        }
+    }
+}
+
+/// A panel's block of depth.
+struct Block<'a> {
+    part: &'a Part<'a>,
+    panel: usize,
+    depth: Range<usize>,
+    weights: Weights,
+    /// What is read next.
+    ahead: *const f32,
+}
+
+#[derive(Clone, Copy)]
+enum Weights {
+    /// [depth][32]
+    Values(*const f32),
+    /// [depth.div_ceil(2)][32]
+    Pairs(*const u32),
+}

@@ -1,0 +1,123 @@
+//! Rows of x in the order that the micro-kernels read: tiles of nearly equal height, all rows of a depth side by side.
+//! In: x. Out: the same values (or rounded to bfloat16) tile by tile. Packed once a call, shared by all threads.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::isa::Isa;
+use super::lanes::{Lanes, Work, run_on};
+
+/// The tiles that `m` rows are cut into: as few as hold them, their heights at most one apart.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    pub rows: usize,
+    pub count: usize,
+}
+
+impl Tiles {
+    pub fn new(rows: usize, highest: usize) -> Tiles {
+        Tiles { rows, count: rows.div_ceil(highest) }
+    }
+
+    /// Rows of tile `i`.
+    pub fn range(self, i: usize) -> Range<usize> {
+        self.rows * i / self.count..self.rows * (i + 1) / self.count
+    }
+}
+
+/// Where rows lie, and what the kernels read there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// f32 as they are.
+    Exact,
+    /// f32 rounded to bfloat16.
+    Rounded,
+    /// Pairs of bfloat16, an odd last input paired with zero.
+    Pairs,
+}
+
+impl Form {
+    /// 32-bit words of a row.
+    pub fn words(self, ins: usize) -> usize {
+        if self == Form::Pairs { ins.div_ceil(2) } else { ins }
+    }
+}
+
+/// x: [rows][ins] to tiles, each [words][height]; `packed` has rows * words 32-bit words (for `Pairs`, bits of pairs).
+pub(super) fn pack(isa: Isa, form: Form, x: &[f32], ins: usize, tiles: Tiles, packed: &mut [f32]) {
+    let words = form.words(ins);
+    assert!(x.len() >= tiles.rows * ins && packed.len() >= tiles.rows * words);
+    let mut rest = &mut packed[..tiles.rows * words];
+    let mut work = Vec::with_capacity(tiles.count);
+    for i in 0..tiles.count {
+        let range = tiles.range(i);
+        let (tile, after) = rest.split_at_mut(range.len() * words);
+        work.push((&x[range.start * ins..range.end * ins], tile));
+        rest = after;
+    }
+    // Below this many values a second thread costs more than it saves.
+    const ALONE: usize = 1 << 14;
+    let tiles_at_once = (ALONE / (words * tiles.range(0).len()).max(1)).max(1);
+    work.into_par_iter().with_min_len(tiles_at_once).for_each(|(rows, tile)| {
+        // SAFETY: multiplication checked that the processor runs `isa`.
+        unsafe { run_on(isa, PackTile { form, rows, ins, tile }) }
+    });
+}
+
+struct PackTile<'a> {
+    form: Form,
+    rows: &'a [f32],
+    ins: usize,
+    tile: &'a mut [f32],
+}
+
+/// Words of a row that are rounded before they are spread.
+const STRETCH: usize = 64;
+
+impl Work for PackTile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let words = self.form.words(self.ins);
+        let height = self.tile.len() / words.max(1);
+        for (i, row) in self.rows.chunks_exact(self.ins.max(1)).enumerate() {
+            let mut at = i;
+            let taken = if self.form == Form::Pairs { 2 * STRETCH } else { STRETCH };
+            for part in row.chunks(taken) {
+                let mut line = [0f32; STRETCH];
+                // SAFETY: called in `Work::run`.
+                let count = unsafe { convert::<V>(self.form, part, &mut line) };
+                for &word in &line[..count] {
+                    self.tile[at] = word;
+                    at += height;
+                }
+            }
+        }
+    }
+}
+
+/// Words of `part` in `form`; how many.
+///
+/// # Safety
+/// Called in `Work::run`.
+#[inline(always)]
+unsafe fn convert<V: Lanes>(form: Form, part: &[f32], line: &mut [f32; STRETCH]) -> usize {
+    let mut rounded = [0f32; 2 * STRETCH];
+    rounded[..part.len()].copy_from_slice(part);
+    if form != Form::Exact {
+        for chunk in rounded.chunks_exact_mut(V::COUNT) {
+            // SAFETY: a chunk holds COUNT values.
+            unsafe { V::load(chunk.as_ptr()).round_bf16().store(chunk.as_mut_ptr()) };
+        }
+    }
+    if form != Form::Pairs {
+        line.copy_from_slice(&rounded[..STRETCH]);
+        return part.len();
+    }
+    for (word, pair) in line.iter_mut().zip(rounded.chunks_exact(2)) {
+        *word = f32::from_bits((pair[0].to_bits() >> 16) | pair[1].to_bits());
+    }
+    part.len().div_ceil(2)
+}
