@@ -13,12 +13,15 @@ use super::isa::Isa;
 use super::matrix::{Arithmetic, PackedMatrix, Panels};
 use super::packed_rows::{Form, Tiles, pack};
 use super::tile::{LINE, PANEL, Start, Tile, max_rows, multiply_tile_ahead};
-use super::tile_bf16::{DotTile, PairsTile, max_pairs_rows, multiply_dot_tile, multiply_pairs_tile};
+use super::tile_bf16::{DotTile, PairsTile, multiply_dot_tile, multiply_pairs_tile};
 
-/// Inputs of a block of depth, at most: a panel's block (64 KiB) and a block of rows stay in the second-level cache.
-const DEPTH: usize = 512;
-/// Values of x in a block of rows: with a panel's block they fit the second-level cache.
-const ROW_BLOCK: usize = 96 << 10;
+/// Inputs of a block of depth, at most: a panel's block (96 KiB), the next one and a block of rows stay in the second-level
+/// cache, and most matrices read and write y once or twice.
+const DEPTH: usize = 768;
+/// Values of x in a block of rows over one block of depth: half of a second-level cache of 1 MiB.
+const ROW_BLOCK: usize = 144 << 10;
+/// Tiles up to which bfloat16 panels are widened in registers for each: with more, once into a buffer is as fast.
+const PAIRS_TILES: usize = 3;
 /// Multiply-adds below which a second thread costs more than it saves.
 const ALONE: usize = 1 << 17;
 /// Rows up to which x is read where it lies.
@@ -245,7 +248,7 @@ impl<'a> Product<'a> {
     fn weights(&self, part: &Part, panel: usize, depth: Range<usize>, widened: &mut [f32]) -> Weights {
         match &part.matrix.panels {
             Panels::F32(values) => Weights::Values(values[(panel * self.ins + depth.start) * PANEL..].as_ptr()),
-            Panels::Bf16(pairs) if part.dots || self.tiles.rows <= max_pairs_rows(self.isa) => {
+            Panels::Bf16(pairs) if part.dots || self.tiles.count <= PAIRS_TILES => {
                 Weights::Pairs(pairs[(panel * self.ins.div_ceil(2) + depth.start / 2) * PANEL..].as_ptr())
             }
             _ => {

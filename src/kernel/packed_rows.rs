@@ -72,8 +72,10 @@ struct PackTile<'a> {
     tile: &'a mut [f32],
 }
 
-/// Words of a row that are rounded before they are spread.
+/// Words of a row that are converted before they are spread.
 const STRETCH: usize = 64;
+/// Rows that are spread together: a vector's worth of each depth is stored at once.
+const ROWS: usize = 4;
 
 impl Work for PackTile<'_> {
     type Output = ();
@@ -82,42 +84,64 @@ impl Work for PackTile<'_> {
     unsafe fn run<V: Lanes>(self) {
         let words = self.form.words(self.ins);
         let height = self.tile.len() / words.max(1);
-        for (i, row) in self.rows.chunks_exact(self.ins.max(1)).enumerate() {
-            let mut at = i;
-            let taken = if self.form == Form::Pairs { 2 * STRETCH } else { STRETCH };
-            for part in row.chunks(taken) {
-                let mut line = [0f32; STRETCH];
-                // SAFETY: called in `Work::run`.
-                let count = unsafe { convert::<V>(self.form, part, &mut line) };
-                for &word in &line[..count] {
-                    self.tile[at] = word;
-                    at += height;
+        let mut row = 0;
+        while row < height {
+            let count = ROWS.min(height - row);
+            // The last few rows are spread together with some before them once more, rather than one by one.
+            let first = if count < ROWS && height >= ROWS { height - ROWS } else { row };
+            for start in (0..words).step_by(STRETCH) {
+                let len = STRETCH.min(words - start);
+                let mut lines = [[0f32; STRETCH]; ROWS];
+                for (i, line) in lines.iter_mut().enumerate().take(ROWS.min(height)) {
+                    let row = &self.rows[(first + i) * self.ins..(first + i + 1) * self.ins];
+                    // SAFETY: called in `Work::run`.
+                    unsafe { convert::<V>(self.form, row, start, line) };
                 }
+                spread(&lines, &mut self.tile[start * height..(start + len) * height], height, first);
             }
+            row += count;
         }
     }
 }
 
-/// Words of `part` in `form`; how many.
+/// Lines [rows][words] to rows `first..` of a tile's part, [words][height].
+#[inline(always)]
+fn spread(lines: &[[f32; STRETCH]; ROWS], part: &mut [f32], height: usize, first: usize) {
+    if height < ROWS {
+        for (word, column) in part.chunks_exact_mut(height).enumerate() {
+            column.iter_mut().zip(lines).for_each(|(to, line)| *to = line[word]);
+        }
+        return;
+    }
+    let [a, b, c, d] = lines;
+    for (word, column) in part.chunks_exact_mut(height).enumerate().take(STRETCH) {
+        column[first..first + ROWS].copy_from_slice(&[a[word], b[word], c[word], d[word]]);
+    }
+}
+
+/// Words of a row from `start` on in `form`; zeros after the row's end.
 ///
 /// # Safety
 /// Called in `Work::run`.
 #[inline(always)]
-unsafe fn convert<V: Lanes>(form: Form, part: &[f32], line: &mut [f32; STRETCH]) -> usize {
+unsafe fn convert<V: Lanes>(form: Form, row: &[f32], start: usize, line: &mut [f32; STRETCH]) {
+    let (start, most) = if form == Form::Pairs { (2 * start, 2 * STRETCH) } else { (start, STRETCH) };
+    let part = &row[start..(start + most).min(row.len())];
+    if form == Form::Exact {
+        line[..part.len()].copy_from_slice(part);
+        return;
+    }
     let mut rounded = [0f32; 2 * STRETCH];
     rounded[..part.len()].copy_from_slice(part);
-    if form != Form::Exact {
-        for chunk in rounded.chunks_exact_mut(V::COUNT) {
-            // SAFETY: a chunk holds COUNT values.
-            unsafe { V::load(chunk.as_ptr()).round_bf16().store(chunk.as_mut_ptr()) };
-        }
+    for chunk in rounded.chunks_exact_mut(V::COUNT) {
+        // SAFETY: a chunk holds COUNT values.
+        unsafe { V::load(chunk.as_ptr()).round_bf16().store(chunk.as_mut_ptr()) };
     }
-    if form != Form::Pairs {
+    if form == Form::Rounded {
         line.copy_from_slice(&rounded[..STRETCH]);
-        return part.len();
+        return;
     }
     for (word, pair) in line.iter_mut().zip(rounded.chunks_exact(2)) {
         *word = f32::from_bits((pair[0].to_bits() >> 16) | pair[1].to_bits());
     }
-    part.len().div_ceil(2)
 }

@@ -19,18 +19,10 @@ pub struct PairsTile {
     pub start: Start,
 }
 
-/// The most rows of a `PairsTile`: widened vectors need registers too.
-pub fn max_pairs_rows(isa: Isa) -> usize {
-    match isa {
-        Isa::Avx512 | Isa::Avx512Bf16 => 12,
-        Isa::Avx2 | Isa::Neon | Isa::Portable => 4,
-    }
-}
-
 /// Lines from `ahead` on are asked for meanwhile.
 ///
 /// # Safety
-/// As `tile::multiply_tile_ahead`; `rows` is 1 to `max_pairs_rows(isa)`.
+/// As `tile::multiply_tile_ahead`; `rows` is 1 to `max_rows(isa)`.
 pub unsafe fn multiply_pairs_tile(isa: Isa, rows: usize, tile: PairsTile, ahead: *const f32) {
     let lanes = match isa {
         Isa::Avx512 | Isa::Avx512Bf16 => 16,
