@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::buffer::{Buffer, Scratch, ScratchBuffer};
 use super::isa::Isa;
 use super::matrix::{Arithmetic, PackedMatrix, Panels};
-use super::packed_rows::{Form, Tiles, pack};
+use super::packed_rows::{Form, Order, Tiles, pack};
 use super::tile::{LINE, PANEL, Start, Tile, max_rows, multiply_tile_ahead};
 use super::tile_bf16::{DotTile, PairsTile, multiply_dot_tile, multiply_pairs_tile};
 
@@ -24,8 +24,6 @@ const ROW_BLOCK: usize = 144 << 10;
 const PAIRS_TILES: usize = 3;
 /// Multiply-adds below which a second thread costs more than it saves.
 const ALONE: usize = 1 << 17;
-/// Rows up to which x is read where it lies.
-const DIRECT: usize = 4;
 
 /// y[m][column..] for several matrices that share their input (q, k, v; gate, up): parts[i] is written at the columns
 /// after those of parts[..i]. x: [m][ins] rows, one after the other; rows of y are `y_stride` apart, at least the sum of
@@ -73,9 +71,9 @@ pub fn multiply_on(
 
 /// x as the parts need it.
 struct Rows<'a> {
-    /// f32: [tile][ins][height], or where x lies.
+    order: Order,
+    /// f32
     values: Option<Source<'a>>,
-    /// Pairs: [tile][ins.div_ceil(2)][height]
     pairs: Option<ScratchBuffer<'static>>,
 }
 
@@ -95,18 +93,19 @@ impl<'a> Rows<'a> {
         ins: usize,
         tiles: Tiles,
     ) -> Rows<'a> {
+        let order = Order::best(tiles.rows, ins, parts.iter().map(|part| part.outs()).sum());
         let make = |form: Form| {
             let mut packed = SCRATCH.take(tiles.rows * form.words(ins));
-            pack(isa, form, x, ins, tiles, &mut packed);
+            pack(isa, (form, order), x, ins, tiles, &mut packed);
             packed
         };
         let dots = parts.iter().filter(|part| takes_dots(isa, arithmetic, part)).count();
-        let values = (dots < parts.len()).then(|| match arithmetic {
-            Arithmetic::F32 if tiles.rows <= DIRECT => Source::InPlace(x),
-            Arithmetic::F32 => Source::Packed(make(Form::Exact)),
-            Arithmetic::Bf16 => Source::Packed(make(Form::Rounded)),
+        let values = (dots < parts.len()).then(|| match (arithmetic, order) {
+            (Arithmetic::F32, Order::Rows) => Source::InPlace(x),
+            (Arithmetic::F32, Order::Depths) => Source::Packed(make(Form::Exact)),
+            (Arithmetic::Bf16, _) => Source::Packed(make(Form::Rounded)),
         });
-        Rows { values, pairs: (dots > 0).then(|| make(Form::Pairs)) }
+        Rows { order, values, pairs: (dots > 0).then(|| make(Form::Pairs)) }
     }
 }
 
@@ -282,17 +281,21 @@ impl<'a> Product<'a> {
         let (first, depth, ahead, height) = (block.depth.start, block.depth.len(), block.ahead, rows.len());
         let start = if first == 0 { Start::Zero } else { Start::Add };
         if block.part.dots {
-            let (Some(packed), Weights::Pairs(b)) = (&self.rows.pairs, block.weights) else { return };
-            let a = packed[rows.start * self.ins.div_ceil(2) + first / 2 * height..].as_ptr().cast();
-            let tile = DotTile { pairs: depth.div_ceil(2), a, a_row: 1, a_step: height, b, c, c_row, start };
+            let (Some(pairs), Weights::Pairs(b)) = (&self.rows.pairs, block.weights) else { return };
+            let words = self.ins.div_ceil(2);
+            let (a_row, a_step) = self.rows.order.steps(words, height);
+            let a = pairs[rows.start * words + first / 2 * a_step..].as_ptr().cast();
+            let tile = DotTile { pairs: depth.div_ceil(2), a, a_row, a_step, b, c, c_row, start };
             // SAFETY: `takes_dots` asked for the instruction set; packed rows, panels and y hold what the tile names.
             return unsafe { multiply_dot_tile(height, tile, ahead) };
         }
-        let (a, a_row, a_step) = match &self.rows.values {
-            Some(Source::InPlace(x)) => (x[rows.start * self.ins + first..].as_ptr(), self.ins, 1),
-            Some(Source::Packed(x)) => (x[rows.start * self.ins + first * height..].as_ptr(), 1, height),
+        let x = match &self.rows.values {
+            Some(Source::InPlace(x)) => x,
+            Some(Source::Packed(x)) => &x[..],
             None => return,
         };
+        let (a_row, a_step) = self.rows.order.steps(self.ins, height);
+        let a = x[rows.start * self.ins + first * a_step..].as_ptr();
         // SAFETY: `multiply_on` checked the instruction set; rows, panels and y hold what the tiles name.
         unsafe {
             match block.weights {

@@ -135,20 +135,24 @@ pub struct DotTile {
 ///
 /// # Safety
 /// The processor runs `Isa::Avx512Bf16`; `rows` is 1 to 12; memory as in `tile::multiply_tile`.
-#[cfg(target_arch = "x86_64")]
 pub unsafe fn multiply_dot_tile(rows: usize, tile: DotTile, ahead: *const f32) {
-    let packed = tile.a_row == 1 && tile.a_step == rows;
-    // SAFETY: the caller's promise.
-    macro_rules! call {
-        ($($r:literal)*) => {
-            match (rows, packed) {
-                $(($r, true) => unsafe { dot::<$r, true>(tile, ahead) },
-                  ($r, false) => unsafe { dot::<$r, false>(tile, ahead) },)*
-                _ => debug_assert!(false, "no tile of {rows} rows"),
-            }
-        };
+    #[cfg(target_arch = "x86_64")]
+    {
+        let packed = tile.a_row == 1 && tile.a_step == rows;
+        // SAFETY: the caller's promise.
+        macro_rules! call {
+            ($($r:literal)*) => {
+                match (rows, packed) {
+                    $(($r, true) => unsafe { dot::<$r, true>(tile, ahead) },
+                      ($r, false) => unsafe { dot::<$r, false>(tile, ahead) },)*
+                    _ => debug_assert!(false, "no tile of {rows} rows"),
+                }
+            };
+        }
+        call!(1 2 3 4 5 6 7 8 9 10 11 12);
     }
-    call!(1 2 3 4 5 6 7 8 9 10 11 12);
+    #[cfg(not(target_arch = "x86_64"))]
+    unreachable!("no processor of this architecture is `Isa::Avx512Bf16`: {rows} rows, {} pairs, {ahead:?}", tile.pairs);
 }
 
 /// # Safety
