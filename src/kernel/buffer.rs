@@ -51,11 +51,10 @@ impl<T: Plain> Buffer<T> {
     }
 
     fn layout(len: usize) -> Layout {
-        let bytes = len.checked_mul(size_of::<T>()).unwrap_or(usize::MAX);
-        // An impossible length ends as an allocation failure, as it would in `Vec`.
-        Layout::from_size_align(bytes, ALIGNMENT).unwrap_or_else(|_| {
-            handle_alloc_error(Layout::from_size_align(64, ALIGNMENT).unwrap_or(Layout::new::<u8>()))
-        })
+        match Layout::from_size_align(len.saturating_mul(size_of::<T>()), ALIGNMENT) {
+            Ok(layout) => layout,
+            Err(_) => panic!("a buffer of {len} values: more than an address space"),
+        }
     }
 }
 
@@ -114,8 +113,9 @@ impl Scratch {
         let found = match fitting {
             Some(i) => Some(free.swap_remove(i)),
             None => {
-                let largest = (0..free.len()).max_by_key(|&i| free[i].len());
-                largest.map(|i| drop(free.swap_remove(i)));
+                if let Some(largest) = (0..free.len()).max_by_key(|&i| free[i].len()) {
+                    free.swap_remove(largest);
+                }
                 None
             }
         };

@@ -6,7 +6,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::buffer::Buffer;
-use super::grouped::{Grouped, GroupedPanels};
+use super::grouped::Grouped;
+use super::grouped_panels::GroupedPanels;
 use super::isa::Isa;
 use super::lanes::round_bf16;
 use super::tile::PANEL;
@@ -90,7 +91,7 @@ impl PackedMatrix {
         match &self.panels {
             Panels::F32(values) => values.as_ptr().wrapping_add(at * PANEL),
             Panels::Bf16(pairs) => pairs.as_ptr().cast::<f32>().wrapping_add((panel * halves + start / 2) * PANEL),
-            Panels::Grouped(grouped) => grouped.address(panel, start),
+            Panels::Grouped(grouped) => grouped.address(panel, start).cast(),
         }
     }
 

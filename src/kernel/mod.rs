@@ -7,6 +7,7 @@
 
 pub mod buffer;
 mod grouped;
+mod grouped_panels;
 pub mod isa;
 pub mod lanes;
 #[cfg(target_arch = "aarch64")]

@@ -87,8 +87,9 @@ unsafe fn dot_burst() -> f64 {
 
     let mut sums = [_mm512_set1_ps(0.5); 24];
     // SAFETY: both types are 64 bytes of plain data.
-    let (x, y): (__m512bh, __m512bh) =
-        unsafe { (transmute(_mm512_set1_epi32(0x3c00_3c00)), transmute(_mm512_set1_epi32(0x3c00_3c01))) };
+    let (x, y): (__m512bh, __m512bh) = unsafe {
+        [0x3c00_3c00, 0x3c00_3c01].map(|pair| transmute::<__m512i, __m512bh>(_mm512_set1_epi32(pair))).into()
+    };
     for _ in 0..STEPS {
         for sum in &mut sums {
             *sum = _mm512_dpbf16_ps(*sum, x, y);

@@ -152,7 +152,10 @@ pub unsafe fn multiply_dot_tile(rows: usize, tile: DotTile, ahead: *const f32) {
         call!(1 2 3 4 5 6 7 8 9 10 11 12);
     }
     #[cfg(not(target_arch = "x86_64"))]
-    unreachable!("no processor of this architecture is `Isa::Avx512Bf16`: {rows} rows, {} pairs, {ahead:?}", tile.pairs);
+    unreachable!(
+        "no processor of this architecture is `Isa::Avx512Bf16`: {rows} rows, {} pairs, {ahead:?}",
+        tile.pairs
+    );
 }
 
 /// # Safety
