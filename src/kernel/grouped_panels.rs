@@ -21,7 +21,7 @@ pub(super) struct GroupedPanels {
     pub rounding: Rounding,
 }
 
-/// Zeros stand for inputs past the last.
+/// Zeros stand for inputs past the last; a block of 32 inputs may be read after the last panel.
 pub(super) enum PanelCodes {
     /// [panels][ins.div_ceil(8)][32] words: inputs 0 to 3 in the low nibbles of the four bytes, 4 to 7 in the high ones, so
     /// that each half is four bytes after one mask.
@@ -60,9 +60,12 @@ impl GroupedPanels {
                 let word = |out, first: usize| {
                     (first..ins.min(first + 8)).fold(0, |word, k| word | code(out, k) << nibble_shift(k - first))
                 };
-                PanelCodes::Four { words: in_panels(outs, ins.div_ceil(8), |out, w| word(out, 8 * w)), levels: *levels }
+                PanelCodes::Four {
+                    words: in_panels(outs, ins.div_ceil(8), PADDING, |out, w| word(out, 8 * w)),
+                    levels: *levels,
+                }
             }
-            Codes::Eight(codes) => PanelCodes::Eight(in_panels(outs, ins.div_ceil(4), |out, w| {
+            Codes::Eight(codes) => PanelCodes::Eight(in_panels(outs, ins.div_ceil(4), PADDING, |out, w| {
                 let bytes = &codes[out * ins + 4 * w..out * ins + ins.min(4 * w + 4)];
                 bytes.iter().enumerate().fold(0, |word, (i, &code)| word | u32::from(code as u8) << (8 * i))
             })),
@@ -71,8 +74,8 @@ impl GroupedPanels {
             ins,
             group: from.group,
             codes,
-            scales: in_panels(outs, groups, |out, g| from.scales[out * groups + g]),
-            mins: from.mins.as_ref().map(|mins| in_panels(outs, groups, |out, g| mins[out * groups + g])),
+            scales: in_panels(outs, groups, 0, |out, g| from.scales[out * groups + g]),
+            mins: from.mins.as_ref().map(|mins| in_panels(outs, groups, 0, |out, g| mins[out * groups + g])),
             rounding: from.rounding,
         }
     }
@@ -118,11 +121,20 @@ impl GroupedPanels {
     }
 }
 
-/// [panels][columns][32] of `value(out, column)`, zeros beyond the last output.
-fn in_panels<T: Plain>(outs: usize, columns: usize, value: impl Fn(usize, usize) -> T + Sync) -> Buffer<T> {
-    let mut panels = Buffer::new(outs.div_ceil(PANEL) * columns * PANEL);
+/// Words of 32 inputs of eight bits.
+const PADDING: usize = 8 * PANEL;
+
+/// [panels][columns][32] of `value(out, column)`, zeros beyond the last output; then `padding` zeros.
+fn in_panels<T: Plain>(
+    outs: usize,
+    columns: usize,
+    padding: usize,
+    value: impl Fn(usize, usize) -> T + Sync,
+) -> Buffer<T> {
+    let len = outs.div_ceil(PANEL) * columns * PANEL;
+    let mut panels = Buffer::new(len + padding);
     if columns > 0 {
-        panels.par_chunks_mut(columns * PANEL).enumerate().for_each(|(p, panel)| {
+        panels[..len].par_chunks_mut(columns * PANEL).enumerate().for_each(|(p, panel)| {
             for j in 0..PANEL.min(outs - p * PANEL) {
                 for column in 0..columns {
                     panel[column * PANEL + j] = value(p * PANEL + j, column);

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::buffer::Buffer;
 use super::grouped::Grouped;
 use super::grouped_panels::GroupedPanels;
+use super::int8;
 use super::isa::Isa;
 use super::lanes::round_bf16;
 use super::tile::PANEL;
@@ -20,6 +21,9 @@ pub enum Arithmetic {
     F32,
     /// Rows rounded to bfloat16 (halves to even), products summed in f32.
     Bf16,
+    /// Rows rounded to eight bits for each 32 inputs where the matrix is quantised with whole-numbered levels and groups
+    /// of whole blocks of 32 inputs, as `PackedMatrix::takes_bytes` says (`int8` has the formula); f32 elsewhere.
+    Int8,
 }
 
 /// In what a dense matrix is kept.
@@ -78,6 +82,11 @@ impl PackedMatrix {
             Panels::Bf16(pairs) => pairs.bytes(),
             Panels::Grouped(grouped) => grouped.bytes(),
         }
+    }
+
+    /// Whether `Arithmetic::Int8` multiplies this matrix in bytes; if not, in f32.
+    pub fn takes_bytes(&self) -> bool {
+        matches!(&self.panels, Panels::Grouped(grouped) if int8::suits(grouped))
     }
 
     /// Panels of 32 outputs, the last perhaps with fewer.

@@ -8,6 +8,9 @@
 pub mod buffer;
 mod grouped;
 mod grouped_panels;
+mod int8;
+#[cfg(test)]
+mod int8_tests;
 pub mod isa;
 pub mod lanes;
 #[cfg(target_arch = "aarch64")]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::buffer::{Buffer, Scratch, ScratchBuffer};
+use super::int8::{BLOCK, ByteRows, ByteTile, multiply_byte_tile};
 use super::isa::Isa;
 use super::matrix::{Arithmetic, PackedMatrix, Panels};
 use super::packed_rows::{Form, Order, Tiles, pack};
@@ -75,6 +76,7 @@ struct Rows<'a> {
     /// f32
     values: Option<Source<'a>>,
     pairs: Option<ScratchBuffer<'static>>,
+    bytes: Option<ByteRows>,
 }
 
 enum Source<'a> {
@@ -99,19 +101,37 @@ impl<'a> Rows<'a> {
             pack(isa, (form, order), x, ins, tiles, &mut packed);
             packed
         };
-        let dots = parts.iter().filter(|part| takes_dots(isa, arithmetic, part)).count();
-        let values = (dots < parts.len()).then(|| match (arithmetic, order) {
-            (Arithmetic::F32, Order::Rows) => Source::InPlace(x),
-            (Arithmetic::F32, Order::Depths) => Source::Packed(make(Form::Exact)),
+        let count = |way| parts.iter().filter(|part| Way::of(isa, arithmetic, part) == way).count();
+        let (dots, bytes) = (count(Way::Dots) > 0, count(Way::Bytes) > 0);
+        let values = (count(Way::Values) > 0).then(|| match (arithmetic, order) {
             (Arithmetic::Bf16, _) => Source::Packed(make(Form::Rounded)),
+            (_, Order::Rows) => Source::InPlace(x),
+            (_, Order::Depths) => Source::Packed(make(Form::Exact)),
         });
-        Rows { order, values, pairs: (dots > 0).then(|| make(Form::Pairs)) }
+        let bytes = bytes.then(|| ByteRows::round(isa, &SCRATCH, &x[..tiles.rows * ins], ins));
+        Rows { order, values, pairs: dots.then(|| make(Form::Pairs)), bytes }
     }
 }
 
-/// Whether a part is multiplied by dot products of bfloat16 pairs.
-fn takes_dots(isa: Isa, arithmetic: Arithmetic, part: &PackedMatrix) -> bool {
-    isa == Isa::Avx512Bf16 && arithmetic == Arithmetic::Bf16 && matches!(part.panels, Panels::Bf16(_))
+/// How a part is multiplied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// f32 by f32.
+    Values,
+    /// Dot products of bfloat16 pairs.
+    Dots,
+    /// Dot products of bytes.
+    Bytes,
+}
+
+impl Way {
+    fn of(isa: Isa, arithmetic: Arithmetic, part: &PackedMatrix) -> Way {
+        match arithmetic {
+            Arithmetic::Bf16 if isa == Isa::Avx512Bf16 && matches!(part.panels, Panels::Bf16(_)) => Way::Dots,
+            Arithmetic::Int8 if part.takes_bytes() => Way::Bytes,
+            _ => Way::Values,
+        }
+    }
 }
 
 /// One call's work, shared by its threads.
@@ -138,7 +158,7 @@ struct Part<'a> {
     column: usize,
     /// First of the product's panels.
     panel: usize,
-    dots: bool,
+    way: Way,
 }
 
 // SAFETY: threads write disjoint blocks of y, which `multiply_on` borrows mutably while they run.
@@ -162,13 +182,14 @@ impl<'a> Product<'a> {
     ) -> Product<'a> {
         let (mut parts, mut column, mut panel) = (Vec::with_capacity(matrices.len()), 0, 0);
         for &matrix in matrices {
-            parts.push(Part { matrix, column, panel, dots: takes_dots(isa, arithmetic, matrix) });
+            parts.push(Part { matrix, column, panel, way: Way::of(isa, arithmetic, matrix) });
             column += matrix.outs();
             panel += matrix.panel_count();
         }
         let ins = matrices[0].ins();
-        // Blocks of nearly equal depth, so that none is a stub; even, so that pairs are never cut.
-        let depth = ins.div_ceil(ins.div_ceil(DEPTH)).next_multiple_of(8);
+        // Blocks of nearly equal depth, so that none is a stub; whole blocks of
+        // 32, so that neither pairs nor blocks of bytes are cut.
+        let depth = ins.div_ceil(ins.div_ceil(DEPTH)).next_multiple_of(BLOCK);
         let fitting = (ROW_BLOCK / (depth * max_rows(isa))).max(1);
         let block = tiles.count.div_ceil(tiles.count.div_ceil(fitting));
         Product { isa, parts, rows, ins, depth, tiles, block, y, y_stride, next: AtomicUsize::new(0), panels: panel }
@@ -246,8 +267,9 @@ impl<'a> Product<'a> {
     /// Where the kernels read a panel's block: as it is kept, or widened.
     fn weights(&self, part: &Part, panel: usize, depth: Range<usize>, widened: &mut [f32]) -> Weights {
         match &part.matrix.panels {
+            _ if part.way == Way::Bytes => Weights::Bytes,
             Panels::F32(values) => Weights::Values(values[(panel * self.ins + depth.start) * PANEL..].as_ptr()),
-            Panels::Bf16(pairs) if part.dots || self.tiles.count <= PAIRS_TILES => {
+            Panels::Bf16(pairs) if part.way == Way::Dots || self.tiles.count <= PAIRS_TILES => {
                 Weights::Pairs(pairs[(panel * self.ins.div_ceil(2) + depth.start / 2) * PANEL..].as_ptr())
             }
             _ => {
@@ -280,13 +302,23 @@ impl<'a> Product<'a> {
     fn kernel(&self, block: &Block, rows: Range<usize>, c: *mut f32, c_row: usize) {
         let (first, depth, ahead, height) = (block.depth.start, block.depth.len(), block.ahead, rows.len());
         let start = if first == 0 { Start::Zero } else { Start::Add };
-        if block.part.dots {
+        if let (Way::Bytes, Some(bytes), Panels::Grouped(panels)) =
+            (block.part.way, &self.rows.bytes, &block.part.matrix.panels)
+        {
+            let start = if first == 0 { Start::Zero } else { Start::Continue };
+            let (first_block, blocks, panel) = (first / BLOCK, depth.div_ceil(BLOCK), block.panel);
+            let (rows, first_row) = (bytes, rows.start);
+            let tile = ByteTile { rows, first_row, height, panels, panel, first_block, blocks, c, c_row, start };
+            // SAFETY: `multiply_on` checked the instruction set; rows, panels and y hold what the tile names.
+            return unsafe { multiply_byte_tile(self.isa, &tile) };
+        }
+        if block.part.way == Way::Dots {
             let (Some(pairs), Weights::Pairs(b)) = (&self.rows.pairs, block.weights) else { return };
             let words = self.ins.div_ceil(2);
             let (a_row, a_step) = self.rows.order.steps(words, height);
             let a = pairs[rows.start * words + first / 2 * a_step..].as_ptr().cast();
             let tile = DotTile { pairs: depth.div_ceil(2), a, a_row, a_step, b, c, c_row, start };
-            // SAFETY: `takes_dots` asked for the instruction set; packed rows, panels and y hold what the tile names.
+            // SAFETY: `Way::of` asked for the instruction set; packed rows, panels and y hold what the tile names.
             return unsafe { multiply_dot_tile(height, tile, ahead) };
         }
         let x = match &self.rows.values {
@@ -303,6 +335,7 @@ impl<'a> Product<'a> {
                     let tile = Tile { depth, a, a_row, a_step, b, b_step: PANEL, c, c_row, start };
                     multiply_tile_ahead(self.isa, height, PANEL, tile, ahead);
                 }
+                Weights::Bytes => {}
                 Weights::Pairs(b) => {
                     let tile = PairsTile { depth, a, a_row, a_step, b, c, c_row, start };
                     multiply_pairs_tile(self.isa, height, tile, ahead);
@@ -328,4 +361,6 @@ enum Weights {
     Values(*const f32),
     /// [depth.div_ceil(2)][32]
     Pairs(*const u32),
+    /// Codes as they are kept.
+    Bytes,
 }
