@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::buffer::{Buffer, Scratch, ScratchBuffer};
-use super::int8::{BLOCK, ByteRows, ByteTile, multiply_byte_tile};
+use super::int8::{BLOCK, ByteRows};
 use super::isa::Isa;
 use super::matrix::{Arithmetic, PackedMatrix, Panels};
 use super::packed_rows::{Form, Order, Tiles, pack};
 use super::tile::{LINE, PANEL, Start, Tile, max_rows, multiply_tile_ahead};
 use super::tile_bf16::{DotTile, PairsTile, multiply_dot_tile, multiply_pairs_tile};
+use super::tile_int8::{ByteTile, multiply_byte_tile};
 
 /// Inputs of a block of depth, at most: a panel's block (96 KiB), the next one and a block of rows stay in the second-level
 /// cache, and most matrices read and write y once or twice.

@@ -119,6 +119,7 @@ unsafe fn load_pairs<V: Lanes, const N: usize>(from: *const u32) -> [(V, V); N] 
 /// c[i][0..32] (`start`) sum over p < pairs of the dot products of pairs a[i * a_row + p * a_step] and b[p * 32 + j], as
 /// the processor rounds them.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // only made, never read, elsewhere
 pub struct DotTile {
     pub pairs: usize,
     pub a: *const u32,
