@@ -26,6 +26,7 @@ mod packed_rows;
 mod peak;
 pub mod tile;
 mod tile_bf16;
+mod tile_grouped;
 mod tile_int8;
 mod widen;
 

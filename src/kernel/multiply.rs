@@ -15,6 +15,7 @@ use super::matrix::{Arithmetic, PackedMatrix, Panels};
 use super::packed_rows::{Form, Order, Tiles, pack};
 use super::tile::{LINE, PANEL, Start, Tile, max_rows, multiply_tile_ahead};
 use super::tile_bf16::{DotTile, PairsTile, multiply_dot_tile, multiply_pairs_tile};
+use super::tile_grouped::{GROUPED_ROWS, GroupedTile, multiply_grouped_tile};
 use super::tile_int8::{ByteTile, multiply_byte_tile};
 
 /// Inputs of a block of depth, at most: a panel's block (96 KiB), the next one and a block of rows stay in the second-level
@@ -268,7 +269,8 @@ impl<'a> Product<'a> {
     /// Where the kernels read a panel's block: as it is kept, or widened.
     fn weights(&self, part: &Part, panel: usize, depth: Range<usize>, widened: &mut [f32]) -> Weights {
         match &part.matrix.panels {
-            _ if part.way == Way::Bytes => Weights::Bytes,
+            _ if part.way == Way::Bytes => Weights::Codes,
+            Panels::Grouped(_) if self.tiles.rows <= GROUPED_ROWS && self.rows.order == Order::Rows => Weights::Codes,
             Panels::F32(values) => Weights::Values(values[(panel * self.ins + depth.start) * PANEL..].as_ptr()),
             Panels::Bf16(pairs) if part.way == Way::Dots || self.tiles.count <= PAIRS_TILES => {
                 Weights::Pairs(pairs[(panel * self.ins.div_ceil(2) + depth.start / 2) * PANEL..].as_ptr())
@@ -336,7 +338,12 @@ impl<'a> Product<'a> {
                     let tile = Tile { depth, a, a_row, a_step, b, b_step: PANEL, c, c_row, start };
                     multiply_tile_ahead(self.isa, height, PANEL, tile, ahead);
                 }
-                Weights::Bytes => {}
+                Weights::Codes => {
+                    let Panels::Grouped(panels) = &block.part.matrix.panels else { return };
+                    let (panel, depth) = (block.panel, block.depth.clone());
+                    let tile = GroupedTile { panels, panel, depth, a, a_row, c, c_row, start };
+                    multiply_grouped_tile(self.isa, height, &tile);
+                }
                 Weights::Pairs(b) => {
                     let tile = PairsTile { depth, a, a_row, a_step, b, c, c_row, start };
                     multiply_pairs_tile(self.isa, height, tile, ahead);
@@ -363,5 +370,5 @@ enum Weights {
     /// [depth.div_ceil(2)][32]
     Pairs(*const u32),
     /// Codes as they are kept.
-    Bytes,
+    Codes,
 }

@@ -77,19 +77,22 @@ impl Work for Pairs<'_> {
 }
 
 /// What is done to a level: the same steps in the same order as `Grouped::row`.
-trait Finish<V>: Copy {
+pub(super) trait Finish<V>: Copy {
+    /// # Safety
+    /// Called in `Work::run`.
     unsafe fn finish(self, level: V) -> V;
 }
 
+/// Scale, minimum where MIN says so, ROUNDING.
 #[derive(Clone, Copy)]
-struct Steps<V, const MIN: bool, const ROUNDING: u8> {
-    scale: V,
-    min: V,
+pub(super) struct Steps<V, const MIN: bool, const ROUNDING: u8> {
+    pub scale: V,
+    pub min: V,
 }
 
-const NONE: u8 = 0;
-const BF16: u8 = 1;
-const F16: u8 = 2;
+pub(super) const NONE: u8 = 0;
+pub(super) const BF16: u8 = 1;
+pub(super) const F16: u8 = 2;
 
 impl<V: Lanes, const MIN: bool, const ROUNDING: u8> Finish<V> for Steps<V, MIN, ROUNDING> {
     #[inline(always)]
