@@ -4,7 +4,7 @@ use super::bytes::parse_bytes;
 use super::downloads;
 use crate::data::{DataOptions, DataSource};
 use crate::engine::EngineOptions;
-use crate::engine::local::{DTypeChoice, DeviceChoice, Int8Form, SystemFallback};
+use crate::engine::local::{Activations, DTypeChoice, DeviceChoice, SystemFallback};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::model::Precision;
@@ -99,9 +99,10 @@ pub struct ModelArgs {
     #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = str::parse::<DeviceChoice>)]
     pub device: DeviceChoice,
 
-    /// How LLM.int8 weights are multiplied: `exact`, as dequantised, or `mixed`, with activations rounded as bitsandbytes does.
-    #[arg(long, value_enum, default_value_t = Int8FormArg::Exact)]
-    pub int8_form: Int8FormArg,
+    /// What happens to activations before they meet quantised weights: `exact`, nothing; `int8`, rounded to 8 bits in blocks of 32 as
+    /// llama.cpp does (faster); `llm-int8`, as bitsandbytes multiplies LLM.int8 weights.
+    #[arg(long, value_enum, default_value_t = ActivationsArg::Exact)]
+    pub activations: ActivationsArg,
 
     /// When a chat template refuses the system role: put its text into the first user turn, or drop it as the reference does.
     #[arg(long, value_enum, default_value_t = SystemFallbackArg::Fold)]
@@ -136,7 +137,7 @@ impl ModelArgs {
             dtype: self.dtype.into(),
             precision: self.precision,
             device: self.device,
-            int8_form: self.int8_form.into(),
+            activations: self.activations.into(),
             system_fallback: self.system_fallback.into(),
             max_length: self.max_length,
             add_bos: self.add_bos_token,
@@ -178,18 +179,20 @@ impl From<DTypeArg> for DTypeChoice {
     }
 }
 
-/// `--int8-form`
+/// `--activations`
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
-pub enum Int8FormArg {
+pub enum ActivationsArg {
     Exact,
-    Mixed,
+    Int8,
+    LlmInt8,
 }
 
-impl From<Int8FormArg> for Int8Form {
-    fn from(arg: Int8FormArg) -> Self {
+impl From<ActivationsArg> for Activations {
+    fn from(arg: ActivationsArg) -> Self {
         match arg {
-            Int8FormArg::Exact => Int8Form::Exact,
-            Int8FormArg::Mixed => Int8Form::Mixed,
+            ActivationsArg::Exact => Activations::Exact,
+            ActivationsArg::Int8 => Activations::Int8,
+            ActivationsArg::LlmInt8 => Activations::LlmInt8,
         }
     }
 }

@@ -114,8 +114,7 @@ impl Scratch {
         let found = match fitting {
             Some(i) => Some(free.swap_remove(i)),
             None => {
-                let largest = (0..free.len()).max_by_key(|&i| free[i].len());
-                if let Some(largest) = largest {
+                if let Some(largest) = (0..free.len()).max_by_key(|&i| free[i].len()) {
                     free.swap_remove(largest);
                 }
                 None

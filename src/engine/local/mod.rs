@@ -29,7 +29,7 @@ mod tests;
 #[cfg(test)]
 mod toy;
 
-pub use crate::model::{DTypeChoice, DeviceChoice, Int8Form};
+pub use crate::model::{Activations, DTypeChoice, DeviceChoice};
 pub use chat::SystemFallback;
 pub use memory::show_bytes;
 
@@ -301,7 +301,7 @@ fn load_options(options: &EngineOptions) -> Result<LoadOptions> {
         dtype: options.dtype,
         device: options.device,
         precision: options.precision,
-        int8_form: options.int8_form,
+        activations: options.activations,
     })
 }
 
@@ -347,8 +347,8 @@ fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
     written.extend(options.precision.as_ref().map(|precision| format!("precision={precision}")));
     // Another device, other roundings.
     written.extend(Some(model.device()).filter(|device| device != "cpu").map(|device| format!("device={device}")));
-    if options.int8_form == Int8Form::Mixed {
-        written.push("int8_form=mixed".to_string());
+    if options.activations != Activations::Exact {
+        written.push(format!("activations={}", options.activations.as_str()));
     }
     if options.chat {
         written.push(format!("system_fallback={}", options.system_fallback.as_str()));
