@@ -80,7 +80,7 @@ pub(super) fn pack(isa: Isa, (form, order): (Form, Order), x: &[f32], ins: usize
         rest = after;
     }
     // Below this many values a second thread costs more than it saves.
-    const ALONE: usize = 1 << 14;
+    const ALONE: usize = 1 << 16;
     let tiles_at_once = (ALONE / (words * tiles.range(0).len()).max(1)).max(1);
     work.into_par_iter().with_min_len(tiles_at_once).for_each(|(rows, tile)| {
         // SAFETY: multiplication checked that the processor runs `isa`.
