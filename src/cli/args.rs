@@ -91,7 +91,8 @@ pub struct ModelArgs {
     #[arg(long, value_enum, default_value_t = DTypeArg::Auto)]
     pub dtype: DTypeArg,
 
-    /// Quantise full-precision weights on loading (`int8`, `nf4`, `q8_0`, `q4_k`, ...), to compare storage formats.
+    /// Quantise full-precision weights on loading (`int8`, `nf4`, `q8_0`, `q4_k`, ...; `fairmark ls precisions`), to compare
+    /// storage formats.
     #[arg(long, value_name = "FORMAT")]
     pub precision: Option<Precision>,
 
@@ -120,7 +121,8 @@ pub struct ModelArgs {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 
-    /// Memory for keys and values, like `512MB` or `2GiB` (default: a quarter of what is free, 4 GiB at most). Decides only the time.
+    /// Memory for keys and values, like `512MB` or `2GiB` (default: what full passes need, a quarter of
+    /// what is free or 4 GiB at most). Decides only the time.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub kv_memory: Option<usize>,
 }
