@@ -4,7 +4,8 @@
 //!     cargo bench --bench scoring -- --dtype bfloat16 --work mmlu --runs 5
 //!
 //! A Llama of the shape of SmolLM-135M with random weights answers the requests of real benchmarks: HellaSwag (100 documents, no
-//! shots) and MMLU (2 subjects of 50 documents, 5 shots). Real data and a tokenizer must be at hand (`--data-dir`, `--tokenizer`;
+//! shots), MMLU (2 subjects of 50 documents, 5 shots) and GSM8K (20 documents, 5 shots, 64 tokens written). `--model` takes any other
+//! model, GGUF files too. Real data and a tokenizer must be at hand (`--data-dir`, `--tokenizer`;
 //! by default `../shared`). Each number format runs in a process of its own, so that its peak memory is its own. The ceiling is what a loop of
 //! fused multiply-adds on registers reaches on as many threads in the same process, before and after; a share is arithmetic
 //! done by wall time, divided by the better ceiling.
@@ -26,9 +27,23 @@ use std::time::{Duration, Instant};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// What is asked: a name, tasks, shots, documents of each task.
-const WORKS: &[(&str, &[&str], usize, usize)] =
-    &[("hellaswag", &["hellaswag"], 0, 100), ("mmlu", &["mmlu_anatomy", "mmlu_formal_logic"], 5, 50)];
+/// What is asked.
+struct Work {
+    name: &'static str,
+    tasks: &'static [&'static str],
+    shots: usize,
+    /// Documents of each task.
+    limit: usize,
+}
+
+const WORKS: &[Work] = &[
+    Work { name: "hellaswag", tasks: &["hellaswag"], shots: 0, limit: 100 },
+    Work { name: "mmlu", tasks: &["mmlu_abstract_algebra", "mmlu_anatomy"], shots: 5, limit: 50 },
+    Work { name: "gsm8k", tasks: &["gsm8k"], shots: 5, limit: 20 },
+];
+
+/// Tokens of a written answer, at most.
+const NEW_TOKENS: usize = 64;
 
 struct Options {
     data_dir: PathBuf,
@@ -123,11 +138,11 @@ fn measure(options: &Options, model: &Path, dtype: &str) -> Result<(), Failure> 
         loading.elapsed().as_secs_f64(),
         memory("VmRSS")
     );
-    for (name, tasks, shots, limit) in WORKS {
-        if options.work.as_deref().is_some_and(|work| work != *name) {
+    for work in WORKS {
+        if options.work.as_deref().is_some_and(|name| name != work.name) {
             continue;
         }
-        let requests = requests(options, tasks, *shots, *limit)?;
+        let requests = requests(options, work)?;
         let before = pool.install(|| peak(arithmetic));
         let mut best: Option<(Duration, Vec<_>)> = None;
         for _ in 0..options.runs.max(1) {
@@ -145,19 +160,20 @@ fn measure(options: &Options, model: &Path, dtype: &str) -> Result<(), Failure> 
         }
         let ceiling = before.max(pool.install(|| peak(arithmetic)));
         if let Some((wall, spent)) = best {
-            report(name, requests.len(), wall, &spent, ceiling);
+            report(work.name, requests.len(), wall, &spent, ceiling);
         }
     }
     println!("peak memory of the process: {:.0} MB", memory("VmHWM"));
     Ok(())
 }
 
-fn requests(options: &Options, tasks: &[&str], shots: usize, limit: usize) -> Result<Vec<Request>, Failure> {
-    let names: Vec<String> = tasks.iter().map(|task| task.to_string()).collect();
+fn requests(options: &Options, work: &Work) -> Result<Vec<Request>, Failure> {
+    let names: Vec<String> = work.tasks.iter().map(|task| task.to_string()).collect();
     let nodes = Catalog::load(&[])?.select(&names)?;
     let data = DataOptions { data_dir: Some(options.data_dir.clone()), offline: true, lock: None };
-    let prompts = PromptOptions { num_fewshot: Some(shots), ..PromptOptions::default() };
-    let prepared = prepare(nodes, &DataSource::open(data)?, &prompts, Some(Limit::Count(limit)), &mut |_| ())?;
+    let gen_kwargs = [("max_gen_toks".to_string(), NEW_TOKENS.into())].into_iter().collect();
+    let prompts = PromptOptions { num_fewshot: Some(work.shots), gen_kwargs, ..PromptOptions::default() };
+    let prepared = prepare(nodes, &DataSource::open(data)?, &prompts, Some(Limit::Count(work.limit)), &mut |_| ())?;
     Ok(prepared.tasks.iter().flat_map(|task| &task.items).flat_map(|item| item.requests.clone()).collect())
 }
 

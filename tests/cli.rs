@@ -372,3 +372,57 @@ fn lists_and_shows() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("no document 4000"), "{}", stderr(&output));
 }
+
+#[test]
+fn threads_memory_and_windows_change_no_byte() {
+    let short = ["--max-length", "64"];
+    let bytes = |more: &[&str]| {
+        let out = tempfile::tempdir().unwrap();
+        let output = demo("datasets/demo/model", out.path(), &[&short, more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        outputs(&run_folder(out.path()))
+    };
+    let expected = bytes(&["--threads", "2"]);
+    for more in [["--threads", "1"], ["--kv-memory", "2MB"], ["--kv-memory", "1"], ["--threads", "3"]] {
+        assert_eq!(bytes(&more), expected, "{more:?}");
+    }
+}
+
+#[test]
+fn levels_of_one_model_are_made_while_loading_and_named() {
+    let out = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let output = demo("datasets/demo/model", out.path(), more);
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let plain = run(&[]);
+    let levels = [run(&["--precision", "int8"]), run(&["--precision", "q4_0"])];
+    let rounded = run(&["--precision", "q4_0", "--activations", "int8"]);
+    let folder = |text: &str| text.split("run folder ").nth(1).unwrap().lines().next().unwrap().to_string();
+    let mut folders: Vec<String> = levels.iter().chain([&plain, &rounded]).map(|text| folder(text)).collect();
+    folders.sort();
+    folders.dedup();
+    assert_eq!(folders.len(), 4, "each level has a run of its own: {folders:?}");
+    assert!(levels[0].contains("int8") && levels[1].contains("q4_0"), "{levels:?}");
+    let header: Value =
+        serde_json::from_slice(&std::fs::read(Path::new(&folder(&rounded)).join("run.json")).unwrap()).unwrap();
+    let options = &header["spec"]["model"]["options"];
+    assert_eq!(*options, serde_json::json!(["precision=q4_0", "activations=int8"]));
+    let output = demo("datasets/demo/model", out.path(), &["--precision", "q9"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("q8_0"), "{}", stderr(&output));
+    let listed = fairmark().args(["ls", "precisions"]).output().unwrap();
+    assert!(stdout(&listed).contains("nf4-dq") && stdout(&listed).lines().count() == 15, "{}", stdout(&listed));
+}
+
+#[test]
+fn a_gguf_file_is_a_model() {
+    let out = tempfile::tempdir().unwrap();
+    let (model, data) = ("tests/fixtures/gguf/llama-mixed.gguf", "datasets/demo");
+    let mut command = fairmark();
+    command.args(["run", "--model", model, "--tasks", "demo_facts", "--limit", "5", "--data-dir", data, "--out"]);
+    let output = command.arg(out.path()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("llama-mixed"), "{}", stdout(&output));
+}

@@ -4,7 +4,7 @@ use super::bytes::parse_bytes;
 use super::downloads;
 use crate::data::{DataOptions, DataSource};
 use crate::engine::EngineOptions;
-use crate::engine::local::{DTypeChoice, DeviceChoice, Int8Form, SystemFallback};
+use crate::engine::local::{Activations, DTypeChoice, DeviceChoice, SystemFallback};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::model::Precision;
@@ -91,7 +91,8 @@ pub struct ModelArgs {
     #[arg(long, value_enum, default_value_t = DTypeArg::Auto)]
     pub dtype: DTypeArg,
 
-    /// Quantise full-precision weights on loading (`int8`, `nf4`, `q8_0`, `q4_k`, ...), to compare storage formats.
+    /// Quantise full-precision weights on loading (`int8`, `nf4`, `q8_0`, `q4_k`, ...; `fairmark ls precisions`), to compare
+    /// storage formats.
     #[arg(long, value_name = "FORMAT")]
     pub precision: Option<Precision>,
 
@@ -99,9 +100,10 @@ pub struct ModelArgs {
     #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = str::parse::<DeviceChoice>)]
     pub device: DeviceChoice,
 
-    /// How LLM.int8 weights are multiplied: `exact`, as dequantised, or `mixed`, with activations rounded as bitsandbytes does.
-    #[arg(long, value_enum, default_value_t = Int8FormArg::Exact)]
-    pub int8_form: Int8FormArg,
+    /// What happens to activations before they meet quantised weights: `exact`, nothing; `int8`, rounded to 8 bits in blocks of 32 as
+    /// llama.cpp does (faster); `llm-int8`, as bitsandbytes multiplies LLM.int8 weights.
+    #[arg(long, value_enum, default_value_t = ActivationsArg::Exact)]
+    pub activations: ActivationsArg,
 
     /// When a chat template refuses the system role: put its text into the first user turn, or drop it as the reference does.
     #[arg(long, value_enum, default_value_t = SystemFallbackArg::Fold)]
@@ -119,7 +121,8 @@ pub struct ModelArgs {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 
-    /// Memory for keys and values, like `512MB` or `2GiB` (default: a quarter of what is free, 4 GiB at most). Decides only the time.
+    /// Memory for keys and values, like `512MB` or `2GiB` (default: what full passes need, a quarter of
+    /// what is free or 4 GiB at most). Decides only the time.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub kv_memory: Option<usize>,
 }
@@ -136,7 +139,7 @@ impl ModelArgs {
             dtype: self.dtype.into(),
             precision: self.precision,
             device: self.device,
-            int8_form: self.int8_form.into(),
+            activations: self.activations.into(),
             system_fallback: self.system_fallback.into(),
             max_length: self.max_length,
             add_bos: self.add_bos_token,
@@ -178,18 +181,20 @@ impl From<DTypeArg> for DTypeChoice {
     }
 }
 
-/// `--int8-form`
+/// `--activations`
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
-pub enum Int8FormArg {
+pub enum ActivationsArg {
     Exact,
-    Mixed,
+    Int8,
+    LlmInt8,
 }
 
-impl From<Int8FormArg> for Int8Form {
-    fn from(arg: Int8FormArg) -> Self {
+impl From<ActivationsArg> for Activations {
+    fn from(arg: ActivationsArg) -> Self {
         match arg {
-            Int8FormArg::Exact => Int8Form::Exact,
-            Int8FormArg::Mixed => Int8Form::Mixed,
+            ActivationsArg::Exact => Activations::Exact,
+            ActivationsArg::Int8 => Activations::Int8,
+            ActivationsArg::LlmInt8 => Activations::LlmInt8,
         }
     }
 }

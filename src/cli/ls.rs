@@ -1,4 +1,4 @@
-//! `fairmark ls`: tasks, groups, metrics, filters, architectures.
+//! `fairmark ls`: tasks, groups, metrics, filters, architectures, precisions.
 
 use crate::catalog::{Catalog, Entry, Kind};
 use crate::error::Result;
@@ -29,6 +29,7 @@ enum What {
     Filters,
     Aggregations,
     Architectures,
+    Precisions,
 }
 
 /// Prints a list on stdout, a line each.
@@ -41,6 +42,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Filters => score::FILTERS.iter().map(|f| row([f.name, f.doc])).collect(),
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
         What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
+        What::Precisions => model::Precision::all().map(|(name, doc)| row([name, doc])).collect(),
     };
     let mut table = Table::new();
     table.load_style(NOTHING);

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::hub::DownloadEvent;
 use crate::model::Precision;
 use crate::request::{Prompt, Request, Response, Unscored};
-use local::{DTypeChoice, DeviceChoice, Int8Form, LocalEngine, SystemFallback};
+use local::{Activations, DTypeChoice, DeviceChoice, LocalEngine, SystemFallback};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,8 +84,8 @@ pub struct EngineOptions {
     /// Quantise the weights on loading: the name of a storage format.
     pub precision: Option<Precision>,
     pub device: DeviceChoice,
-    /// How LLM.int8 weights are multiplied: exactly as dequantised, or mixed as bitsandbytes does it.
-    pub int8_form: Int8Form,
+    /// What happens to activations before they meet quantised weights.
+    pub activations: Activations,
     pub system_fallback: SystemFallback,
     /// Context window in tokens; `None`: the model's.
     pub max_length: Option<usize>,

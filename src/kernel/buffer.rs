@@ -97,8 +97,8 @@ pub struct Scratch {
     free: Mutex<Vec<Buffer<f32>>>,
 }
 
-/// More free buffers than this are not kept.
-const FREE: usize = 32;
+/// More free values than this are not kept: those that were used last are.
+const FREE: usize = 32 << 20;
 
 impl Scratch {
     /// An empty pool.
@@ -108,31 +108,29 @@ impl Scratch {
 
     /// A buffer of `len` values, contents unspecified; given back when dropped.
     pub fn take(&self, len: usize) -> ScratchBuffer<'_> {
+        let size = size_class(len);
         let mut free = self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        // The smallest that fits; if none does, the largest gives way to the new one.
-        let fitting = (0..free.len()).filter(|&i| free[i].len() >= len).min_by_key(|&i| free[i].len());
-        let found = match fitting {
-            Some(i) => Some(free.swap_remove(i)),
-            None => {
-                let largest = (0..free.len()).max_by_key(|&i| free[i].len());
-                if let Some(largest) = largest {
-                    free.swap_remove(largest);
-                }
-                None
-            }
-        };
+        // The one used last, which may still be in a cache. Much larger ones are left to those who need them.
+        let fitting = free.iter().rposition(|buffer| (size..=2 * size).contains(&buffer.len()));
+        let found = fitting.map(|i| free.remove(i));
         drop(free);
-        // A little more than asked for: the next pass is often slightly longer.
-        let buffer = found.unwrap_or_else(|| Buffer::new(len.next_multiple_of(1024)));
-        ScratchBuffer { pool: self, buffer: Some(buffer), len }
+        ScratchBuffer { pool: self, buffer: Some(found.unwrap_or_else(|| Buffer::new(size))), len }
     }
 
     fn give_back(&self, buffer: Buffer<f32>) {
         let mut free = self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if free.len() < FREE {
-            free.push(buffer);
+        free.push(buffer);
+        let mut kept: usize = free.iter().map(|buffer| buffer.len()).sum();
+        while kept > FREE && free.len() > 1 {
+            kept -= free.remove(0).len();
         }
     }
+}
+
+/// `len` rounded up to one of eight sizes for each power of two, so that passes of slightly different lengths use the same buffers.
+fn size_class(len: usize) -> usize {
+    let step = (len.next_power_of_two() / 16).max(1024);
+    len.div_ceil(step).max(1).saturating_mul(step)
 }
 
 /// A buffer on loan from a `Scratch`.

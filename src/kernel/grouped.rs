@@ -1,16 +1,9 @@
 //! Quantised matrices: codes of four or eight bits with a scale, and perhaps a minimum, for each group of inputs.
-//! In: a checkpoint's codes. Out: `Grouped` (row by row, exact) and its panels. Never knows a checkpoint's own layout.
-
-use std::ops::Range;
+//! In: a checkpoint's codes. Out: `Grouped`, row by row, exact. Never knows a checkpoint's own layout.
 
 use half::f16;
-use rayon::prelude::*;
 
-use super::buffer::Buffer;
-use super::isa::Isa;
 use super::lanes::round_bf16;
-use super::tile::PANEL;
-use super::widen::{self, Levels};
 
 /// W[out][in] = scale[out][in / group] * level(code[out][in]) + min[out][in / group] in f32: multiplication, rounding,
 /// addition (where there are minima), rounding; then `rounding`.
@@ -140,106 +133,4 @@ impl Grouped {
         };
         codes + 4 * (self.scales.len() + self.mins.as_ref().map_or(0, Vec::len))
     }
-}
-
-/// The same in panels of 32 outputs.
-pub(super) struct GroupedPanels {
-    pub ins: usize,
-    pub group: usize,
-    pub codes: PanelCodes,
-    /// [panels][groups][32]
-    pub scales: Buffer<f32>,
-    pub mins: Option<Buffer<f32>>,
-    pub rounding: Rounding,
-}
-
-pub(super) enum PanelCodes {
-    /// [panels][ins.div_ceil(2)][32], the even input in the low nibble.
-    Four { bytes: Buffer<u8>, levels: [f32; 16] },
-    /// [panels][ins][32]
-    Eight(Buffer<i8>),
-}
-
-impl GroupedPanels {
-    pub fn pack(from: &Grouped) -> GroupedPanels {
-        let groups = from.groups();
-        let codes = match &from.codes {
-            Codes::Four { bytes, levels } => {
-                PanelCodes::Four { bytes: in_panels(bytes, from.outs, from.ins.div_ceil(2)), levels: *levels }
-            }
-            Codes::Eight(codes) => PanelCodes::Eight(in_panels(codes, from.outs, from.ins)),
-        };
-        GroupedPanels {
-            ins: from.ins,
-            group: from.group,
-            codes,
-            scales: in_panels(&from.scales, from.outs, groups),
-            mins: from.mins.as_ref().map(|mins| in_panels(mins, from.outs, groups)),
-            rounding: from.rounding,
-        }
-    }
-
-    pub fn bytes(&self) -> usize {
-        let codes = match &self.codes {
-            PanelCodes::Four { bytes, .. } => bytes.bytes(),
-            PanelCodes::Eight(codes) => codes.bytes(),
-        };
-        codes + self.scales.bytes() + self.mins.as_ref().map_or(0, Buffer::bytes)
-    }
-
-    /// Where a panel's codes from input `start` on are kept, for prefetching.
-    pub fn address(&self, panel: usize, start: usize) -> *const f32 {
-        match &self.codes {
-            PanelCodes::Four { bytes, .. } => {
-                bytes.as_ptr().wrapping_add((panel * self.ins.div_ceil(2) + start / 2) * PANEL).cast()
-            }
-            PanelCodes::Eight(codes) => codes.as_ptr().wrapping_add((panel * self.ins + start) * PANEL).cast(),
-        }
-    }
-
-    /// Values of a panel's inputs `depth`, which starts at an even input: [depth][32], bit-equal to `Grouped::row`.
-    pub fn widen(&self, isa: Isa, panel: usize, depth: Range<usize>, values: &mut [f32]) {
-        let groups = self.ins.div_ceil(self.group);
-        let mut start = depth.start;
-        while start < depth.end {
-            // A stretch within one group: its scales and minima stay in registers.
-            let group = start / self.group;
-            let end = ((group + 1) * self.group).min(depth.end);
-            let line = (panel * groups + group) * PANEL;
-            let levels = Levels {
-                scales: &self.scales[line..][..PANEL],
-                mins: self.mins.as_ref().map(|mins| &mins[line..][..PANEL]),
-                rounding: self.rounding,
-            };
-            let values = &mut values[(start - depth.start) * PANEL..][..(end - start) * PANEL];
-            match &self.codes {
-                PanelCodes::Four { bytes, levels: table } => {
-                    let from = (panel * self.ins.div_ceil(2) + start / 2) * PANEL;
-                    let lines = end.div_ceil(2) - start / 2;
-                    widen::nibbles(isa, &bytes[from..][..lines * PANEL], table, levels, start % 2, values);
-                }
-                PanelCodes::Eight(codes) => {
-                    let from = (panel * self.ins + start) * PANEL;
-                    widen::bytes(isa, &codes[from..][..(end - start) * PANEL], levels, values);
-                }
-            }
-            start = end;
-        }
-    }
-}
-
-/// [outs][columns] to [panels][columns][32], zeros beyond the last output.
-fn in_panels<T: super::buffer::Plain>(rows: &[T], outs: usize, columns: usize) -> Buffer<T> {
-    let mut panels = Buffer::new(outs.div_ceil(PANEL) * columns * PANEL);
-    if columns > 0 {
-        panels.par_chunks_mut(columns * PANEL).enumerate().for_each(|(p, panel)| {
-            let rows = &rows[p * PANEL * columns..((p + 1) * PANEL).min(outs) * columns];
-            for (j, row) in rows.chunks_exact(columns).enumerate() {
-                for (k, &value) in row.iter().enumerate() {
-                    panel[k * PANEL + j] = value;
-                }
-            }
-        });
-    }
-    panels
 }

@@ -36,7 +36,7 @@ impl KvFormat {
     /// What goes with an arithmetic of matrices.
     pub fn of(arithmetic: Arithmetic) -> KvFormat {
         match arithmetic {
-            Arithmetic::F32 => KvFormat::F32,
+            Arithmetic::F32 | Arithmetic::Int8 => KvFormat::F32,
             Arithmetic::Bf16 => KvFormat::Bf16,
         }
     }

@@ -39,10 +39,10 @@ pub trait Lanes: Copy {
     unsafe fn round_bf16(self) -> Self;
     /// Rounded to binary16, halves to even.
     unsafe fn round_f16(self) -> Self;
-    /// `COUNT` signed bytes.
-    unsafe fn load_i8(from: *const i8) -> Self;
-    /// levels[low nibble] and levels[high nibble] of `COUNT` bytes.
-    unsafe fn look_up_nibbles(from: *const u8, levels: &[f32; 16]) -> (Self, Self);
+    /// Byte `byte` of each 32-bit word whose bits `self` holds, as a signed number.
+    unsafe fn signed_byte(self, byte: u32) -> Self;
+    /// levels[the four bits from `shift` on] of each 32-bit word whose bits `self` holds.
+    unsafe fn nibble_level(self, shift: u32, levels: &[f32; 16]) -> Self;
     /// Sum of all lanes, halves folded onto each other.
     unsafe fn sum(self) -> f32 {
         let mut values = [0f32; 16];

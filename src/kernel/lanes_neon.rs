@@ -93,15 +93,15 @@ impl Lanes for Neon {
         Self(vld1q_f32(rounded.as_ptr()))
     }
     #[inline(always)]
-    unsafe fn load_i8(from: *const i8) -> Self {
-        let values = from.cast::<[i8; 4]>().read_unaligned().map(f32::from);
-        Self(vld1q_f32(values.as_ptr()))
+    unsafe fn signed_byte(self, byte: u32) -> Self {
+        let top = vshlq_s32(vreinterpretq_s32_f32(self.0), vdupq_n_s32(24 - 8 * byte as i32));
+        Self(vcvtq_f32_s32(vshrq_n_s32::<24>(top)))
     }
     #[inline(always)]
-    unsafe fn look_up_nibbles(from: *const u8, levels: &[f32; 16]) -> (Self, Self) {
-        let bytes = from.cast::<[u8; 4]>().read_unaligned();
-        let low = bytes.map(|byte| levels[(byte & 15) as usize]);
-        let high = bytes.map(|byte| levels[(byte >> 4) as usize]);
-        (Self(vld1q_f32(low.as_ptr())), Self(vld1q_f32(high.as_ptr())))
+    unsafe fn nibble_level(self, shift: u32, levels: &[f32; 16]) -> Self {
+        let mut words = [0f32; 4];
+        vst1q_f32(words.as_mut_ptr(), self.0);
+        let found = words.map(|word| levels[(word.to_bits() >> shift & 15) as usize]);
+        Self(vld1q_f32(found.as_ptr()))
     }
 }

@@ -96,13 +96,11 @@ impl Lanes for Portable {
         self.map(|value| f16::from_f32(value).to_f32())
     }
     #[inline(always)]
-    unsafe fn load_i8(from: *const i8) -> Self {
-        Self(unsafe { from.cast::<[i8; 4]>().read_unaligned() }.map(f32::from))
+    unsafe fn signed_byte(self, byte: u32) -> Self {
+        self.map(|word| f32::from((word.to_bits() >> (8 * byte)) as i8))
     }
     #[inline(always)]
-    unsafe fn look_up_nibbles(from: *const u8, levels: &[f32; 16]) -> (Self, Self) {
-        let bytes = unsafe { from.cast::<[u8; 4]>().read_unaligned() };
-        let low = bytes.map(|byte| levels[(byte & 15) as usize]);
-        (Self(low), Self(bytes.map(|byte| levels[(byte >> 4) as usize])))
+    unsafe fn nibble_level(self, shift: u32, levels: &[f32; 16]) -> Self {
+        self.map(|word| levels[(word.to_bits() >> shift & 15) as usize])
     }
 }

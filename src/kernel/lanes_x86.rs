@@ -92,16 +92,15 @@ impl Lanes for Avx512 {
         Self(_mm512_cvtph_ps(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)))
     }
     #[inline(always)]
-    unsafe fn load_i8(from: *const i8) -> Self {
-        Self(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))))
+    unsafe fn signed_byte(self, byte: u32) -> Self {
+        let top = _mm512_sll_epi32(_mm512_castps_si512(self.0), _mm_cvtsi32_si128(24 - 8 * byte as i32));
+        Self(_mm512_cvtepi32_ps(_mm512_srai_epi32::<24>(top)))
     }
     #[inline(always)]
-    unsafe fn look_up_nibbles(from: *const u8, levels: &[f32; 16]) -> (Self, Self) {
-        let bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()));
-        let table = _mm512_loadu_ps(levels.as_ptr());
-        // vpermps reads the low four bits of each index: the high nibble needs no mask.
-        let low = _mm512_permutexvar_ps(bytes, table);
-        (Self(low), Self(_mm512_permutexvar_ps(_mm512_srli_epi32::<4>(bytes), table)))
+    unsafe fn nibble_level(self, shift: u32, levels: &[f32; 16]) -> Self {
+        // vpermps reads the low four bits of each index: no mask is needed.
+        let index = _mm512_srl_epi32(_mm512_castps_si512(self.0), _mm_cvtsi32_si128(shift as i32));
+        Self(_mm512_permutexvar_ps(index, _mm512_loadu_ps(levels.as_ptr())))
     }
 }
 
@@ -187,22 +186,16 @@ impl Lanes for Avx2 {
         Self(_mm256_cvtph_ps(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)))
     }
     #[inline(always)]
-    unsafe fn load_i8(from: *const i8) -> Self {
-        Self(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))))
+    unsafe fn signed_byte(self, byte: u32) -> Self {
+        let top = _mm256_sll_epi32(_mm256_castps_si256(self.0), _mm_cvtsi32_si128(24 - 8 * byte as i32));
+        Self(_mm256_cvtepi32_ps(_mm256_srai_epi32::<24>(top)))
     }
     #[inline(always)]
-    unsafe fn look_up_nibbles(from: *const u8, levels: &[f32; 16]) -> (Self, Self) {
-        let bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()));
-        (Self(look_up_256(bytes, levels)), Self(look_up_256(_mm256_srli_epi32::<4>(bytes), levels)))
+    unsafe fn nibble_level(self, shift: u32, levels: &[f32; 16]) -> Self {
+        let index = _mm256_srl_epi32(_mm256_castps_si256(self.0), _mm_cvtsi32_si128(shift as i32));
+        let below_eight = _mm256_permutevar8x32_ps(_mm256_loadu_ps(levels.as_ptr()), index);
+        let from_eight = _mm256_permutevar8x32_ps(_mm256_loadu_ps(levels.as_ptr().add(8)), index);
+        // Bit 3 of the nibble moved to the sign, which blendv chooses by.
+        Self(_mm256_blendv_ps(below_eight, from_eight, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(index))))
     }
-}
-
-/// levels[low nibble of each word].
-#[inline(always)]
-#[allow(unsafe_op_in_unsafe_fn)]
-unsafe fn look_up_256(words: __m256i, levels: &[f32; 16]) -> __m256 {
-    let below_eight = _mm256_permutevar8x32_ps(_mm256_loadu_ps(levels.as_ptr()), words);
-    let from_eight = _mm256_permutevar8x32_ps(_mm256_loadu_ps(levels.as_ptr().add(8)), words);
-    // Bit 3 of the nibble moved to the sign, which blendv chooses by.
-    _mm256_blendv_ps(below_eight, from_eight, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(words)))
 }

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 const SUMMED_PANELS: usize = 64;
 
 /// Rows that go through the head at a time.
-const ROWS: usize = 192;
+const ROWS: usize = 512;
 
 /// Logits at a time, about: they stay in the cache until they are summed.
 const LOGITS: usize = 1 << 19;

@@ -6,7 +6,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::buffer::Buffer;
-use super::grouped::{Grouped, GroupedPanels};
+use super::grouped::Grouped;
+use super::grouped_panels::GroupedPanels;
+use super::int8;
 use super::isa::Isa;
 use super::lanes::round_bf16;
 use super::tile::PANEL;
@@ -19,6 +21,9 @@ pub enum Arithmetic {
     F32,
     /// Rows rounded to bfloat16 (halves to even), products summed in f32.
     Bf16,
+    /// Rows rounded to eight bits for each 32 inputs where the matrix is quantised with whole-numbered levels and groups
+    /// of whole blocks of 32 inputs, as `PackedMatrix::takes_bytes` says (`int8` has the formula); f32 elsewhere.
+    Int8,
 }
 
 /// In what a dense matrix is kept.
@@ -79,6 +84,11 @@ impl PackedMatrix {
         }
     }
 
+    /// Whether `Arithmetic::Int8` multiplies this matrix in bytes; if not, in f32.
+    pub fn takes_bytes(&self) -> bool {
+        matches!(&self.panels, Panels::Grouped(grouped) if int8::suits(grouped))
+    }
+
     /// Panels of 32 outputs, the last perhaps with fewer.
     pub(super) fn panel_count(&self) -> usize {
         self.outs.div_ceil(PANEL)
@@ -90,7 +100,7 @@ impl PackedMatrix {
         match &self.panels {
             Panels::F32(values) => values.as_ptr().wrapping_add(at * PANEL),
             Panels::Bf16(pairs) => pairs.as_ptr().cast::<f32>().wrapping_add((panel * halves + start / 2) * PANEL),
-            Panels::Grouped(grouped) => grouped.address(panel, start),
+            Panels::Grouped(grouped) => grouped.address(panel, start).cast(),
         }
     }
 

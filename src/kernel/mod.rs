@@ -18,6 +18,10 @@ mod attention_widen;
 pub mod buffer;
 mod exp;
 mod grouped;
+mod grouped_panels;
+mod int8;
+#[cfg(test)]
+mod int8_tests;
 pub mod isa;
 mod kv;
 pub mod lanes;
@@ -38,6 +42,8 @@ mod rotary;
 mod rows;
 pub mod tile;
 mod tile_bf16;
+mod tile_grouped;
+mod tile_int8;
 mod widen;
 
 pub use activation::{Activation, activate, gated};

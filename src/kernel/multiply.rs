@@ -9,24 +9,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::buffer::{Buffer, Scratch, ScratchBuffer};
+use super::int8::{BLOCK, ByteRows};
 use super::isa::Isa;
 use super::matrix::{Arithmetic, PackedMatrix, Panels};
-use super::packed_rows::{Form, Tiles, pack};
+use super::packed_rows::{Form, Order, Tiles, pack};
 use super::tile::{LINE, PANEL, Start, Tile, max_rows, multiply_tile_ahead};
-use super::tile_bf16::{DotTile, PairsTile, max_pairs_rows, multiply_dot_tile, multiply_pairs_tile};
+use super::tile_bf16::{DotTile, PairsTile, multiply_dot_tile, multiply_pairs_tile};
+use super::tile_grouped::{GROUPED_ROWS, GroupedTile, multiply_grouped_tile};
+use super::tile_int8::{ByteTile, multiply_byte_tile};
 
-/// Inputs of a block of depth, at most: a panel's block (64 KiB) and a block of rows stay in the second-level cache.
-const DEPTH: usize = 512;
-/// Blocks that the depth is cut into if they are not shallower than `SHALLOW`: sums of several shorter chains round less than one long
-/// chain does.
-const BLOCKS: usize = 4;
+/// Inputs of a block of depth, at most: a panel's block (96 KiB), the next one and a block of rows stay in the second-level
+/// cache, and most matrices read and write y once or twice.
+const DEPTH: usize = 768;
+/// Matrices no deeper than four times this are cut into blocks of it: sums of several shorter chains round less than one long chain
+/// does, and matrices this small are not where the time goes.
 const SHALLOW: usize = 64;
-/// Values of x in a block of rows: with a panel's block they fit the second-level cache.
-const ROW_BLOCK: usize = 96 << 10;
+/// Values of x in a block of rows over one block of depth: half of a second-level cache of 1 MiB.
+const ROW_BLOCK: usize = 144 << 10;
+/// Tiles up to which bfloat16 panels are widened in registers for each: with more, once into a buffer is as fast.
+const PAIRS_TILES: usize = 3;
 /// Multiply-adds below which a second thread costs more than it saves.
 const ALONE: usize = 1 << 17;
-/// Rows up to which x is read where it lies.
-const DIRECT: usize = 4;
 
 /// y[m][column..] for several matrices that share their input (q, k, v; gate, up): parts[i] is written at the columns
 /// after those of parts[..i]. x: [m][ins] rows, one after the other; rows of y are `y_stride` apart, at least the sum of
@@ -102,10 +105,11 @@ pub(super) fn multiply_by_blocks(
 
 /// x as the parts need it.
 struct Rows<'a> {
-    /// f32: [tile][ins][height], or where x lies.
+    order: Order,
+    /// f32
     values: Option<Source<'a>>,
-    /// Pairs: [tile][ins.div_ceil(2)][height]
     pairs: Option<ScratchBuffer<'static>>,
+    bytes: Option<ByteRows>,
 }
 
 enum Source<'a> {
@@ -124,24 +128,43 @@ impl<'a> Rows<'a> {
         ins: usize,
         tiles: Tiles,
     ) -> Rows<'a> {
+        let order = Order::best(tiles.rows, ins, parts.iter().map(|part| part.outs()).sum());
         let make = |form: Form| {
             let mut packed = SCRATCH.take(tiles.rows * form.words(ins));
-            pack(isa, form, x, ins, tiles, &mut packed);
+            pack(isa, (form, order), x, ins, tiles, &mut packed);
             packed
         };
-        let dots = parts.iter().filter(|part| takes_dots(isa, arithmetic, part)).count();
-        let values = (dots < parts.len()).then(|| match arithmetic {
-            Arithmetic::F32 if tiles.rows <= DIRECT => Source::InPlace(x),
-            Arithmetic::F32 => Source::Packed(make(Form::Exact)),
-            Arithmetic::Bf16 => Source::Packed(make(Form::Rounded)),
+        let count = |way| parts.iter().filter(|part| Way::of(isa, arithmetic, part) == way).count();
+        let (dots, bytes) = (count(Way::Dots) > 0, count(Way::Bytes) > 0);
+        let values = (count(Way::Values) > 0).then(|| match (arithmetic, order) {
+            (Arithmetic::Bf16, _) => Source::Packed(make(Form::Rounded)),
+            (_, Order::Rows) => Source::InPlace(x),
+            (_, Order::Depths) => Source::Packed(make(Form::Exact)),
         });
-        Rows { values, pairs: (dots > 0).then(|| make(Form::Pairs)) }
+        let bytes = bytes.then(|| ByteRows::round(isa, &SCRATCH, &x[..tiles.rows * ins], ins));
+        Rows { order, values, pairs: dots.then(|| make(Form::Pairs)), bytes }
     }
 }
 
-/// Whether a part is multiplied by dot products of bfloat16 pairs.
-fn takes_dots(isa: Isa, arithmetic: Arithmetic, part: &PackedMatrix) -> bool {
-    isa == Isa::Avx512Bf16 && arithmetic == Arithmetic::Bf16 && matches!(part.panels, Panels::Bf16(_))
+/// How a part is multiplied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// f32 by f32.
+    Values,
+    /// Dot products of bfloat16 pairs.
+    Dots,
+    /// Dot products of bytes.
+    Bytes,
+}
+
+impl Way {
+    fn of(isa: Isa, arithmetic: Arithmetic, part: &PackedMatrix) -> Way {
+        match arithmetic {
+            Arithmetic::Bf16 if isa == Isa::Avx512Bf16 && matches!(part.panels, Panels::Bf16(_)) => Way::Dots,
+            Arithmetic::Int8 if part.takes_bytes() => Way::Bytes,
+            _ => Way::Values,
+        }
+    }
 }
 
 /// One call's work, shared by its threads.
@@ -169,8 +192,8 @@ struct Part<'a> {
     /// First of the product's panels.
     panel: usize,
     /// The part's panels that take part.
-    taken: std::ops::Range<usize>,
-    dots: bool,
+    taken: Range<usize>,
+    way: Way,
 }
 
 // SAFETY: threads write disjoint blocks of y, which `multiply_on` borrows mutably while they run.
@@ -195,14 +218,14 @@ impl<'a> Product<'a> {
         let (mut parts, mut column, mut panel) = (Vec::with_capacity(matrices.len()), 0, 0);
         for &matrix in matrices {
             let taken = 0..matrix.panel_count();
-            parts.push(Part { matrix, column, panel, taken, dots: takes_dots(isa, arithmetic, matrix) });
+            parts.push(Part { matrix, column, panel, taken, way: Way::of(isa, arithmetic, matrix) });
             column += matrix.outs();
             panel += matrix.panel_count();
         }
         let ins = matrices[0].ins();
-        // Blocks of nearly equal depth, so that none is a stub; even, so that pairs are never cut.
-        let blocks = ins.div_ceil(DEPTH).max(ins.div_ceil(SHALLOW).min(BLOCKS));
-        let depth = ins.div_ceil(blocks).next_multiple_of(8);
+        // Blocks of nearly equal depth, so that none is a stub; whole blocks of 32, so that neither pairs nor blocks of bytes are cut.
+        let deepest = if ins <= 4 * SHALLOW { SHALLOW } else { DEPTH };
+        let depth = ins.div_ceil(ins.div_ceil(deepest)).next_multiple_of(BLOCK);
         let fitting = (ROW_BLOCK / (depth * max_rows(isa))).max(1);
         let block = tiles.count.div_ceil(tiles.count.div_ceil(fitting));
         Product { isa, parts, rows, ins, depth, tiles, block, y, y_stride, next: AtomicUsize::new(0), panels: panel }
@@ -287,8 +310,10 @@ impl<'a> Product<'a> {
     /// Where the kernels read a panel's block: as it is kept, or widened.
     fn weights(&self, part: &Part, panel: usize, depth: Range<usize>, widened: &mut [f32]) -> Weights {
         match &part.matrix.panels {
+            _ if part.way == Way::Bytes => Weights::Codes,
+            Panels::Grouped(_) if self.tiles.rows <= GROUPED_ROWS && self.rows.order == Order::Rows => Weights::Codes,
             Panels::F32(values) => Weights::Values(values[(panel * self.ins + depth.start) * PANEL..].as_ptr()),
-            Panels::Bf16(pairs) if part.dots || self.tiles.rows <= max_pairs_rows(self.isa) => {
+            Panels::Bf16(pairs) if part.way == Way::Dots || self.tiles.count <= PAIRS_TILES => {
                 Weights::Pairs(pairs[(panel * self.ins.div_ceil(2) + depth.start / 2) * PANEL..].as_ptr())
             }
             _ => {
@@ -322,24 +347,44 @@ impl<'a> Product<'a> {
     fn kernel(&self, block: &Block, rows: Range<usize>, c: *mut f32, c_row: usize) {
         let (first, depth, ahead, height) = (block.depth.start, block.depth.len(), block.ahead, rows.len());
         let start = if first == 0 { Start::Zero } else { Start::Add };
-        if block.part.dots {
-            let (Some(packed), Weights::Pairs(b)) = (&self.rows.pairs, block.weights) else { return };
-            let a = packed[rows.start * self.ins.div_ceil(2) + first / 2 * height..].as_ptr().cast();
-            let tile = DotTile { pairs: depth.div_ceil(2), a, a_row: 1, a_step: height, b, c, c_row, start };
-            // SAFETY: `takes_dots` asked for the instruction set; packed rows, panels and y hold what the tile names.
+        if let (Way::Bytes, Some(bytes), Panels::Grouped(panels)) =
+            (block.part.way, &self.rows.bytes, &block.part.matrix.panels)
+        {
+            let start = if first == 0 { Start::Zero } else { Start::Continue };
+            let (first_block, blocks, panel) = (first / BLOCK, depth.div_ceil(BLOCK), block.panel);
+            let (rows, first_row) = (bytes, rows.start);
+            let tile = ByteTile { rows, first_row, height, panels, panel, first_block, blocks, c, c_row, start };
+            // SAFETY: `multiply_on` checked the instruction set; rows, panels and y hold what the tile names.
+            return unsafe { multiply_byte_tile(self.isa, &tile) };
+        }
+        if block.part.way == Way::Dots {
+            let (Some(pairs), Weights::Pairs(b)) = (&self.rows.pairs, block.weights) else { return };
+            let words = self.ins.div_ceil(2);
+            let (a_row, a_step) = self.rows.order.steps(words, height);
+            let a = pairs[rows.start * words + first / 2 * a_step..].as_ptr().cast();
+            let tile = DotTile { pairs: depth.div_ceil(2), a, a_row, a_step, b, c, c_row, start };
+            // SAFETY: `Way::of` asked for the instruction set; packed rows, panels and y hold what the tile names.
             return unsafe { multiply_dot_tile(height, tile, ahead) };
         }
-        let (a, a_row, a_step) = match &self.rows.values {
-            Some(Source::InPlace(x)) => (x[rows.start * self.ins + first..].as_ptr(), self.ins, 1),
-            Some(Source::Packed(x)) => (x[rows.start * self.ins + first * height..].as_ptr(), 1, height),
+        let x = match &self.rows.values {
+            Some(Source::InPlace(x)) => x,
+            Some(Source::Packed(x)) => &x[..],
             None => return,
         };
+        let (a_row, a_step) = self.rows.order.steps(self.ins, height);
+        let a = x[rows.start * self.ins + first * a_step..].as_ptr();
         // SAFETY: `multiply_on` checked the instruction set; rows, panels and y hold what the tiles name.
         unsafe {
             match block.weights {
                 Weights::Values(b) => {
                     let tile = Tile { depth, a, a_row, a_step, b, b_step: PANEL, c, c_row, start };
                     multiply_tile_ahead(self.isa, height, PANEL, tile, ahead);
+                }
+                Weights::Codes => {
+                    let Panels::Grouped(panels) = &block.part.matrix.panels else { return };
+                    let (panel, depth) = (block.panel, block.depth.clone());
+                    let tile = GroupedTile { panels, panel, depth, a, a_row, c, c_row, start };
+                    multiply_grouped_tile(self.isa, height, &tile);
                 }
                 Weights::Pairs(b) => {
                     let tile = PairsTile { depth, a, a_row, a_step, b, c, c_row, start };
@@ -366,4 +411,6 @@ enum Weights {
     Values(*const f32),
     /// [depth.div_ceil(2)][32]
     Pairs(*const u32),
+    /// Codes as they are kept.
+    Codes,
 }

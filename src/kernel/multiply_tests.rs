@@ -64,7 +64,7 @@ fn compressed(outs: usize, ins: usize, group: usize, four: bool, mins: bool, rou
 /// Every format, outputs that fill panels and that do not, inputs odd and longer than a block of depth.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (outs, ins) in [(32, 64), (1, 1), (33, 7), (95, 577), (64, 1100), (70, 1536)] {
+    for (outs, ins) in [(32, 64), (1, 1), (33, 7), (95, 577), (64, 1100), (70, 1024), (70, 1536)] {
         cases.push(dense(outs, ins, Keep::F32, ins as u64));
         cases.push(dense(outs, ins, Keep::Bf16, ins as u64 + 1));
     }
@@ -72,7 +72,7 @@ fn cases() -> Vec<Case> {
         cases.push(compressed(40, 577, 32, four, true, Rounding::None));
         cases.push(compressed(33, 1100, 64, four, false, Rounding::Bf16));
         cases.push(compressed(64, 70, 7, four, true, Rounding::F16));
-        cases.push(compressed(31, 1025, 1025, four, false, Rounding::None));
+        cases.push(compressed(31, 2048, 2048, four, false, Rounding::None));
     }
     cases
 }
@@ -117,7 +117,7 @@ fn products_are_close_to_f64_and_rows_do_not_see_each_other() {
 fn check_bound(case: &Case, isa: Isa, arithmetic: Arithmetic, x: &[f32], y: &[f32]) {
     let (outs, ins) = (case.packed.outs(), case.packed.ins());
     let rounded = |value: f32| if arithmetic == Arithmetic::Bf16 { round_bf16(value) } else { value };
-    let roundings = (ins.min(512) + ins.div_ceil(512) + 3) as f64;
+    let roundings = (ins.min(768) + ins.div_ceil(768) + 3) as f64;
     for (row, y) in x.chunks_exact(ins).zip(y.chunks_exact(outs)).step_by(17) {
         for (w, &got) in case.values.chunks_exact(ins).zip(y) {
             let products = w.iter().zip(row).map(|(&w, &x)| f64::from(w) * f64::from(rounded(x)));

@@ -22,9 +22,8 @@ pub fn peak(arithmetic: Arithmetic) -> f64 {
 pub fn peak_on(isa: Isa, arithmetic: Arithmetic) -> f64 {
     assert!(isa.is_available(), "this processor lacks {}", isa.name());
     let threads = rayon::current_num_threads();
-    let dots = isa == Isa::Avx512Bf16 && arithmetic == Arithmetic::Bf16;
     // Each thread's best burst: on a busy machine most bursts share their core.
-    let best = |_| (0..BURSTS).map(|_| burst(isa, dots)).fold(0.0, f64::max);
+    let best = |_| (0..BURSTS).map(|_| burst(isa, arithmetic)).fold(0.0, f64::max);
     (0..threads).into_par_iter().with_max_len(1).map(best).sum()
 }
 
@@ -34,19 +33,21 @@ const BURSTS: usize = 200;
 const STEPS: usize = 10_000;
 
 /// GFLOP/s of one burst.
-fn burst(isa: Isa, dots: bool) -> f64 {
+fn burst(isa: Isa, arithmetic: Arithmetic) -> f64 {
     let start = Instant::now();
-    burst_flops(isa, dots) / start.elapsed().as_secs_f64() / 1e9
+    burst_flops(isa, arithmetic) / start.elapsed().as_secs_f64() / 1e9
 }
 
 /// Floating-point operations done.
-fn burst_flops(isa: Isa, dots: bool) -> f64 {
+fn burst_flops(isa: Isa, arithmetic: Arithmetic) -> f64 {
     #[cfg(target_arch = "x86_64")]
-    if dots {
-        // SAFETY: the instruction set was asked for.
-        return unsafe { dot_burst() };
+    match arithmetic {
+        // SAFETY (both): the instruction set was asked for.
+        Arithmetic::Bf16 if isa == Isa::Avx512Bf16 => return unsafe { dot_burst() },
+        Arithmetic::Int8 if isa.has_vnni() => return unsafe { byte_burst() },
+        _ => {}
     }
-    let _ = dots;
+    let _ = arithmetic;
     match isa {
         // SAFETY: `peak_on` checked the instruction set.
         Isa::Avx512 | Isa::Avx512Bf16 | Isa::Neon => unsafe { run_on(isa, Burst::<24>) },
@@ -88,10 +89,7 @@ unsafe fn dot_burst() -> f64 {
     let mut sums = [_mm512_set1_ps(0.5); 24];
     // SAFETY: both types are 64 bytes of plain data.
     let (x, y): (__m512bh, __m512bh) = unsafe {
-        (
-            transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3c00_3c00)),
-            transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3c00_3c01)),
-        )
+        [0x3c00_3c00, 0x3c00_3c01].map(|pair| transmute::<__m512i, __m512bh>(_mm512_set1_epi32(pair))).into()
     };
     for _ in 0..STEPS {
         for sum in &mut sums {
@@ -100,4 +98,22 @@ unsafe fn dot_burst() -> f64 {
     }
     std::hint::black_box(sums.map(|sum| _mm512_reduce_add_ps(sum)));
     (4 * 24 * 16 * STEPS) as f64
+}
+
+/// # Safety
+/// The processor has AVX-512-VNNI.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn byte_burst() -> f64 {
+    use std::arch::x86_64::*;
+
+    let mut sums = [_mm512_set1_epi32(1); 24];
+    let (x, y) = std::hint::black_box((_mm512_set1_epi8(3), _mm512_set1_epi8(-2)));
+    for _ in 0..STEPS {
+        for sum in &mut sums {
+            *sum = _mm512_dpbusd_epi32(*sum, x, y);
+        }
+    }
+    std::hint::black_box(sums.map(|sum| _mm512_reduce_add_epi32(sum)));
+    (8 * 24 * 16 * STEPS) as f64
 }

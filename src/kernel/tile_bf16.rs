@@ -19,18 +19,10 @@ pub struct PairsTile {
     pub start: Start,
 }
 
-/// The most rows of a `PairsTile`: widened vectors need registers too.
-pub fn max_pairs_rows(isa: Isa) -> usize {
-    match isa {
-        Isa::Avx512 | Isa::Avx512Bf16 => 12,
-        Isa::Avx2 | Isa::Neon | Isa::Portable => 4,
-    }
-}
-
 /// Lines from `ahead` on are asked for meanwhile.
 ///
 /// # Safety
-/// As `tile::multiply_tile_ahead`; `rows` is 1 to `max_pairs_rows(isa)`.
+/// As `tile::multiply_tile_ahead`; `rows` is 1 to `max_rows(isa)`.
 pub unsafe fn multiply_pairs_tile(isa: Isa, rows: usize, tile: PairsTile, ahead: *const f32) {
     let lanes = match isa {
         Isa::Avx512 | Isa::Avx512Bf16 => 16,
@@ -127,6 +119,7 @@ unsafe fn load_pairs<V: Lanes, const N: usize>(from: *const u32) -> [(V, V); N] 
 /// c[i][0..32] (`start`) sum over p < pairs of the dot products of pairs a[i * a_row + p * a_step] and b[p * 32 + j], as
 /// the processor rounds them.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // only made, never read, elsewhere
 pub struct DotTile {
     pub pairs: usize,
     pub a: *const u32,
@@ -143,20 +136,27 @@ pub struct DotTile {
 ///
 /// # Safety
 /// The processor runs `Isa::Avx512Bf16`; `rows` is 1 to 12; memory as in `tile::multiply_tile`.
-#[cfg(target_arch = "x86_64")]
 pub unsafe fn multiply_dot_tile(rows: usize, tile: DotTile, ahead: *const f32) {
-    let packed = tile.a_row == 1 && tile.a_step == rows;
-    // SAFETY: the caller's promise.
-    macro_rules! call {
-        ($($r:literal)*) => {
-            match (rows, packed) {
-                $(($r, true) => unsafe { dot::<$r, true>(tile, ahead) },
-                  ($r, false) => unsafe { dot::<$r, false>(tile, ahead) },)*
-                _ => debug_assert!(false, "no tile of {rows} rows"),
-            }
-        };
+    #[cfg(target_arch = "x86_64")]
+    {
+        let packed = tile.a_row == 1 && tile.a_step == rows;
+        // SAFETY: the caller's promise.
+        macro_rules! call {
+            ($($r:literal)*) => {
+                match (rows, packed) {
+                    $(($r, true) => unsafe { dot::<$r, true>(tile, ahead) },
+                      ($r, false) => unsafe { dot::<$r, false>(tile, ahead) },)*
+                    _ => debug_assert!(false, "no tile of {rows} rows"),
+                }
+            };
+        }
+        call!(1 2 3 4 5 6 7 8 9 10 11 12);
     }
-    call!(1 2 3 4 5 6 7 8 9 10 11 12);
+    #[cfg(not(target_arch = "x86_64"))]
+    unreachable!(
+        "no processor of this architecture is `Isa::Avx512Bf16`: {rows} rows, {} pairs, {ahead:?}",
+        tile.pairs
+    );
 }
 
 /// # Safety

@@ -2,6 +2,7 @@
 //! In: lines of a panel. Out: [depth][32] values. Never rounds where the format does not say so.
 
 use super::grouped::Rounding;
+use super::grouped_panels::nibble_shift;
 use super::isa::Isa;
 use super::lanes::{Lanes, Work, run_on};
 use super::tile::PANEL;
@@ -21,20 +22,21 @@ pub(super) fn bf16_pairs(isa: Isa, pairs: &[u32], depth: usize, values: &mut [f3
     unsafe { run_on(isa, Pairs { pairs, depth, values }) }
 }
 
-/// `bytes`: lines of 32, two inputs each; `skip` 1 leaves out the first line's low nibbles; `values`: [inputs][32].
-pub(super) fn nibbles(isa: Isa, bytes: &[u8], table: &[f32; 16], levels: Levels, skip: usize, values: &mut [f32]) {
-    assert!(bytes.len() / PANEL == (values.len() / PANEL + skip).div_ceil(2));
+/// `words`: lines of 32, eight inputs each, from the line of the first input on, which is input `skip` of its word;
+/// `values`: [inputs][32].
+pub(super) fn nibbles(isa: Isa, words: &[u32], table: &[f32; 16], levels: Levels, skip: usize, values: &mut [f32]) {
+    assert!(words.len() / PANEL == (values.len() / PANEL + skip).div_ceil(8) && skip < 8);
     levels.check();
     // SAFETY: as above.
-    unsafe { run_on(isa, Nibbles { bytes, table, levels, skip, values }) }
+    unsafe { run_on(isa, Codes::<8> { words, table, levels, skip, values }) }
 }
 
-/// `codes`: [inputs][32]; `values`: the same.
-pub(super) fn bytes(isa: Isa, codes: &[i8], levels: Levels, values: &mut [f32]) {
-    assert!(codes.len() == values.len());
+/// The same with four inputs, a byte each, in a word.
+pub(super) fn bytes(isa: Isa, words: &[u32], levels: Levels, skip: usize, values: &mut [f32]) {
+    assert!(words.len() / PANEL == (values.len() / PANEL + skip).div_ceil(4) && skip < 4);
     levels.check();
     // SAFETY: as above.
-    unsafe { run_on(isa, Bytes { codes, levels, values }) }
+    unsafe { run_on(isa, Codes::<4> { words, table: &[0.0; 16], levels, skip, values }) }
 }
 
 impl Levels<'_> {
@@ -75,19 +77,22 @@ impl Work for Pairs<'_> {
 }
 
 /// What is done to a level: the same steps in the same order as `Grouped::row`.
-trait Finish<V>: Copy {
+pub(super) trait Finish<V>: Copy {
+    /// # Safety
+    /// Called in `Work::run`.
     unsafe fn finish(self, level: V) -> V;
 }
 
+/// Scale, minimum where MIN says so, ROUNDING.
 #[derive(Clone, Copy)]
-struct Steps<V, const MIN: bool, const ROUNDING: u8> {
-    scale: V,
-    min: V,
+pub(super) struct Steps<V, const MIN: bool, const ROUNDING: u8> {
+    pub scale: V,
+    pub min: V,
 }
 
-const NONE: u8 = 0;
-const BF16: u8 = 1;
-const F16: u8 = 2;
+pub(super) const NONE: u8 = 0;
+pub(super) const BF16: u8 = 1;
+pub(super) const F16: u8 = 2;
 
 impl<V: Lanes, const MIN: bool, const ROUNDING: u8> Finish<V> for Steps<V, MIN, ROUNDING> {
     #[inline(always)]
@@ -130,27 +135,28 @@ macro_rules! with_steps {
     }};
 }
 
-struct Nibbles<'a> {
-    bytes: &'a [u8],
+/// INPUTS of a word: 8 (nibbles, levels of a table) or 4 (bytes).
+struct Codes<'a, const INPUTS: usize> {
+    words: &'a [u32],
     table: &'a [f32; 16],
     levels: Levels<'a>,
     skip: usize,
     values: &'a mut [f32],
 }
 
-impl Work for Nibbles<'_> {
+impl<const INPUTS: usize> Work for Codes<'_, INPUTS> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let inputs = self.values.len() / PANEL;
-        // SAFETY: `nibbles` checked the lengths.
+        // SAFETY: `nibbles` and `bytes` checked the lengths.
         unsafe {
             for j in (0..PANEL).step_by(V::COUNT) {
-                let from = self.bytes.as_ptr().add(j);
+                let from = self.words.as_ptr().add(j);
                 let to = self.values.as_mut_ptr().add(j);
                 with_steps!(self.levels, j, V, finish => {
-                    nibble_column::<V>(from, self.table, self.skip, inputs, to, finish)
+                    column::<V, INPUTS>(from, self.table, self.skip, inputs, to, finish)
                 });
             }
         }
@@ -160,60 +166,38 @@ impl Work for Nibbles<'_> {
 /// COUNT outputs of all inputs.
 ///
 /// # Safety
-/// Called in `Work::run`; lengths as `nibbles` checks them.
+/// Called in `Work::run`; lengths as `nibbles` and `bytes` check them.
 #[inline(always)]
-unsafe fn nibble_column<V: Lanes>(
-    from: *const u8,
+unsafe fn column<V: Lanes, const INPUTS: usize>(
+    from: *const u32,
     table: &[f32; 16],
     skip: usize,
     inputs: usize,
     to: *mut f32,
     finish: impl Finish<V>,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise: input k stands in line (skip + k) / INPUTS.
     unsafe {
+        let level = |words: V, i: usize| match INPUTS {
+            8 => words.nibble_level(nibble_shift(i), table),
+            _ => words.signed_byte(i as u32),
+        };
         let (mut from, mut k) = (from, 0);
-        if skip == 1 && inputs > 0 {
-            finish.finish(V::look_up_nibbles(from, table).1).store(to);
-            from = from.wrapping_add(PANEL);
-            k = 1;
-        }
-        while k + 2 <= inputs {
-            let (low, high) = V::look_up_nibbles(from, table);
-            finish.finish(low).store(to.add(k * PANEL));
-            finish.finish(high).store(to.add((k + 1) * PANEL));
-            from = from.wrapping_add(PANEL);
-            k += 2;
-        }
-        if k < inputs {
-            finish.finish(V::look_up_nibbles(from, table).0).store(to.add(k * PANEL));
-        }
-    }
-}
-
-struct Bytes<'a> {
-    codes: &'a [i8],
-    levels: Levels<'a>,
-    values: &'a mut [f32],
-}
-
-impl Work for Bytes<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<V: Lanes>(self) {
-        let inputs = self.values.len() / PANEL;
-        // SAFETY: `bytes` checked the lengths.
-        unsafe {
-            for j in (0..PANEL).step_by(V::COUNT) {
-                let from = self.codes.as_ptr().add(j);
-                let to = self.values.as_mut_ptr().add(j);
-                with_steps!(self.levels, j, V, finish => {
-                    for k in 0..inputs {
-                        finish.finish(V::load_i8(from.add(k * PANEL))).store(to.add(k * PANEL));
-                    }
-                });
+        while k < inputs {
+            let words = V::load(from.cast());
+            let first = if k == 0 { skip } else { 0 };
+            if first == 0 && k + INPUTS <= inputs {
+                for i in 0..INPUTS {
+                    finish.finish(level(words, i)).store(to.add((k + i) * PANEL));
+                }
+                k += INPUTS;
+            } else {
+                for i in first..INPUTS.min(first + inputs - k) {
+                    finish.finish(level(words, i)).store(to.add(k * PANEL));
+                    k += 1;
+                }
             }
+            from = from.wrapping_add(PANEL);
         }
     }
 }

@@ -59,14 +59,27 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
-/// How LLM.int8 weights are multiplied.
+/// What happens to rows before they meet quantised weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Int8Form {
-    /// With the dequantised weights, rows left as they are.
+pub enum Activations {
+    /// They stay as they are: products with the exactly dequantised weights.
     #[default]
     Exact,
-    /// As bitsandbytes does: rows rounded to int8, but for outlier channels.
-    Mixed,
+    /// Rounded to 8 bits for each 32 channels, as llama.cpp does; faster. Formats that this does not fit stay exact.
+    Int8,
+    /// LLM.int8 weights as bitsandbytes multiplies them: rows rounded to 8 bits but for outlier channels. Other formats stay exact.
+    LlmInt8,
+}
+
+impl Activations {
+    /// The name as `--activations` takes it and results record it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Activations::Exact => "exact",
+            Activations::Int8 => "int8",
+            Activations::LlmInt8 => "llm-int8",
+        }
+    }
 }
 
 /// Number formats that models are run in, with their names in `config.json`.
@@ -94,7 +107,7 @@ pub struct Backend {
     pub weights: DType,
     /// How matrices are multiplied on the host.
     pub arithmetic: Arithmetic,
-    pub int8_form: Int8Form,
+    pub activations: Activations,
 }
 
 impl Backend {
@@ -107,11 +120,22 @@ impl Backend {
             DTypeChoice::Auto => named(own.unwrap_or("float32"))?,
         };
         let arithmetic = if weights == DType::BF16 { Arithmetic::Bf16 } else { Arithmetic::F32 };
-        Ok(Backend { place: place(device)?, weights, arithmetic, int8_form: Int8Form::Exact })
+        Ok(Backend { place: place(device)?, weights, arithmetic, activations: Activations::Exact })
+    }
+
+    /// The same with rows treated otherwise before they meet quantised weights, which only our kernels can.
+    pub fn with_activations(self, activations: Activations) -> Result<Backend> {
+        if activations != Activations::Exact && matches!(self.place, Place::Device(_)) {
+            return Err(Error::input(format!("activations are not rounded on {}", self.device_name()))
+                .key("--activations")
+                .hint("leave --activations out, or run on the CPU with --device cpu"));
+        }
+        let arithmetic = if activations == Activations::Int8 { Arithmetic::Int8 } else { self.arithmetic };
+        Ok(Backend { arithmetic, activations, ..self })
     }
 
     /// Format of rows on a device.
-    pub fn activations(&self) -> DType {
+    pub fn row_dtype(&self) -> DType {
         match self.place {
             Place::Host => DType::F32,
             Place::Device(_) => self.weights,

@@ -22,7 +22,7 @@ mod weights;
 
 pub use crate::kernel::RowScore;
 pub use arch::{ARCHES, Arch};
-pub use backend::{Backend, DTypeChoice, DeviceChoice, Int8Form};
+pub use backend::{Activations, Backend, DTypeChoice, DeviceChoice};
 pub use config::ModelConfig;
 pub(crate) use config::read_json;
 pub use decoder::Decoder;
@@ -45,8 +45,8 @@ pub struct LoadOptions {
     pub device: DeviceChoice,
     /// Quantise full-precision weights while loading.
     pub precision: Option<Precision>,
-    /// How LLM.int8 checkpoints are multiplied.
-    pub int8_form: Int8Form,
+    /// What happens to rows before they meet quantised weights.
+    pub activations: Activations,
 }
 
 /// A model ready to run.
@@ -178,6 +178,6 @@ fn open_weights(path: &Path, config: &ModelConfig, options: &LoadOptions) -> Res
             None => config.dtype.as_deref().or(found.dtype),
         };
         let backend = Backend::new(options.dtype, options.device, own)?;
-        Ok(Backend { int8_form: options.int8_form, ..backend })
+        backend.with_activations(options.activations)
     })
 }

@@ -9,7 +9,7 @@ const LEAST: usize = 64 << 20;
 /// Bytes that are taken where nobody knows how much memory is free.
 const UNKNOWN: usize = 1 << 30;
 
-/// A quarter of the memory that is free, 4 GiB at most.
+/// The most that is taken when nobody says otherwise: a quarter of the memory that is free, 4 GiB at most.
 pub fn default_kv_memory() -> usize {
     available().map_or(UNKNOWN, |bytes| (bytes / 4).clamp(LEAST, MOST))
 }

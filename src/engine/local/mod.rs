@@ -29,7 +29,7 @@ mod tests;
 #[cfg(test)]
 mod toy;
 
-pub use crate::model::{DTypeChoice, DeviceChoice, Int8Form};
+pub use crate::model::{Activations, DTypeChoice, DeviceChoice};
 pub use chat::SystemFallback;
 pub use memory::show_bytes;
 
@@ -65,7 +65,8 @@ pub struct LocalEngine {
     eos_text: Option<String>,
     /// Where all of the engine's work is done.
     pool: ThreadPool,
-    kv_memory: usize,
+    /// Bytes for keys and values, where the user says how many.
+    kv_memory: Option<usize>,
     load_seconds: f64,
     notices: Mutex<BTreeSet<String>>,
 }
@@ -73,8 +74,8 @@ pub struct LocalEngine {
 /// Window of models that name none.
 const DEFAULT_MAX_LENGTH: usize = 2048;
 
-/// Tokens in a pass. More would make the matrix products hardly faster, and the temporaries larger.
-const PASS_TOKENS: usize = 1024;
+/// Tokens in a pass. More would not make the matrix products faster, and the temporaries larger.
+const PASS_TOKENS: usize = 512;
 
 /// Texts written at the same time: enough to read the weights once for many tokens.
 const TEXTS: usize = 64;
@@ -157,7 +158,7 @@ impl LocalEngine {
             eos: eos_ids,
             eos_text,
             pool,
-            kv_memory: options.kv_memory.unwrap_or_else(memory::default_kv_memory),
+            kv_memory: options.kv_memory,
             load_seconds: started.elapsed().as_secs_f64(),
         })
     }
@@ -187,17 +188,25 @@ impl LocalEngine {
         Ok(plan)
     }
 
-    /// Says so when one sequence alone takes more memory than there is for all.
-    fn check_memory(&self, tree: &Tree) {
+    /// Bytes for keys and values: what the user says, else enough for full passes and for the texts that are written side by side, as far
+    /// as memory allows. Says so when one sequence alone takes more.
+    fn kv_budget(&self, tree: &Tree, texts: &[decode::Continuation]) -> usize {
         let longest = tree.nodes().iter().map(|node| node.depth_end() as usize).max().unwrap_or(0);
         let bytes = self.model.kv_bytes(longest);
-        if bytes > self.kv_memory {
-            let (has, takes) = (show_bytes(self.kv_memory), show_bytes(bytes));
+        let budget = self.kv_memory.unwrap_or_else(|| {
+            let written = texts.iter().map(|text| text.generation.max_new_tokens).max().unwrap_or(0);
+            let side_by_side = self.model.kv_bytes(longest + written).saturating_mul(texts.len().min(TEXTS));
+            let passes = (bytes + self.model.kv_bytes(PASS_TOKENS)).saturating_mul(4);
+            memory::default_kv_memory().min(passes.saturating_add(side_by_side))
+        });
+        if bytes > budget {
+            let (has, takes) = (show_bytes(budget), show_bytes(bytes));
             self.notice(format!(
                 "keys and values of the longest sequence ({longest} tokens) take {takes}, more than --kv-memory {has}: it takes them all \
                  the same, and more time"
             ));
         }
+        budget
     }
 
     fn notice(&self, notice: String) {
@@ -207,7 +216,7 @@ impl LocalEngine {
     /// Walks the tree and hands on what comes of it.
     fn work(
         &self,
-        tree: &Tree,
+        (tree, kv_memory): (&Tree, usize),
         continuations: Vec<decode::Continuation>,
         mut ledger: Ledger,
         cancel: &Cancel,
@@ -216,8 +225,7 @@ impl LocalEngine {
         let requests: Vec<usize> = continuations.iter().map(|c| c.generation.request).collect();
         let decode = |ids: &[u32], skip_special: bool| self.tokenizer.decode(ids, skip_special);
         let texts = Texts { decode: &decode, eos: &self.eos };
-        let settings =
-            Settings { pass_tokens: PASS_TOKENS, texts: TEXTS, text_tokens: TEXT_TOKENS, kv_memory: self.kv_memory };
+        let settings = Settings { pass_tokens: PASS_TOKENS, texts: TEXTS, text_tokens: TEXT_TOKENS, kv_memory };
         let schedule = Schedule::new(&self.model, tree, continuations, texts, settings);
         schedule.run(&self.pool, cancel, &mut |step| match step {
             Step::Scored(ask, score) => match ledger.scored(ask, score) {
@@ -276,14 +284,14 @@ impl Engine for LocalEngine {
         if tree.num_tokens() == 0 {
             return Ok(());
         }
-        self.check_memory(&tree);
+        let kv_memory = self.kv_budget(&tree, &continuations);
         sink(Update::Planned(Workload {
             requested_tokens,
             unique_tokens: tree.num_tokens(),
             scored_positions: tree.num_rows(),
             written_tokens: continuations.iter().map(|c| c.generation.max_new_tokens).sum(),
         }))?;
-        self.work(&tree, continuations, ledger, cancel, sink)
+        self.work((&tree, kv_memory), continuations, ledger, cancel, sink)
     }
 
     fn load_seconds(&self) -> f64 {
@@ -301,7 +309,7 @@ fn load_options(options: &EngineOptions) -> Result<LoadOptions> {
         dtype: options.dtype,
         device: options.device,
         precision: options.precision,
-        int8_form: options.int8_form,
+        activations: options.activations,
     })
 }
 
@@ -347,8 +355,8 @@ fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
     written.extend(options.precision.as_ref().map(|precision| format!("precision={precision}")));
     // Another device, other roundings.
     written.extend(Some(model.device()).filter(|device| device != "cpu").map(|device| format!("device={device}")));
-    if options.int8_form == Int8Form::Mixed {
-        written.push("int8_form=mixed".to_string());
+    if options.activations != Activations::Exact {
+        written.push(format!("activations={}", options.activations.as_str()));
     }
     if options.chat {
         written.push(format!("system_fallback={}", options.system_fallback.as_str()));
@@ -361,6 +369,7 @@ fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &EngineOptions
     if let Some(arithmetic) = model.arithmetic {
         notices.insert(format!("weights are {}, arithmetic on this device is {arithmetic}", model.dtype));
     }
+    notices.extend(tokenizer.notice.clone());
     if let Some(first) = model.unused_tensors.first() {
         let n = model.unused_tensors.len();
         notices.insert(format!(

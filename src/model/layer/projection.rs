@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernel::{self, Arithmetic, Keep, PackedMatrix};
 use crate::model::Weights;
-use crate::model::backend::{Backend, Int8Form, Place};
+use crate::model::backend::{Activations, Backend, Place};
 use crate::model::profile::{Kind, spend};
 use crate::model::rows::{HostRows, Rows, mixed, tensor};
 use crate::model::weights::StoredMatrix;
@@ -226,12 +226,12 @@ impl Mixed {
 
 /// Whether all parts are int8 and the mixed form is asked for.
 fn is_mixed(parts: &[Part], backend: &Backend) -> bool {
-    backend.int8_form == Int8Form::Mixed && parts.iter().all(|part| part.weight.llm_int8_threshold().is_some())
+    backend.activations == Activations::LlmInt8 && parts.iter().all(|part| part.weight.llm_int8_threshold().is_some())
 }
 
 /// Packs a matrix for the host's kernels: as it is stored where it is compressed, unless bf16 arithmetic is asked for.
 pub fn pack(weight: &StoredMatrix, backend: &Backend) -> Result<PackedMatrix> {
-    if let (StoredMatrix::Grouped(grouped), Arithmetic::F32) = (weight, backend.arithmetic) {
+    if let (StoredMatrix::Grouped(grouped), Arithmetic::F32 | Arithmetic::Int8) = (weight, backend.arithmetic) {
         return Ok(PackedMatrix::grouped(&grouped.codes));
     }
     let keep = if backend.weights == DType::BF16 || weight.is_bf16() { Keep::Bf16 } else { Keep::F32 };
