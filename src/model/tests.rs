@@ -1,7 +1,7 @@
 //! Whole models against transformers, and whole sequences against the same in pieces.
 
 use super::testing::{fixture, shared_model};
-use super::{Branch, DTypeChoice, DeviceChoice, LoadOptions, Model};
+use super::{Activations, Branch, DTypeChoice, DeviceChoice, LoadOptions, Model};
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -165,6 +165,67 @@ fn logits_of_shared_bitsandbytes_checkpoints_equal_those_of_their_dequantised_we
         println!("{name:24} {difference:e}");
         assert!(difference < 1e-4, "{name}: {difference}");
         assert_eq!(model.unused_tensors, [""; 0], "{name}");
+    }
+}
+
+// tests/fixtures/make_storage_checkpoints.py: transformers in f32 with the exactly dequantised weights.
+#[test]
+fn logits_of_all_storage_formats_equal_those_of_their_dequantised_weights() {
+    let mut off = Vec::new();
+    let mut seen = 0;
+    for dir in std::fs::read_dir(fixture("storage")).unwrap().map(|entry| entry.unwrap().path()) {
+        if dir.ends_with("bin-legacy") {
+            let err = Model::load(&dir, &LoadOptions::default()).err().unwrap().to_string();
+            assert!(err.contains("hint:"), "{err}");
+            continue;
+        }
+        let (ids, expected) = reference(&dir);
+        let difference = difference(&logits(&load(&dir, DTypeChoice::F32), &ids), &expected);
+        println!("{:24} {difference:e}", dir.file_name().unwrap().to_string_lossy());
+        if difference.is_nan() || difference >= 1e-4 {
+            off.push((dir, difference));
+        }
+        seen += 1;
+    }
+    assert!(off.is_empty() && seen >= 20, "{seen} seen, {off:?}");
+}
+
+#[test]
+fn rounded_activations_are_close_to_exact_ones_and_not_the_same() {
+    let load = |activations| {
+        let device = DeviceChoice::Cpu;
+        let options = LoadOptions { dtype: DTypeChoice::F32, device, activations, ..LoadOptions::default() };
+        Model::load(&fixture("storage").join("bnb-int8"), &options).unwrap()
+    };
+    let ids: Vec<u32> = (1..40).collect();
+    let exact = logits(&load(Activations::Exact), &ids);
+    let spread = exact.iter().fold(0.0f32, |max, logit| max.max(logit.abs()));
+    for activations in [Activations::Int8, Activations::LlmInt8] {
+        let model = load(activations);
+        let rounded = logits(&model, &ids);
+        let difference = difference(&rounded, &exact);
+        assert!(difference > 0.0 && difference < 0.1 * spread, "{activations:?}: {difference} of {spread}");
+        assert_eq!(rounded, logits_in_pieces(&model, &ids, &[1, 20, 18]), "{activations:?}: in pieces");
+    }
+}
+
+// logits_fixed.npz: bitsandbytes' own mixed multiplication on the CPU, where outlier channels are those of any row.
+#[test]
+fn the_mixed_form_of_llm_int8_is_nearer_to_bitsandbytes_than_the_exact_one() {
+    for name in ["tiny-llama-bnb-int8", "tiny-gemma-bnb-int8"] {
+        let Some(dir) = shared_model(name) else { return };
+        let read = |array: &str| Tensor::read_npz_by_name(dir.join("logits_fixed.npz"), &[array]).unwrap().remove(0);
+        let ids = ids(&read("input_ids"));
+        let expected: Vec<f32> = read("logits").to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let error = |activations| {
+            let options = LoadOptions { device: DeviceChoice::Cpu, activations, ..LoadOptions::default() };
+            let found = logits(&Model::load(&dir, &options).unwrap(), &ids);
+            let squares: f32 = found.iter().zip(&expected).map(|(f, e)| (f - e) * (f - e)).sum();
+            (squares / expected.len() as f32).sqrt()
+        };
+        let (exact, mixed) = (error(Activations::Exact), error(Activations::LlmInt8));
+        println!("{name}: rms error of exact {exact:e}, of mixed {mixed:e}");
+        assert!(mixed < 0.5 * exact, "{name}: {mixed} is not much nearer than {exact}");
     }
 }
 
