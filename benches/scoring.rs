@@ -149,7 +149,7 @@ fn measure(options: &Options, model: &Path, dtype: &str) -> Result<(), Failure> 
             profile::take();
             let started = Instant::now();
             engine.answer(&requests, &Cancel::default(), &mut |update| match update {
-                Update::Answered(_, Err(unscored)) => Err(fairmark::error::Error::input(unscored.reason)),
+                Update::Answered(_, Err(unscored), _) => Err(fairmark::error::Error::input(unscored.reason)),
                 _ => Ok(()),
             })?;
             let wall = started.elapsed();

@@ -71,6 +71,8 @@ pub enum RequestKind {
     LoglikelihoodRolling { text: String },
     /// Text that follows the context.
     Generate { context: Prompt, decoding: Decoding },
+    /// How likely the answer is to begin with each of some short labels (`A`, `B`, ...), white space before them left out of account.
+    Choose { context: Prompt, labels: Vec<String> },
 }
 
 /// A question with what tells repeated samples of it apart.
@@ -125,6 +127,11 @@ pub enum Answer {
         text: String,
         finish: Finish,
     },
+    /// For each label the natural logarithm of the probability that the answer begins with it; `None`: so unlikely that the endpoint
+    /// does not list it.
+    Choice {
+        logprobs: Vec<Option<f64>>,
+    },
 }
 
 /// Tokens that an answer took.
@@ -136,6 +143,16 @@ pub struct Usage {
     pub completion_tokens: usize,
     /// Tokens cut from the left because the window was too short.
     pub truncated_tokens: usize,
+    /// Those of the prompt's tokens that the endpoint had in a cache of its own (and bills at another price).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: usize,
+    /// Those of the generated tokens that were thought, not answer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reasoning_tokens: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// An answer with its cost.
@@ -144,17 +161,35 @@ pub struct Response {
     pub answer: Answer,
     #[serde(default)]
     pub usage: Usage,
+    /// What a reasoning model thought before it answered; never part of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
+}
+
+impl Response {
+    /// An answer without a thought.
+    pub fn new(answer: Answer, usage: Usage) -> Response {
+        Response { answer, usage, reasoning: None }
+    }
 }
 
 /// A request that could not be answered, or a sample that could not be scored: never a silent zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unscored {
     pub reason: String,
+    /// The model or its provider refused (a content filter, a refusal by name): that is an answer of a kind, and it is not asked again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 impl Unscored {
     pub fn new(reason: impl Into<String>) -> Self {
-        Unscored { reason: reason.into() }
+        Unscored { reason: reason.into(), refused: false }
+    }
+
+    /// What the model or its provider refused to answer.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Unscored { reason: reason.into(), refused: true }
     }
 }
 

@@ -131,6 +131,29 @@ impl OutputType {
     }
 }
 
+/// How the choices of a multiple-choice task are put to a model. Figures under different protocols are different figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum ChoiceProtocol {
+    /// The log-likelihood of every choice: what the task says.
+    #[default]
+    Likelihood,
+    /// The choices are listed under letters; the likeliest letter among the first tokens of the answer counts.
+    LetterLogprobs,
+    /// The choices are listed under letters; the model writes one.
+    LetterText,
+}
+
+impl ChoiceProtocol {
+    /// The name in flags, and the filter under which figures are reported (likelihoods are under the task's own filters).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ChoiceProtocol::Likelihood => "likelihood",
+            ChoiceProtocol::LetterLogprobs => "letter-logprobs",
+            ChoiceProtocol::LetterText => "letter-text",
+        }
+    }
+}
+
 /// Where a text or answer comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {

@@ -73,6 +73,7 @@ impl TaskArgs {
             gen_kwargs: parse_kwargs(self.gen_kwargs.as_deref().unwrap_or_default())?,
             seed: self.seed,
             limit: None,
+            choices: Default::default(),
         })
     }
 
@@ -148,6 +149,7 @@ impl ModelArgs {
             chat: tasks.apply_chat_template,
             threads: self.threads(),
             kv_memory: self.kv_memory,
+            remote: Default::default(),
         })
     }
 

@@ -96,13 +96,15 @@ fn asked(request: &Request) -> String {
         RequestKind::Loglikelihood { continuation, .. } => format!("continuation {}", repr::repr(&json!(continuation))),
         RequestKind::LoglikelihoodRolling { .. } => "log-likelihood of the whole text".to_string(),
         RequestKind::Generate { decoding, .. } => format!("generate {}", repr::repr(&json!(decoding.written))),
+        RequestKind::Choose { labels, .. } => format!("one of {}", repr::repr(&json!(labels))),
     }
 }
 
 /// The prompt with the chat template applied if there is a model, else its turns one below the other.
 fn prompt_text(request: &Request, engine: Option<&dyn Engine>) -> Result<String> {
-    let (RequestKind::Loglikelihood { context: prompt, .. } | RequestKind::Generate { context: prompt, .. }) =
-        &request.kind
+    let (RequestKind::Loglikelihood { context: prompt, .. }
+    | RequestKind::Generate { context: prompt, .. }
+    | RequestKind::Choose { context: prompt, .. }) = &request.kind
     else {
         let RequestKind::LoglikelihoodRolling { text } = &request.kind else { return Ok(String::new()) };
         return Ok(text.clone());

@@ -5,7 +5,7 @@
 //! - `fail`: every n-th request (by its hash, so always the same ones) cannot be answered;
 //! - `stop`: cancels itself after so many answers, as a user's interrupt would.
 
-use super::{Cancel, Engine, Identity, Inspection, Sink, Update};
+use super::{Cancel, Delivery, Engine, Identity, Inspection, Sink, Update};
 use crate::error::{Error, Result, nearest};
 use crate::python::json::sha256;
 use crate::request::{Answer, Finish, Message, Prompt, Request, RequestKind, Response, Unscored, Usage};
@@ -83,9 +83,13 @@ impl MockEngine {
                 let text = stop.fold(text.as_str(), |text, stop| text.split_once(stop.as_str()).map_or(text, |t| t.0));
                 Answer::Text { text: text.to_string(), finish: Finish::Stop }
             }
+            RequestKind::Choose { labels, .. } => {
+                let logprob = |label: &String| Some(-3.0 * self.draw(&key, label));
+                Answer::Choice { logprobs: labels.iter().map(logprob).collect() }
+            }
         };
-        let usage = Usage { prompt_tokens: prompt, completion_tokens: completion, truncated_tokens: 0 };
-        Ok(Response { answer, usage })
+        let usage = Usage { prompt_tokens: prompt, completion_tokens: completion, ..Usage::default() };
+        Ok(Response::new(answer, usage))
     }
 
     fn words(&self, key: &str, most: usize) -> String {
@@ -107,6 +111,7 @@ fn lengths(request: &Request) -> (usize, usize) {
         }
         RequestKind::LoglikelihoodRolling { text } => (1, tokens(text)),
         RequestKind::Generate { context, .. } => (tokens(&rendered(context)), 5),
+        RequestKind::Choose { context, .. } => (tokens(&rendered(context)), 1),
     }
 }
 
@@ -161,7 +166,9 @@ impl Engine for MockEngine {
         let (rendered, continuation) = match &request.kind {
             RequestKind::Loglikelihood { context, continuation } => (rendered(context), ids(continuation)),
             RequestKind::LoglikelihoodRolling { text } => (String::new(), ids(text)),
-            RequestKind::Generate { context, .. } => (rendered(context), Vec::new()),
+            RequestKind::Generate { context, .. } | RequestKind::Choose { context, .. } => {
+                (rendered(context), Vec::new())
+            }
         };
         Ok(Inspection {
             context_ids: ids(&rendered),
@@ -180,7 +187,7 @@ impl Engine for MockEngine {
             if cancel.is_cancelled() {
                 break;
             }
-            sink(Update::Answered(index, self.respond(request)))?;
+            sink(Update::Answered(index, self.respond(request), Delivery::default()))?;
         }
         Ok(())
     }
@@ -215,7 +222,7 @@ mod tests {
         let engine = MockEngine::new(model).unwrap();
         let mut answers = Vec::new();
         let mut sink = |update| {
-            let Update::Answered(_, outcome) = update else { panic!("{update:?}") };
+            let Update::Answered(_, outcome, _) = update else { panic!("{update:?}") };
             answers.push(outcome);
             Ok(())
         };
@@ -234,6 +241,7 @@ mod tests {
             match answer.unwrap().answer {
                 Answer::Loglikelihood { logprob, .. } | Answer::Rolling { logprob, .. } => assert!(logprob < 0.0),
                 Answer::Text { text, .. } => assert!((1..=3).contains(&text.split(' ').count()), "{text:?}"),
+                Answer::Choice { .. } => panic!("nobody asked for a label"),
             }
         }
     }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub mod local;
 pub mod mock;
+pub mod remote;
 
 /// Who answers: all that decides an engine's numbers apart from the request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +102,8 @@ pub struct EngineOptions {
     pub threads: usize,
     /// Bytes for keys and values; `None`: a share of the free memory. Decides only the time.
     pub kv_memory: Option<usize>,
+    /// How servers are asked.
+    pub remote: remote::RemoteOptions,
 }
 
 /// Looks whether a model can be opened, without loading weights.
@@ -133,6 +136,51 @@ pub struct Workload {
     pub written_tokens: usize,
 }
 
+/// How an answer came: nothing that decides numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// From the first byte sent to the last one read of the attempt that succeeded, in milliseconds; `None` where nothing was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u32>,
+    /// Attempts that failed before.
+    #[serde(default)]
+    pub retries: u32,
+    /// It stood in the response cache: nothing was asked, nothing is paid.
+    #[serde(default)]
+    pub cached: bool,
+}
+
+/// What kinds of requests an engine can answer; the reasons say why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `Loglikelihood` and `LoglikelihoodRolling`.
+    pub scoring: std::result::Result<(), String>,
+    /// `Choose`.
+    pub choosing: std::result::Result<(), String>,
+    /// `Generate`.
+    pub generation: std::result::Result<(), String>,
+    /// Which prompts it takes.
+    pub prompts: Prompts,
+}
+
+/// Which prompts an engine takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prompts {
+    /// Texts, and turns.
+    Any,
+    /// Turns only: a chat endpoint.
+    ChatOnly,
+    /// Texts only: nobody knows the chat template.
+    TextOnly,
+}
+
+impl Default for Capabilities {
+    /// All of it.
+    fn default() -> Self {
+        Capabilities { scoring: Ok(()), choosing: Ok(()), generation: Ok(()), prompts: Prompts::Any }
+    }
+}
+
 /// What an engine has to tell while it answers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
@@ -140,8 +188,8 @@ pub enum Update {
     Planned(Workload),
     /// Tokens computed so far, and altogether (at most, while texts are written).
     Computed { computed: usize, of: usize },
-    /// The answer to the request at an index.
-    Answered(usize, Outcome),
+    /// The answer to the request at an index, and how it came.
+    Answered(usize, Outcome, Delivery),
 }
 
 /// Receives what an engine tells. An error stops the engine.
@@ -156,6 +204,11 @@ pub trait Engine {
 
     /// Tokens of a request.
     fn inspect(&self, request: &Request) -> Result<Inspection>;
+
+    /// What it can answer.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
 
     /// Answers all requests, in whatever order suits, pushing each answer to `sink` as soon as it exists. When `cancel`
     /// is set, returns early (`Ok`) with the rest unanswered.

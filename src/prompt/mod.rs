@@ -17,7 +17,7 @@ use crate::python::literal;
 use crate::python::repr::to_str;
 use crate::python::text::ends_with_space;
 use crate::request::{Decoding, Prompt, Request, RequestKind, Role};
-use crate::task::{OutputType, Task};
+use crate::task::{ChoiceProtocol, OutputType, Task};
 use fewshot::Shots;
 use read::{Reader, Row};
 use serde_json::{Map, Value};
@@ -41,6 +41,8 @@ pub struct PromptOptions {
     pub seed: u64,
     /// Only the first documents.
     pub limit: Option<usize>,
+    /// How the choices of multiple-choice tasks are put.
+    pub choices: ChoiceProtocol,
 }
 
 impl Default for PromptOptions {
@@ -54,6 +56,7 @@ impl Default for PromptOptions {
             gen_kwargs: Map::new(),
             seed: 1234,
             limit: None,
+            choices: ChoiceProtocol::default(),
         }
     }
 }

@@ -124,6 +124,7 @@ fn asked(item: &Item) -> Vec<Vec<Value>> {
             RequestKind::Loglikelihood { context, continuation } => vec![json!(written(context)), json!(continuation)],
             RequestKind::Generate { context, decoding } => vec![json!(written(context)), json!(decoding.written)],
             RequestKind::LoglikelihoodRolling { text } => vec![json!(text)],
+            RequestKind::Choose { context, labels } => vec![json!(written(context)), json!(labels)],
         })
         .collect()
 }

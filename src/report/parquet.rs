@@ -64,7 +64,7 @@ impl Rows {
         };
         self.logprobs.push(list(first(|a| match a {
             Answer::Loglikelihood { logprob, .. } | Answer::Rolling { logprob, .. } => Some(*logprob),
-            Answer::Text { .. } => None,
+            Answer::Text { .. } | Answer::Choice { .. } => None,
         })));
         let greedy = answered.responses.iter().map(|r| match r.first().and_then(answer) {
             Some(Answer::Loglikelihood { is_greedy, .. }) => Some(*is_greedy),

@@ -80,6 +80,7 @@ fn arguments_of(request: &Request, render: &dyn Fn(&Prompt) -> Result<String>) -
         RequestKind::Generate { context, decoding } => {
             vec![value!(render(context)?), Value::Object(decoding.written.clone())]
         }
+        RequestKind::Choose { context, labels } => vec![value!(render(context)?), value!(labels)],
     })
 }
 
@@ -91,6 +92,7 @@ fn resps(responses: &[std::result::Result<Response, Unscored>]) -> Value {
             Ok(Answer::Loglikelihood { logprob, is_greedy, .. }) => strings(&value!([logprob, is_greedy])),
             Ok(Answer::Rolling { logprob, .. }) => strings(&value!(logprob)),
             Ok(Answer::Text { text, .. }) => value!(text),
+            Ok(Answer::Choice { logprobs }) => strings(&value!(logprobs)),
             Err(_) => Value::Null,
         })
         .collect()
@@ -112,7 +114,7 @@ mod tests {
     #[test]
     fn answers_are_stored_as_python_strings() {
         let answer = Answer::Loglikelihood { logprob: -64.77802276611328, is_greedy: false, num_tokens: 3 };
-        let good = Ok(Response { answer, usage: Default::default() });
+        let good = Ok(Response::new(answer, Default::default()));
         assert_eq!(resps(&[good, Err(Unscored::new("x"))]), value!([["-64.77802276611328", "False"], null]));
     }
 }

@@ -77,7 +77,7 @@ pub fn execute(
                 on_event(Event::Computed { computed, of });
                 return Ok(());
             }
-            Update::Answered(index, outcome) => (index, outcome),
+            Update::Answered(index, outcome, _) => (index, outcome),
         };
         let (Some(request), Some(key)) = (requests.get(index), keys.get(index)) else { return Ok(()) };
         done += 1;

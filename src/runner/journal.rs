@@ -120,6 +120,10 @@ impl Journal {
                 let id = self.prompt(context)?;
                 json!({"generate": {"context": id, "decoding": decoding}})
             }
+            RequestKind::Choose { context, labels } => {
+                let id = self.prompt(context)?;
+                json!({"choose": {"context": id, "labels": labels}})
+            }
         };
         self.append(&Line::Answer {
             key: key.to_string(),
@@ -181,7 +185,7 @@ mod tests {
 
     fn response(logprob: f64) -> Response {
         let answer = Answer::Loglikelihood { logprob, is_greedy: false, num_tokens: 1 };
-        Response { answer, usage: Default::default() }
+        Response::new(answer, Default::default())
     }
 
     const ASKER: Asker<'static> = Asker { task: "t", doc_id: 0, request: 0 };

@@ -80,6 +80,7 @@ fn as_written(response: &Response) -> Value {
         Answer::Loglikelihood { logprob, is_greedy, .. } => json!([logprob, is_greedy]),
         Answer::Rolling { logprob, .. } => json!(logprob),
         Answer::Text { text, .. } => json!(text),
+        Answer::Choice { logprobs } => json!(logprobs),
     }
 }
 
@@ -216,7 +217,7 @@ mod tests {
         let metrics = vec![metric_spec("word_perplexity", "weighted_perplexity")];
         let rolling = Task { metrics, ..task(OutputType::LoglikelihoodRolling) };
         let item = Item { target: Target::Text("two words".into()), ..item() };
-        let answer = Response { answer: Answer::Rolling { logprob: -9.0, num_tokens: 4 }, usage: Default::default() };
+        let answer = Response::new(Answer::Rolling { logprob: -9.0, num_tokens: 4 }, Default::default());
         let samples = score_item(&rolling, &AnsweredItem { item, responses: vec![vec![Ok(answer)]] });
         assert_eq!(samples[0].filtered, [json!(-9.0)]);
         assert_eq!(samples[0].scores[0].1, Score::Weighted { value: -9.0, weight: 2.0 });

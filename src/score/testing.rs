@@ -81,11 +81,11 @@ pub fn item() -> Item {
 }
 
 pub fn greedy(logprob: f64, is_greedy: bool) -> Response {
-    Response { answer: Answer::Loglikelihood { logprob, is_greedy, num_tokens: 1 }, usage: Usage::default() }
+    Response::new(Answer::Loglikelihood { logprob, is_greedy, num_tokens: 1 }, Usage::default())
 }
 
 pub fn text(text: &str) -> Response {
-    Response { answer: Answer::Text { text: text.into(), finish: Finish::Stop }, usage: Usage::default() }
+    Response::new(Answer::Text { text: text.into(), finish: Finish::Stop }, Usage::default())
 }
 
 pub fn sample(doc_id: usize, filter: &str, metric: &str, score: &Score) -> Sample {

@@ -103,8 +103,9 @@ impl Continuation {
             prompt_tokens: *prompt_tokens,
             completion_tokens: self.picked,
             truncated_tokens: *truncated_tokens,
+            ..Usage::default()
         };
-        Ok(Response { answer: Answer::Text { text: kept.to_string(), finish }, usage })
+        Ok(Response::new(Answer::Text { text: kept.to_string(), finish }, usage))
     }
 }
 

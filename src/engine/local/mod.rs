@@ -33,7 +33,7 @@ pub use crate::model::{Activations, DTypeChoice, DeviceChoice};
 pub use chat::SystemFallback;
 pub use memory::show_bytes;
 
-use super::{Cancel, Engine, EngineOptions, Identity, Inspection, Sink, Update, Workload};
+use super::{Cancel, Delivery, Engine, EngineOptions, Identity, Inspection, Sink, Update, Workload};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::model::{LoadOptions, Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
@@ -181,8 +181,8 @@ impl LocalEngine {
             };
             match added {
                 Ok(None) => {}
-                Ok(Some(response)) => sink(Update::Answered(index, Ok(response)))?,
-                Err(reason) => sink(Update::Answered(index, Err(reason)))?,
+                Ok(Some(response)) => sink(Update::Answered(index, Ok(response), Delivery::default()))?,
+                Err(reason) => sink(Update::Answered(index, Err(reason), Delivery::default()))?,
             }
         }
         Ok(plan)
@@ -229,11 +229,11 @@ impl LocalEngine {
         let schedule = Schedule::new(&self.model, tree, continuations, texts, settings);
         schedule.run(&self.pool, cancel, &mut |step| match step {
             Step::Scored(ask, score) => match ledger.scored(ask, score) {
-                Some((request, outcome)) => sink(Update::Answered(request, outcome)),
+                Some((request, outcome)) => sink(Update::Answered(request, outcome, Delivery::default())),
                 None => Ok(()),
             },
             Step::Written(ask, outcome) => match requests.get(ask as usize) {
-                Some(request) => sink(Update::Answered(*request, outcome)),
+                Some(request) => sink(Update::Answered(*request, outcome, Delivery::default())),
                 None => Ok(()),
             },
             Step::Computed { computed, of } => sink(Update::Computed { computed, of }),
@@ -263,6 +263,11 @@ impl Engine for LocalEngine {
             RequestKind::LoglikelihoodRolling { text } => {
                 let prefix = self.tokenizer.prefix().map(|token| token.id);
                 (text.clone(), prefix.into_iter().collect(), encoder.text(text)?, 0)
+            }
+            RequestKind::Choose { context, .. } => {
+                let text = self.render(context)?;
+                let ids = encoder.prompt(&text)?;
+                (text, ids, Vec::new(), 0)
             }
             RequestKind::Generate { context, decoding } => {
                 let text = self.render(context)?;

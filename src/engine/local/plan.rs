@@ -90,6 +90,7 @@ impl<'a> Plan<'a> {
             prompt_tokens: input.len() + 1 - pair.continuation.len(),
             completion_tokens: pair.continuation.len(),
             truncated_tokens: cut,
+            ..Usage::default()
         };
         self.ledger.asked.insert(request, Asked { rolling: false, parts: vec![None], usage });
         self.add_part(Part { request, part: 0 }, input, &pair.continuation);
@@ -99,9 +100,9 @@ impl<'a> Plan<'a> {
     /// Adds a rolling request; a text without tokens is answered at once.
     pub fn add_rolling(&mut self, request: usize, tokens: &[u32], prefix: u32) -> Option<Response> {
         let windows = rolling_windows(tokens, prefix, self.max_length);
-        let usage = Usage { prompt_tokens: 1, completion_tokens: tokens.len(), truncated_tokens: 0 };
+        let usage = Usage { prompt_tokens: 1, completion_tokens: tokens.len(), ..Usage::default() };
         if windows.is_empty() {
-            return Some(Response { answer: Answer::Rolling { logprob: 0.0, num_tokens: 0 }, usage });
+            return Some(Response::new(Answer::Rolling { logprob: 0.0, num_tokens: 0 }, usage));
         }
         self.ledger.asked.insert(request, Asked { rolling: true, parts: vec![None; windows.len()], usage });
         for (part, (input, targets)) in windows.into_iter().enumerate() {
@@ -117,8 +118,9 @@ impl<'a> Plan<'a> {
                 prompt_tokens: generation.prompt_tokens,
                 completion_tokens: 0,
                 truncated_tokens: generation.truncated_tokens,
+                ..Usage::default()
             };
-            return Some(Response { answer: Answer::Text { text: String::new(), finish: Finish::Length }, usage });
+            return Some(Response::new(Answer::Text { text: String::new(), finish: Finish::Length }, usage));
         }
         let ask = self.continuations.len() as u32;
         let class = (self.length_class)(ids.len()) as u32;
@@ -159,7 +161,7 @@ impl Ledger {
         } else {
             Answer::Loglikelihood { logprob, is_greedy: parts.iter().all(|part| part.is_greedy), num_tokens }
         };
-        Some((request, Ok(Response { answer, usage: asked.usage })))
+        Some((request, Ok(Response::new(answer, asked.usage))))
     }
 }
 

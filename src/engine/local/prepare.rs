@@ -68,6 +68,7 @@ impl LocalEngine {
                 Ok(context) => Ok(encoder.pair(context, continuation)?.map(Prepared::Pair)),
                 Err(reason) => Ok(Err(reason.clone())),
             },
+            RequestKind::Choose { .. } => Ok(Err(Unscored::new("not built"))),
             RequestKind::LoglikelihoodRolling { text } => {
                 let Some(prefix) = self.tokenizer.prefix() else {
                     return Ok(Err(Unscored::new("the tokenizer has neither a BOS nor an EOS token to begin with")));

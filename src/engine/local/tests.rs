@@ -54,7 +54,7 @@ fn generate(context: &str, decoding: Decoding) -> Request {
 fn answers(engine: &LocalEngine, requests: &[Request]) -> Vec<Outcome> {
     let mut answers = vec![None; requests.len()];
     let mut sink = |update| {
-        if let Update::Answered(index, outcome) = update {
+        if let Update::Answered(index, outcome, _) = update {
             assert!(answers[index].replace(outcome).is_none(), "request {index} is answered twice");
         }
         Ok(())
@@ -66,7 +66,7 @@ fn answers(engine: &LocalEngine, requests: &[Request]) -> Vec<Outcome> {
 fn logprob(outcome: &Outcome) -> f64 {
     match outcome.as_ref().unwrap().answer {
         Answer::Loglikelihood { logprob, .. } | Answer::Rolling { logprob, .. } => logprob,
-        Answer::Text { .. } => panic!("not a score"),
+        Answer::Text { .. } | Answer::Choice { .. } => panic!("not a score"),
     }
 }
 
