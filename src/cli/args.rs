@@ -2,6 +2,7 @@
 
 use super::bytes::parse_bytes;
 use super::downloads;
+use super::endpoints::EndpointArgs;
 use crate::data::{DataOptions, DataSource};
 use crate::engine::EngineOptions;
 use crate::engine::local::{Activations, DTypeChoice, DeviceChoice, SystemFallback};
@@ -9,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::model::Precision;
 use crate::prompt::PromptOptions;
+use crate::task::ChoiceProtocol;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Number, Value};
 use std::path::PathBuf;
@@ -56,6 +58,12 @@ pub struct TaskArgs {
     #[arg(long)]
     pub offline: bool,
 
+    /// How the choices of multiple-choice tasks are put: by the log-likelihood of each (`likelihood`, what tasks say), or under
+    /// letters, by the likeliest first token (`letter-logprobs`) or by the letter that the model writes (`letter-text`). Letters are
+    /// another protocol and are reported as such. `auto`: likelihood where the model can be scored.
+    #[arg(long, value_enum, default_value_t = ProtocolArg::Auto, value_name = "PROTOCOL")]
+    pub mc_protocol: ProtocolArg,
+
     /// File that pins hub revisions and checksums; made on first use, honoured afterwards.
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
@@ -73,7 +81,7 @@ impl TaskArgs {
             gen_kwargs: parse_kwargs(self.gen_kwargs.as_deref().unwrap_or_default())?,
             seed: self.seed,
             limit: None,
-            choices: Default::default(),
+            choices: Option::from(self.mc_protocol).unwrap_or_default(),
         })
     }
 
@@ -126,6 +134,9 @@ pub struct ModelArgs {
     /// what is free or 4 GiB at most). Decides only the time.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub kv_memory: Option<usize>,
+
+    #[command(flatten)]
+    pub endpoints: EndpointArgs,
 }
 
 impl ModelArgs {
@@ -149,13 +160,33 @@ impl ModelArgs {
             chat: tasks.apply_chat_template,
             threads: self.threads(),
             kv_memory: self.kv_memory,
-            remote: Default::default(),
+            remote: self.endpoints.remote_options()?,
         })
     }
 
     /// The number of threads asked for, or of cores.
     pub fn threads(&self) -> usize {
         self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+/// `--mc-protocol`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
+pub enum ProtocolArg {
+    Auto,
+    Likelihood,
+    LetterLogprobs,
+    LetterText,
+}
+
+impl From<ProtocolArg> for Option<ChoiceProtocol> {
+    fn from(arg: ProtocolArg) -> Self {
+        match arg {
+            ProtocolArg::Auto => None,
+            ProtocolArg::Likelihood => Some(ChoiceProtocol::Likelihood),
+            ProtocolArg::LetterLogprobs => Some(ChoiceProtocol::LetterLogprobs),
+            ProtocolArg::LetterText => Some(ChoiceProtocol::LetterText),
+        }
     }
 }
 

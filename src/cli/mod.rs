@@ -5,6 +5,7 @@
 mod args;
 mod bytes;
 mod downloads;
+mod endpoints;
 mod interrupt;
 mod ls;
 mod progress;
