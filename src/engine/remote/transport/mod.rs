@@ -1,46 +1,41 @@
 //! HTTP to the servers of one model: how many requests at a time, how fast, how often again.
 //!
 //! Comes in: [`Call`]s. Goes out: what a decoder makes of the bodies. Never: prompts, scores, formats.
+//!
+//! A call waits in one queue for all servers (`queue`), goes to the one with the most room (`fleet`, `server`, `level`, `pace`), is sent
+//! (`client`, `base`), and when that fails (`fault`, `text`) it waits for its next attempt (`retry`, `wait`). `attempt` puts them together.
+
+mod attempt;
+mod base;
+mod client;
+mod fault;
+mod fleet;
+mod level;
+mod pace;
+mod queue;
+mod retry;
+mod server;
+mod text;
+mod wait;
+
+#[cfg(test)]
+mod fleet_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use super::wire::{Call, Wire, WireError};
 use crate::engine::{Cancel, Delivery};
 use crate::error::{Error, Result};
-use reqwest::Url;
+pub use base::{Base, Secret};
+use client::Pool;
+use fleet::Fleet;
+use queue::Queue;
 use serde_json::Value;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-
-/// A key or token. It is sent and never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
-    }
-
-    /// The text itself, for the header that carries it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(set)")
-    }
-}
-
-/// A server of the model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Base {
-    /// With a slash at the end: routes are joined to it.
-    pub url: Url,
-    /// Headers of every request, authorisation included: name and value.
-    pub headers: Vec<(String, Secret)>,
-    /// Parameters put behind every address (`api-version=...`).
-    pub query: Vec<(String, String)>,
-}
 
 /// How much may be asked of the servers. Nothing here decides an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +47,7 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// From sending to the last byte of the answer.
     pub request_timeout: Duration,
-    /// Attempts after the first.
+    /// Attempts after the first. Being told to come later (429, 503) does not count; see `retry`.
     pub max_retries: u32,
     /// The first wait before another attempt; it doubles each time, with jitter.
     pub backoff: Duration,
@@ -75,6 +70,22 @@ impl Default for Limits {
             max_wait: Duration::from_secs(120),
             max_body: 64 << 20,
         }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<()> {
+        let rate = |value: Option<f64>| value.is_none_or(|value| value.is_finite() && value > 0.0);
+        let problem = if self.max_concurrency == 0 {
+            "at least one request must be allowed at a time"
+        } else if !rate(self.requests_per_minute) || !rate(self.tokens_per_minute) {
+            "a limit per minute must be above 0"
+        } else if self.connect_timeout.is_zero() || self.request_timeout.is_zero() {
+            "a timeout must be above 0"
+        } else {
+            return Ok(());
+        };
+        Err(Error::input(problem))
     }
 }
 
@@ -104,24 +115,43 @@ pub struct Traffic {
 
 /// A connection pool to all servers of a model.
 pub struct Transport {
-    // replaced by the transport's author
-    _private: (),
+    pool: Pool,
+    queue: Queue,
+    limits: Limits,
+    /// Numbers for calls.
+    calls: AtomicU64,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("num_bases", &self.num_bases())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Transport {
     /// Makes the pool; nothing is sent.
     pub fn new(bases: Vec<Base>, limits: Limits, wire: &'static dyn Wire) -> Result<Transport> {
-        let _ = (bases, limits, wire);
-        Err(Error::input("not built"))
+        limits.check()?;
+        if bases.is_empty() {
+            return Err(Error::input("no server is named"));
+        }
+        let pool = Pool::new(&bases, &limits, wire)?;
+        let fleet = Fleet::new(limits.clone(), pool.names(), pool.has_keys());
+        Ok(Transport { pool, queue: Queue::new(fleet), limits, calls: AtomicU64::new(0) })
     }
 
     /// Number of servers.
     pub fn num_bases(&self) -> usize {
-        0
+        self.pool.len()
     }
 
     /// Sends a call to whichever server is free and hands the body of its answer to `decode`; tries again what is worth it. `tokens`: an
     /// estimate of what the call takes, for `tokens_per_minute`.
+    ///
+    /// When `cancel` is set, a call that waits ends at once (within a tenth of a second), one that is open is given some seconds more.
     pub async fn send<T>(
         &self,
         call: &Call,
@@ -129,8 +159,7 @@ impl Transport {
         cancel: &Cancel,
         decode: &(dyn Fn(&Value) -> Result<T, WireError> + Sync),
     ) -> Result<(T, Delivery), Failure> {
-        let _ = (call, tokens, cancel, decode);
-        Err(Failure::Cancelled)
+        self.answer(call, tokens, cancel, decode).await
     }
 
     /// The same to one server, for probes: fewer attempts, and an HTTP status that says the route is missing is told apart.
@@ -140,12 +169,11 @@ impl Transport {
         call: &Call,
         decode: &(dyn Fn(&Value) -> Result<T, WireError> + Sync),
     ) -> Result<T, ProbeFailure> {
-        let _ = (base, call, decode);
-        Err(ProbeFailure::Missing(String::new()))
+        self.probe(base, call, decode).await
     }
 
     pub fn traffic(&self) -> Traffic {
-        Traffic::default()
+        self.queue.traffic()
     }
 }
 

@@ -1,0 +1,206 @@
+//! All servers of a model: who takes the next call, and when nobody can any more. Pure: the time comes from outside.
+
+use super::fault::{Fault, Kind};
+use super::pace::Pace;
+use super::retry::patience;
+use super::server::{Grant, Room, Server};
+use super::{Limits, Traffic};
+use crate::error::{Error, ErrorKind};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// So long (or twice the request timeout) nothing but throttling may come before everything stops.
+const DROUGHT: Duration = Duration::from_secs(15 * 60);
+
+/// What a call wants.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Want {
+    /// Which call it is: numbers are not used twice.
+    pub call: u64,
+    /// Estimate, for the limit per minute.
+    pub tokens: usize,
+    /// It is not the call's first attempt.
+    pub is_retry: bool,
+    /// Where it just failed: another server is better, this one better than none.
+    pub avoid: Option<usize>,
+    /// No other server will do.
+    pub only: Option<usize>,
+}
+
+/// Why nothing is asked any more.
+#[derive(Debug, Clone)]
+pub(super) struct Stop {
+    kind: ErrorKind,
+    message: String,
+    hint: String,
+}
+
+impl Stop {
+    pub fn to_error(&self) -> Error {
+        Error::new(self.kind, self.message.clone()).hint(self.hint.clone())
+    }
+}
+
+/// The servers and what is allowed over all of them.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    limits: Limits,
+    servers: Vec<Server>,
+    /// Base URLs, for messages.
+    names: Vec<String>,
+    has_keys: bool,
+    pace: Pace,
+    in_flight: usize,
+    /// Where to look first, so that equal servers take turns.
+    turn: usize,
+    last_success: Option<Instant>,
+    stop: Option<Stop>,
+    traffic: Traffic,
+}
+
+impl Fleet {
+    pub fn new(limits: Limits, names: Vec<String>, has_keys: bool) -> Fleet {
+        Fleet {
+            servers: names.iter().map(|_| Server::new(&limits)).collect(),
+            pace: Pace::new(limits.requests_per_minute, limits.tokens_per_minute),
+            limits,
+            names,
+            has_keys,
+            in_flight: 0,
+            turn: 0,
+            last_success: None,
+            stop: None,
+            traffic: Traffic::default(),
+        }
+    }
+
+    pub fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref()
+    }
+
+    pub fn traffic(&self) -> Traffic {
+        let level: usize = self.servers.iter().map(Server::level).sum();
+        Traffic { level: level.min(self.limits.max_concurrency), ..self.traffic.clone() }
+    }
+
+    /// Room for a call, if there is any now.
+    pub fn take(&mut self, want: &Want, now: Instant) -> Option<Grant> {
+        if self.in_flight >= self.limits.max_concurrency || self.pace.ready_at().is_some_and(|ready| ready > now) {
+            return None;
+        }
+        let index = self.pick(want, now)?;
+        let grant = self.servers.get_mut(index)?.take(index);
+        self.pace.take(want.tokens, now);
+        self.in_flight += 1;
+        self.turn = index + 1;
+        self.last_success.get_or_insert(now);
+        self.traffic.sent += 1;
+        self.traffic.retried += u64::from(want.is_retry);
+        Some(grant)
+    }
+
+    /// The server with the most room; one that is to be looked at again comes first.
+    fn pick(&self, want: &Want, now: Instant) -> Option<usize> {
+        let count = self.servers.len();
+        let mut best: Option<(usize, (bool, usize))> = None;
+        for index in
+            (0..count).map(|i| (self.turn + i) % count).filter(|index| want.only.is_none_or(|only| only == *index))
+        {
+            let room = match self.servers.get(index)?.room(now) {
+                Room::None => continue,
+                Room::Probe => usize::MAX,
+                Room::Free(free) => free,
+            };
+            let rank = (want.avoid != Some(index), room);
+            if best.is_none_or(|(_, other)| rank > other) {
+                best = Some((index, rank));
+            }
+        }
+        best.map(|(index, _)| index)
+    }
+
+    /// When [`Fleet::take`] may succeed though nothing is answered until then.
+    pub fn next_event(&self, now: Instant) -> Option<Instant> {
+        let pace = self.pace.ready_at().filter(|ready| *ready > now);
+        self.servers.iter().filter_map(|server| server.next_event(now)).chain(pace).min()
+    }
+
+    /// Gives room back of which nothing is to be learnt.
+    pub fn release(&mut self, grant: Grant) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(server) = self.servers.get_mut(grant.server) {
+            server.release(grant);
+        }
+    }
+
+    pub fn succeeded(&mut self, grant: Grant, now: Instant) {
+        if let Some(server) = self.servers.get_mut(grant.server) {
+            server.succeeded();
+        }
+        self.last_success = Some(now);
+        self.release(grant);
+    }
+
+    /// Learns from a failure. Says whether it does not count against the call: no server is alive, and it could not be reached either.
+    pub fn failed(&mut self, grant: Grant, call: u64, fault: &Fault, now: Instant) -> bool {
+        self.release(grant);
+        self.traffic.throttled += u64::from(matches!(fault.kind, Kind::Throttled | Kind::Timeout));
+        let Some(server) = self.servers.get_mut(grant.server) else { return false };
+        server.failed(grant, call, fault, &self.limits, now);
+        if matches!(fault.kind, Kind::Rejected | Kind::Refused) {
+            self.last_success = Some(now);
+        }
+        let is_dead = !self.servers.iter().any(Server::is_up);
+        if is_dead {
+            self.consider_death(now);
+        } else if fault.kind == Kind::Throttled {
+            self.consider_drought(fault, now);
+        }
+        is_dead && fault.kind == Kind::Unreachable
+    }
+
+    /// Stops when no server will answer again, or not soon enough.
+    fn consider_death(&mut self, now: Instant) {
+        if self.servers.iter().all(Server::is_barred) {
+            let key = if self.has_keys { "" } else { " (no key is sent: is its environment variable set?)" };
+            let hint = self.servers.iter().find_map(Server::last_fault).map_or("", Fault::hint);
+            self.set_stop(ErrorKind::Input, "refuses every call", format!("{hint}{key}"));
+            return;
+        }
+        // They are all down since the last of them is.
+        let since = self.servers.iter().filter_map(Server::down_since).max();
+        if since.is_some_and(|since| now.saturating_duration_since(since) >= patience(&self.limits)) {
+            let hint = "when the server is up again, the same command goes on where it stopped; --max-retries makes it wait longer";
+            self.set_stop(ErrorKind::Incomplete, "does not answer", hint.to_string());
+        }
+    }
+
+    /// Stops when there was nothing but throttling for long.
+    fn consider_drought(&mut self, fault: &Fault, now: Instant) {
+        let longest = DROUGHT.max(self.limits.request_timeout.saturating_mul(2));
+        let waited = self.last_success.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        if waited >= longest && self.stop.is_none() {
+            let message = format!("nothing was answered for {} minutes: {}", waited.as_secs() / 60, fault.message);
+            let hint = "the quota may be used up; the same command goes on later where it stopped. --rpm, --tpm and --max-concurrency ask for less";
+            self.stop = Some(Stop { kind: ErrorKind::Incomplete, message, hint: hint.to_string() });
+        }
+    }
+
+    fn set_stop(&mut self, kind: ErrorKind, what: &str, hint: String) {
+        if self.stop.is_some() {
+            return;
+        }
+        let told = self.names.iter().zip(&self.servers).map(|(name, server)| {
+            let reason = server.last_fault().map_or("", |fault| fault.message.as_str());
+            format!("{name} {what}: {reason}")
+        });
+        self.stop = Some(Stop { kind, message: told.collect::<Vec<_>>().join("; "), hint });
+    }
+
+    /// Requests that are open.
+    #[cfg(test)]
+    pub fn in_flight(&self) -> usize {
+        debug_assert_eq!(self.in_flight, self.servers.iter().map(Server::in_flight).sum::<usize>());
+        self.in_flight
+    }
+}
