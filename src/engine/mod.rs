@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub mod local;
 pub mod mock;
 pub mod remote;
+pub mod tokens;
 
 /// Who answers: all that decides an engine's numbers apart from the request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
