@@ -12,6 +12,7 @@ pub mod error;
 pub mod estimate;
 pub mod hub;
 pub mod item;
+pub mod label;
 pub mod kernel;
 pub mod model;
 pub mod prompt;

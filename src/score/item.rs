@@ -3,7 +3,7 @@
 use super::filters::Answers;
 use super::kwargs::Kwargs;
 use super::observed::Observed;
-use super::{METRICS, Measure, filter, metric, result_function};
+use super::{METRICS, Measure, filter, metric, multiple_choice, result_function};
 use crate::item::Item;
 use crate::request::{Answer, Response, Unscored};
 use crate::sample::{AnsweredItem, Sample, Score};
@@ -14,7 +14,7 @@ impl Measure {
     /// The kind of task that it scores.
     pub fn output_type(self) -> OutputType {
         match self {
-            Measure::Choices(_) => OutputType::MultipleChoice,
+            Measure::Choices(_) | Measure::Taken(_) => OutputType::MultipleChoice,
             Measure::Loglikelihood(_) => OutputType::Loglikelihood,
             Measure::Rolling(_) => OutputType::LoglikelihoodRolling,
             Measure::Text(_) => OutputType::GenerateUntil,
@@ -25,6 +25,8 @@ impl Measure {
     fn of(self, observed: &Observed<'_>, kwargs: &Map<String, Value>) -> Option<Score> {
         Some(match (self, observed) {
             (Measure::Choices(measure), Observed::Choices(choices)) => measure(choices),
+            (Measure::Taken(measure), Observed::Choices(choices)) => measure(&multiple_choice::likeliest(choices)),
+            (Measure::Taken(measure), Observed::Taken(taken)) => measure(taken),
             (Measure::Loglikelihood(measure), Observed::Loglikelihood(answer)) => measure(answer),
             (Measure::Rolling(measure), Observed::Rolling(answer)) => measure(answer),
             (Measure::Text(build), Observed::Text(text)) => match build(Kwargs(kwargs)) {
