@@ -203,6 +203,7 @@ fn right_index(row: &Row<'_>, choices: &[String], target: &Value) -> Result<Opti
 }
 
 fn no_choice(row: &Row<'_>, target: &Value) -> Error {
-    row.error("doc_to_target", format!("gives {}, which is not among the choices", super::read::shown(target)))
-        .hint("under letters a shot shows the letter of its right choice: name it by its index from 0 or by exactly its text")
+    row.error("doc_to_target", format!("gives {}, which is not among the choices", super::read::shown(target))).hint(
+        "under letters a shot shows the letter of its right choice: name it by its index from 0 or by exactly its text",
+    )
 }

@@ -101,7 +101,10 @@ mod tests {
             ("Question: Which?\nAnswer:", "Question: Which?\nA. a river\nB. a stone\nAnswer:"),
             ("Q: Which?\nA: ", "Q: Which?\nA. a river\nB. a stone\nA: "),
             ("Answer:", "Answer:\nA. a river\nB. a stone\nAnswer:"),
-            ("Look:\nThis text ends with a colon by chance:", "Look:\nThis text ends with a colon by chance:\nA. a river\nB. a stone\nAnswer:"),
+            (
+                "Look:\nThis text ends with a colon by chance:",
+                "Look:\nThis text ends with a colon by chance:\nA. a river\nB. a stone\nAnswer:",
+            ),
             ("问题\n答案：", "问题\nA. a river\nB. a stone\n答案："),
             ("", "A. a river\nB. a stone\nAnswer:"),
             ("Which? \n", "Which?\nA. a river\nB. a stone\nAnswer:"),

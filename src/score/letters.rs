@@ -120,7 +120,8 @@ mod tests {
     use crate::task::ResultSpec;
 
     fn choices(metrics: &[&str]) -> Task {
-        let metrics = metrics.iter().map(|name| metric_spec(name, super::super::metric(name).unwrap().default_aggregation));
+        let metrics =
+            metrics.iter().map(|name| metric_spec(name, super::super::metric(name).unwrap().default_aggregation));
         Task { metrics: metrics.collect(), ..task(OutputType::MultipleChoice) }
     }
 
@@ -130,11 +131,20 @@ mod tests {
 
     #[test]
     fn metrics_of_the_taken_choice_remain() {
-        let task = choices(&["acc", "acc_norm", "f1", "mcc", "brier_score", "likelihood", "acc_mutual_info", "acc_bytes", "exact_match"]);
-        for (protocol, filter) in [
-            (ChoiceProtocol::LetterLogprobs, "likeliest_label"),
-            (ChoiceProtocol::LetterText, "choice_letter"),
-        ] {
+        let task = choices(&[
+            "acc",
+            "acc_norm",
+            "f1",
+            "mcc",
+            "brier_score",
+            "likelihood",
+            "acc_mutual_info",
+            "acc_bytes",
+            "exact_match",
+        ]);
+        for (protocol, filter) in
+            [(ChoiceProtocol::LetterLogprobs, "likeliest_label"), (ChoiceProtocol::LetterText, "choice_letter")]
+        {
             let found = under_letters(&task, protocol).unwrap();
             check_task(&found.task).unwrap();
             assert_eq!(names(&found.task), ["acc", "f1", "mcc"]);
@@ -173,7 +183,11 @@ mod tests {
     #[test]
     fn groups_follow_their_tasks() {
         let regex = vec![pipeline("strict", &[])];
-        let generates = Task { filters: regex, metrics: vec![metric_spec("exact_match", "mean")], ..task(OutputType::GenerateUntil) };
+        let generates = Task {
+            filters: regex,
+            metrics: vec![metric_spec("exact_match", "mean")],
+            ..task(OutputType::GenerateUntil)
+        };
         let aggregate = |metric: &str, filters: Option<&[&str]>| GroupMetric {
             metric: metric.into(),
             weight_by_size: true,

@@ -23,8 +23,30 @@ use std::ops::Range;
 
 /// Words that may stand between "answer" and the label.
 const FILLERS: &[&str] = &[
-    "is", "was", "be", "would", "should", "must", "will", "the", "to", "this", "question", "correct", "right", "best", "final", "answer",
-    "option", "choice", "letter", "therefore", "thus", "text", "textbf", "mathrm",
+    "is",
+    "was",
+    "be",
+    "would",
+    "should",
+    "must",
+    "will",
+    "the",
+    "to",
+    "this",
+    "question",
+    "correct",
+    "right",
+    "best",
+    "final",
+    "answer",
+    "option",
+    "choice",
+    "letter",
+    "therefore",
+    "thus",
+    "text",
+    "textbf",
+    "mathrm",
 ];
 
 /// Words that make several labels of one answer.
@@ -107,7 +129,8 @@ fn whole(text: &str, labels: &[String]) -> Option<usize> {
     let text = bare(text);
     let exact = labels.iter().position(|label| label == text);
     exact.or_else(|| {
-        let mut alike = (0..labels.len()).filter(|i| labels.get(*i).is_some_and(|l| l.to_lowercase() == text.to_lowercase()));
+        let mut alike =
+            (0..labels.len()).filter(|i| labels.get(*i).is_some_and(|l| l.to_lowercase() == text.to_lowercase()));
         alike.next().filter(|_| alike.next().is_none())
     })
 }
@@ -239,13 +262,54 @@ mod tests {
     #[test]
     fn one_label_is_found() {
         for text in [
-            "B", " B", "B.", " B. ", "(B)", "[B]", "**B**", "\"B\"", "'B'", "`B`", "B)", "_B_", "b", " b.", "(b)", "**b**", "B\n",
-            "The answer is B", "The answer is B.", "Answer: B", "answer is: **B**", "Answer: (B)", "ANSWER: B", "Answer\n\nB",
-            "\\boxed{B}", "$\\boxed{\\text{B}}$", "The answer is \\boxed{B}.", "\\boxed{B. 42}", "<answer>B</answer>",
-            "The correct answer is option B", "The best answer to this question is B: the river", "Answer: B\n\nA is wrong.",
-            "B. A cat sat on the mat", "B: because A is wrong", "B) the river", "Option B", "A cat is an animal, so B.", "I think B",
-            "A is wrong. The answer is B", "Perhaps the answer is A. No, the answer is B.", "It's B", "B, since A-level is no answer",
-            "答案是B。", "Das ist B", "Antwort: B", "B\nC is not", "B and not a dog", "Don't ask; B",
+            "B",
+            " B",
+            "B.",
+            " B. ",
+            "(B)",
+            "[B]",
+            "**B**",
+            "\"B\"",
+            "'B'",
+            "`B`",
+            "B)",
+            "_B_",
+            "b",
+            " b.",
+            "(b)",
+            "**b**",
+            "B\n",
+            "The answer is B",
+            "The answer is B.",
+            "Answer: B",
+            "answer is: **B**",
+            "Answer: (B)",
+            "ANSWER: B",
+            "Answer\n\nB",
+            "\\boxed{B}",
+            "$\\boxed{\\text{B}}$",
+            "The answer is \\boxed{B}.",
+            "\\boxed{B. 42}",
+            "<answer>B</answer>",
+            "The correct answer is option B",
+            "The best answer to this question is B: the river",
+            "Answer: B\n\nA is wrong.",
+            "B. A cat sat on the mat",
+            "B: because A is wrong",
+            "B) the river",
+            "Option B",
+            "A cat is an animal, so B.",
+            "I think B",
+            "A is wrong. The answer is B",
+            "Perhaps the answer is A. No, the answer is B.",
+            "It's B",
+            "B, since A-level is no answer",
+            "答案是B。",
+            "Das ist B",
+            "Antwort: B",
+            "B\nC is not",
+            "B and not a dog",
+            "Don't ask; B",
         ] {
             assert_eq!(named(text), Some('B'), "{text:?}");
         }
@@ -258,9 +322,29 @@ mod tests {
     #[test]
     fn none_or_several_are_none() {
         for text in [
-            "", " ", "...", "the river", "A dog ran", "F", "A or B", "A and C", "A, B", "A/B", "Both A and B", "Neither A nor B",
-            "The answer is A or B", "\\boxed{A, B}", "A. one\nB. two\nC. three", "Answer: b is it", "B-tree", "BC", "don't", "I", "42",
-            "A's", "The answer is the river",
+            "",
+            " ",
+            "...",
+            "the river",
+            "A dog ran",
+            "F",
+            "A or B",
+            "A and C",
+            "A, B",
+            "A/B",
+            "Both A and B",
+            "Neither A nor B",
+            "The answer is A or B",
+            "\\boxed{A, B}",
+            "A. one\nB. two\nC. three",
+            "Answer: b is it",
+            "B-tree",
+            "BC",
+            "don't",
+            "I",
+            "42",
+            "A's",
+            "The answer is the river",
         ] {
             assert_eq!(named(text), None, "{text:?}");
         }
@@ -274,8 +358,15 @@ mod tests {
         };
         let digits = ["1", "2", "3", "4"];
         for (text, expected) in [
-            ("3", Some(2)), (" 3.", Some(2)), ("Answer: 3", Some(2)), ("3.5", None), ("13", None), ("1,200", None), ("-3", Some(2)),
-            ("it is -3 degrees", None), ("(2) the cat", Some(1)),
+            ("3", Some(2)),
+            (" 3.", Some(2)),
+            ("Answer: 3", Some(2)),
+            ("3.5", None),
+            ("13", None),
+            ("1,200", None),
+            ("-3", Some(2)),
+            ("it is -3 degrees", None),
+            ("(2) the cat", Some(1)),
         ] {
             assert_eq!(of(text, &digits), expected, "{text:?}");
         }
