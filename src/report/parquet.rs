@@ -62,9 +62,10 @@ impl Rows {
         let first = |part: fn(&Answer) -> Option<f64>| {
             answered.responses.iter().map(move |r| r.first().and_then(|r| answer(r).and_then(part))).collect::<Vec<_>>()
         };
-        self.logprobs.push(list(match answered.responses.as_slice() {
+        let only = answered.responses.first().filter(|_| answered.responses.len() == 1);
+        self.logprobs.push(list(match only.and_then(|repeats| repeats.first()).and_then(answer) {
             // One request for one of the labels: a figure each.
-            [repeats] if let Some(Answer::Choice { logprobs }) = repeats.first().and_then(answer) => logprobs.clone(),
+            Some(Answer::Choice { logprobs }) => logprobs.clone(),
             _ => first(|a| match a {
                 Answer::Loglikelihood { logprob, .. } | Answer::Rolling { logprob, .. } => Some(*logprob),
                 Answer::Text { .. } | Answer::Choice { .. } => None,

@@ -50,6 +50,13 @@ pub fn under_letters(task: &Task, protocol: ChoiceProtocol) -> Result<Lettered, 
     Ok(Lettered { task, dropped })
 }
 
+/// The protocol that a task is under.
+pub fn protocol_of(task: &Task) -> ChoiceProtocol {
+    let name = task.config.get(CONFIG_KEY).and_then(|record| record.get("name"));
+    let is = |protocol: &ChoiceProtocol| name.is_some_and(|name| name == protocol.as_str());
+    [ChoiceProtocol::LetterLogprobs, ChoiceProtocol::LetterText].into_iter().find(is).unwrap_or_default()
+}
+
 /// The filter that reads a label from an answer; none under likelihood.
 fn reader(protocol: ChoiceProtocol) -> Option<&'static str> {
     match protocol {
@@ -155,7 +162,7 @@ mod tests {
             let [pipeline] = found.task.filters.as_slice() else { panic!("{:?}", found.task.filters) };
             let steps: Vec<&str> = pipeline.steps.iter().map(|step| step.function.as_str()).collect();
             assert_eq!((pipeline.name.as_str(), steps), (protocol.as_str(), vec![filter, "take_first"]));
-            assert_eq!(found.task.config["mc_protocol"]["name"], protocol.as_str());
+            assert_eq!(protocol_of(&found.task), protocol);
         }
     }
 

@@ -24,13 +24,13 @@ mod text;
 #[cfg(test)]
 mod parity;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use check::{check_filter, check_metric, check_task};
 pub use estimate::estimate_task;
 pub use group::estimate_group;
 pub use item::score_item;
-pub use letters::{Lettered, nodes_under, under_letters};
+pub use letters::{Lettered, nodes_under, protocol_of, under_letters};
 
 use crate::error::Result;
 use crate::request::Unscored;
