@@ -13,6 +13,7 @@ pub mod estimate;
 pub mod hub;
 pub mod item;
 pub mod kernel;
+pub mod label;
 pub mod model;
 pub mod prompt;
 pub mod python;
