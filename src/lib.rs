@@ -15,6 +15,7 @@ pub mod item;
 pub mod kernel;
 pub mod label;
 pub mod model;
+pub mod price;
 pub mod prompt;
 pub mod python;
 pub mod report;

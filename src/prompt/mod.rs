@@ -27,7 +27,7 @@ use serde_json::{Map, Value};
 use turn::{ChatForm, Turn, maybe_delimit, qa_turns};
 
 /// What the command line decides about prompts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PromptOptions {
     /// Shots; overrides the task's own number unless that is 0.
     pub num_fewshot: Option<usize>,
