@@ -65,6 +65,9 @@ impl Transport {
 
     /// See [`Transport::send_to`]. A server's refusals of probes say nothing about its health: they are what probes are for.
     pub(super) async fn probe<T>(&self, base: usize, call: &Call, decode: Decode<'_, T>) -> Result<T, ProbeFailure> {
+        if base >= self.num_bases() {
+            return Err(ProbeFailure::Failed(Error::input(format!("there is no server {base}"))));
+        }
         let limits = Limits { max_retries: self.limits.max_retries.min(PROBE_RETRIES), ..self.limits.clone() };
         let cancel = Cancel::default();
         let mut want = Want { call: self.calls.fetch_add(1, Ordering::Relaxed), only: Some(base), ..Want::default() };

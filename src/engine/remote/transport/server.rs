@@ -145,7 +145,7 @@ impl Server {
 
     /// A failure of a call, after its room was given back.
     pub fn failed(&mut self, grant: Grant, call: u64, fault: &Fault, limits: &Limits, now: Instant) {
-        if fault.kind.cuts_level() {
+        if fault.kind.cuts_level() && self.is_up() {
             self.level.cut(grant.epoch);
         }
         if let Some(wait) = fault.wait.filter(|wait| *wait >= LONG_WAIT) {
