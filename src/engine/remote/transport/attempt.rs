@@ -48,8 +48,9 @@ impl Transport {
             let started = Instant::now();
             let fault = match self.attempt(server, call, cancel, decode).await {
                 Ok(value) => {
-                    slot.succeeded();
-                    let latency_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
+                    let took = started.elapsed();
+                    slot.succeeded(took);
+                    let latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
                     return Ok((value, Delivery { latency_ms: Some(latency_ms), retries, cached: false }));
                 }
                 Err(Miss::Cancelled) => return Err(Failure::Cancelled),
@@ -76,9 +77,10 @@ impl Transport {
         loop {
             let slot =
                 self.queue.room(want, &cancel).await.map_err(|failure| ProbeFailure::Failed(error_of(failure)))?;
+            let started = Instant::now();
             let fault = match self.attempt(base, call, &cancel, decode).await {
                 Ok(value) => {
-                    slot.succeeded();
+                    slot.succeeded(started.elapsed());
                     return Ok(value);
                 }
                 Err(Miss::Cancelled) => return Err(ProbeFailure::Failed(error_of(Failure::Cancelled))),
