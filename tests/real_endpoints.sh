@@ -29,7 +29,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 FAIRMARK=${FAIRMARK:-target/release/fairmark}
 MODEL=${FAIRMARK_MODEL:-../shared/models/stories260K}
-PACKAGES=('llama-cpp-python[server]==0.3.36' 'transformers[serving]==5.24.0' torch xllamacpp)
+PACKAGES=('llama-cpp-python[server]==0.3.36' 'transformers[serving]==5.24.0' torch 'xllamacpp==2026.10.11549')
 
 skip() {
     echo "skipped: $*"
