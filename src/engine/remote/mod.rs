@@ -1,12 +1,71 @@
 //! The engine that asks servers.
+//!
+//! Comes in: requests, and the address of an endpoint. Goes out: answers, as far as the endpoint can give them. Never: guesses: what a
+//! server cannot do is found out before the run (`probe`) and said.
+//!
+//! An address names a wire format (`address`, `wire`); `transport` brings bodies to the servers and back (`client`). Log-likelihoods are
+//! in `score` and `spans`, texts and first tokens in `generate` and `thinking`; `answer` runs many requests at a time, within a `budget`.
 
+pub mod address;
+mod answer;
+mod budget;
+mod client;
+mod generate;
+mod memo;
+mod probe;
+mod score;
+mod spans;
+mod thinking;
+mod tokens;
 pub mod transport;
 pub mod wire;
 
+#[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod probe_tests;
+#[cfg(test)]
+mod testing;
+
+use super::{Cancel, Capabilities, Engine, EngineOptions, Identity, Inspection, Prompts, Sink};
+use crate::engine::tokens::fit_pair;
+use crate::error::{Error, Result};
+use crate::request::{Prompt, Request, RequestKind};
+use address::Address;
+use answer::Job;
+use budget::Budget;
+use client::{Client, Miss, Tally};
+use memo::Memo;
+use probe::{Facts, Turns};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+use tokens::Tokens;
+use tokio::runtime::{Builder, Runtime};
 use transport::Limits;
 
+/// Threads for connections.
+const WORKERS: usize = 2;
+
+/// Contexts whose number of tokens is kept, and conversations whose text is.
+const KEPT: usize = 512;
+
+/// Window of servers that name none.
+const DEFAULT_MAX_LENGTH: usize = 2048;
+
+/// Settings of a body that are the engine's own, with what to use in their place.
+const RESERVED: &[(&str, &str)] = &[
+    ("stream", "answers are taken whole"),
+    ("n", "tasks have `repeats`"),
+    ("best_of", "tasks have `repeats`"),
+    ("echo", "prompts are scored where the endpoint can"),
+    ("model", "name the model with --model ADDRESS#NAME"),
+    ("prompt", "prompts come from tasks"),
+    ("messages", "prompts come from tasks"),
+    ("stop", "tasks have `until`"),
+];
 /// How servers are asked.
 #[derive(Debug, Clone, Default)]
 pub struct RemoteOptions {
@@ -41,4 +100,248 @@ pub enum CacheMode {
     Read,
     /// Everything is asked anew and replaces what it holds.
     Refresh,
+}
+
+/// What decides how requests are answered.
+pub(crate) struct Settings {
+    pub reasoning: Option<bool>,
+    pub reasoning_tokens: usize,
+    pub max_concurrency: usize,
+    /// Window that the user asks for.
+    pub max_length: Option<usize>,
+}
+
+/// A model behind an address.
+pub struct RemoteEngine {
+    identity: Identity,
+    runtime: Runtime,
+    client: Client,
+    facts: Facts,
+    tokens: Option<Tokens>,
+    settings: Settings,
+    budget: Budget,
+    /// Numbers of tokens of contexts that stand alone.
+    lengths: Memo<usize>,
+    /// Conversations as the server's template renders them.
+    rendered: Memo<String>,
+    load_seconds: f64,
+    notices: Mutex<BTreeSet<String>>,
+}
+
+impl RemoteEngine {
+    /// Looks whether the endpoint could be opened, without asking it: the address, the key, the options.
+    pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
+        let address = Address::parse(model)?;
+        check_options(options)?;
+        if let Some(model) = &address.model {
+            budget::cost(model, &options.remote)?;
+        }
+        match &options.remote.tokenizer {
+            Some(name) => Tokens::check(name, options),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds out what the endpoint can do.
+    pub fn open(model: &str, options: &EngineOptions) -> Result<RemoteEngine> {
+        let address = Address::parse(model)?;
+        RemoteEngine::open_at(&address, options)
+    }
+
+    fn open_at(address: &Address, options: &EngineOptions) -> Result<RemoteEngine> {
+        let started = Instant::now();
+        check_options(options)?;
+        let tokens = options.remote.tokenizer.as_ref().map(|name| Tokens::load(name, options)).transpose()?;
+        let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().thread_name("fairmark-net").build();
+        let runtime = runtime.map_err(|e| Error::input("cannot start threads").cause(e))?;
+        let found = runtime.block_on(probe::probe(address, options, tokens.as_ref()))?;
+        let cost = budget::cost(&found.client.model, &options.remote)?;
+        let settings = Settings {
+            reasoning: options.remote.reasoning,
+            reasoning_tokens: options.remote.reasoning_tokens,
+            max_concurrency: options.remote.limits.max_concurrency,
+            max_length: options.max_length,
+        };
+        let mut notices: BTreeSet<String> = found.notices.into_iter().collect();
+        notices.insert(found.description);
+        Ok(RemoteEngine {
+            identity: identity(address, &found.client, &found.facts, tokens.as_ref(), options),
+            runtime,
+            client: found.client,
+            facts: found.facts,
+            tokens,
+            settings,
+            budget: Budget::new(&options.remote, cost),
+            lengths: Memo::new(KEPT),
+            rendered: Memo::new(KEPT),
+            load_seconds: started.elapsed().as_secs_f64(),
+            notices: Mutex::new(notices),
+        })
+    }
+
+    /// Tokens that a model is fed to score what follows them: one less than are sent, as the last is only predicted; and a server may
+    /// want room for one that it writes.
+    fn window(&self) -> usize {
+        let served = self.facts.max_length.map(|most| most.saturating_sub(2));
+        served.into_iter().chain(self.settings.max_length).min().unwrap_or(DEFAULT_MAX_LENGTH).max(1)
+    }
+
+    /// Tokens that a prompt and its answer have together.
+    fn room(&self) -> usize {
+        self.facts.max_length.into_iter().chain(self.settings.max_length).min().unwrap_or(DEFAULT_MAX_LENGTH)
+    }
+
+    fn notice(&self, notice: impl Into<String>) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.into());
+    }
+
+    /// Runs something that asks the server, for whoever waits.
+    fn now<T>(&self, work: impl AsyncFnOnce(&mut Job<'_>) -> std::result::Result<T, Miss>) -> Result<T> {
+        let cancel = Cancel::default();
+        let mut job = Job { engine: self, cancel: &cancel, tally: Tally::default() };
+        self.runtime.block_on(work(&mut job)).map_err(|miss| match miss {
+            Miss::Unscored(reason) => Error::input(reason.reason),
+            Miss::Stopped(err) => err,
+            Miss::Cancelled => Error::input("stopped"),
+        })
+    }
+
+    /// Ids of a text, as far as anybody can tell: the tokenizer, or the server's tokenize route.
+    fn ids(&self, text: &str) -> Result<Vec<u32>> {
+        match (&self.tokens, &self.facts.scoring) {
+            (Some(tokens), _) => tokens.encoder()?.text(text),
+            (None, Ok(scoring)) if scoring.tokenize.is_some() => self.now(async |job| job.server_ids(text).await),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Engine for RemoteEngine {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.facts.capabilities()
+    }
+
+    fn render(&self, prompt: &Prompt) -> Result<String> {
+        match (prompt, self.facts.turns) {
+            (Prompt::Text(text), _) => Ok(text.clone()),
+            (Prompt::Chat(turns), Some(Turns::Native)) => {
+                // The template is the server's affair.
+                let turn = |turn: &crate::request::Message| format!("<{}>{}", turn.role.as_str(), turn.content);
+                Ok(turns.iter().map(turn).collect::<Vec<_>>().join("\n"))
+            }
+            _ => self.now(async |job| job.rendered(prompt).await),
+        }
+    }
+
+    fn inspect(&self, request: &Request) -> Result<Inspection> {
+        let (rendered, continuation) = match &request.kind {
+            RequestKind::Loglikelihood { context, continuation } => (self.render(context)?, Some(continuation)),
+            RequestKind::LoglikelihoodRolling { text } => (text.clone(), None),
+            RequestKind::Generate { context, .. } | RequestKind::Choose { context, .. } => (self.render(context)?, None),
+        };
+        let (context_ids, continuation_ids) = match (continuation, &self.tokens) {
+            (Some(continuation), Some(tokens)) => {
+                let encoder = tokens.encoder()?;
+                let pair = encoder.pair(&encoder.context(rendered.clone())?, continuation)?;
+                let pair = pair.map_err(|reason| Error::input(reason.reason))?;
+                let cut = fit_pair(&pair, self.window()).map_or(0, |(_, cut)| cut);
+                let bos_count = encoder.bos_count(&pair.context);
+                let (context_ids, continuation_ids) = (pair.context, pair.continuation);
+                return Ok(Inspection { rendered, context_ids, continuation_ids, bos_count, truncated_tokens: cut });
+            }
+            (Some(continuation), None) => {
+                let context = self.ids(crate::python::text::rstrip(&rendered))?;
+                let whole = self.ids(&format!("{rendered}{continuation}"))?;
+                let own = whole.get(context.len()..).unwrap_or_default().to_vec();
+                (context, own)
+            }
+            (None, _) => (self.ids(&rendered)?, Vec::new()),
+        };
+        let bos_count = match &self.tokens {
+            Some(tokens) => tokens.encoder()?.bos_count(&context_ids),
+            None => self.facts.scoring.as_ref().map_or(0, |scoring| scoring.leading.min(context_ids.len())),
+        };
+        Ok(Inspection { rendered, context_ids, continuation_ids, bos_count, truncated_tokens: 0 })
+    }
+
+    fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
+        answer::answer(self, requests, cancel, sink)
+    }
+
+    fn load_seconds(&self) -> f64 {
+        self.load_seconds
+    }
+
+    fn notices(&self) -> Vec<String> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+fn check_options(options: &EngineOptions) -> Result<()> {
+    for (key, instead) in RESERVED {
+        if options.remote.extra_body.contains_key(*key) {
+            return Err(Error::input(format!("--extra-body cannot set `{key}`")).hint(*instead));
+        }
+    }
+    if options.add_bos.is_some() && options.remote.tokenizer.is_none() {
+        return Err(Error::input("whether a beginning-of-sequence token stands before prompts is up to the server")
+            .hint("name the model's tokenizer (--tokenizer) to send token ids"));
+    }
+    let cost = options.remote.max_cost;
+    if cost.is_some_and(|most| !most.is_finite() || most < 0.0) {
+        return Err(Error::input("--max-cost must be a number from 0 on"));
+    }
+    Ok(())
+}
+
+/// Who answers: all that decides numbers, and nothing that decides only the time.
+fn identity(
+    address: &Address,
+    client: &Client,
+    facts: &Facts,
+    tokens: Option<&Tokens>,
+    options: &EngineOptions,
+) -> Identity {
+    let remote = &options.remote;
+    let mut bases: Vec<String> = address.bases.iter().map(probe::shown).collect();
+    bases.sort();
+    let mut written = vec![format!("servers={}", bases.join(" ")), format!("tokens={}", facts.split(tokens.is_some()))];
+    written.extend(tokens.map(|tokens| format!("tokenizer={}", tokens.fingerprint)));
+    written.extend(options.add_bos.map(|add_bos| format!("add_bos_token={add_bos}")));
+    if !remote.extra_body.is_empty() {
+        written.push(format!("extra_body={}", Value::Object(remote.extra_body.clone())));
+    }
+    written.extend(remote.reasoning.map(|reasoning| format!("reasoning={reasoning}")));
+    if remote.reasoning_tokens > 0 {
+        written.push(format!("reasoning_tokens={}", remote.reasoning_tokens));
+    }
+    if facts.turns == Some(Turns::Tokenizer) {
+        written.push(format!("system_fallback={}", options.system_fallback.as_str()));
+    }
+    let text = |token: fn(&crate::model::Tokenizer) -> &Option<crate::model::SpecialToken>| {
+        tokens.and_then(|tokens| token(&tokens.tokenizer).as_ref()).map(|token| token.text.clone())
+    };
+    Identity {
+        engine: client.wire.name().to_string(),
+        name: address.name.clone(),
+        label: address.label.clone(),
+        architecture: None,
+        num_parameters: None,
+        dtype: None,
+        storage: None,
+        model_bytes: None,
+        revision: None,
+        sha: None,
+        max_length: facts.max_length.into_iter().chain(options.max_length).min(),
+        bos_token: text(|tokenizer| &tokenizer.bos),
+        eos_token: text(|tokenizer| &tokenizer.eos),
+        pad_token: text(|tokenizer| &tokenizer.pad),
+        eot_token_id: tokens.and_then(|tokens| tokens.tokenizer.eos.as_ref()).map(|eos| eos.id),
+        chat_template: tokens.filter(|tokens| tokens.has_chat()).and_then(|tokens| tokens.template.clone()),
+        options: written,
+    }
 }
