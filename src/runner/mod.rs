@@ -7,10 +7,14 @@ mod execute;
 mod folder;
 mod journal;
 mod prepare;
+mod protocol;
+#[cfg(test)]
+mod protocol_tests;
 
 pub use execute::{Finished, FinishedTask, execute};
 pub use folder::{RunFolder, check_writable};
 pub use prepare::{Limit, Prepared, PreparedTask, prepare};
+pub use protocol::{Plan, plan_protocol};
 
 use crate::engine::Workload;
 
