@@ -2,6 +2,24 @@
 //!
 //! One pure file for each; a row in [`super::address::ENDPOINTS`] names it. Nothing here sends, waits, retries or counts.
 
+mod align;
+pub mod anthropic;
+mod field;
+pub mod gemini;
+pub mod llama_server;
+mod openai;
+pub mod openai_chat;
+pub mod openai_completions;
+pub mod openai_responses;
+pub mod sglang;
+pub mod tgi;
+mod vllm;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod hostile_tests;
+
 use crate::request::{Message, Usage};
 use serde_json::Value;
 
@@ -103,6 +121,8 @@ pub struct ServedModel {
     pub id: String,
     /// Context window, where the server says so.
     pub max_length: Option<usize>,
+    /// Who serves it, as the listing says; [`super::address::by_owner`] knows servers by it.
+    pub owned_by: Option<String>,
 }
 
 /// Why a body is no answer.
@@ -133,5 +153,10 @@ pub trait Wire: Sync {
     /// Whether a refusal with this status and body is the provider's content filter.
     fn is_content_filter(&self, _status: u16, _body: &Value) -> bool {
         false
+    }
+
+    /// Names of those settings that this format has no place for: the answers are written without them.
+    fn leaves_out(&self, _sampling: &Sampling) -> Vec<&'static str> {
+        Vec::new()
     }
 }
