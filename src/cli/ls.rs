@@ -77,8 +77,8 @@ fn metric_row(metric: &score::MetricRow) -> Vec<String> {
 /// `anthropic  https://...  ANTHROPIC_API_KEY  anthropic  Anthropic, by /messages`
 fn endpoint_row(endpoint: &Endpoint) -> Vec<String> {
     let wires: Vec<&str> = endpoint.wires.iter().map(|wire| wire.name()).collect();
-    let url = endpoint.url.or(endpoint.url_var).unwrap_or("(an address)");
-    row([endpoint.name, url, endpoint.key_var.unwrap_or("-"), &wires.join(", "), endpoint.doc])
+    let url = endpoint.base_url.or(endpoint.base_var).unwrap_or("(an address)");
+    row([endpoint.name, url, endpoint.key_vars.first().copied().unwrap_or("-"), &wires.join(", "), endpoint.about])
 }
 
 /// US dollars for a million tokens: input, input from the provider's cache, output.

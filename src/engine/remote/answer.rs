@@ -66,7 +66,9 @@ impl Job<'_> {
                 });
                 text.await
             }
-            (Some(Turns::Native), _) => Err(Miss::unscored("conversations of a chat route have no text that could be scored")),
+            (Some(Turns::Native), _) => {
+                Err(Miss::unscored("conversations of a chat route have no text that could be scored"))
+            }
             _ => Err(Miss::unscored("nobody knows the chat template: the endpoint takes texts only")),
         }
     }

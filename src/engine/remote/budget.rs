@@ -1,10 +1,11 @@
 //! What may be spent, and what was.
 
 use super::RemoteOptions;
-use crate::error::{Error, ErrorKind};
-use crate::request::{Request, RequestKind, Usage};
 use crate::engine::tokens::DEFAULT_MAX_GEN_TOKS;
+use crate::error::{Error, ErrorKind, Result};
+use crate::price::PriceTable;
 use crate::request::Prompt;
+use crate::request::{Request, RequestKind, Usage};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes that make a token before anything is known: fewer than usual, so that the first guesses are high.
@@ -53,6 +54,16 @@ pub enum Grant {
     Wait,
     /// Not in this session.
     Spent,
+}
+
+/// What tokens of a model cost; `None`: nobody knows, and nobody asked.
+pub fn cost(model: &str, options: &RemoteOptions) -> Result<Option<Cost>> {
+    let price = PriceTable::load(options.prices.as_deref())?.price(model);
+    if options.max_cost.is_some() && price.is_none() {
+        return Err(Error::input(format!("--max-cost: nobody knows what `{model}` costs"))
+            .hint("put a row for it into a file and name that with --prices, or use --max-tokens-total"));
+    }
+    Ok(price.map(|price| -> Cost { Box::new(move |usage| price.cost(usage)) }))
 }
 
 impl Budget {
@@ -136,7 +147,8 @@ impl Budget {
             limits.join(" or "),
             books.tokens
         );
-        Error::new(ErrorKind::Incomplete, problem).hint("every answer is kept: the same command goes on, with a budget of its own")
+        Error::new(ErrorKind::Incomplete, problem)
+            .hint("every answer is kept: the same command goes on, with a budget of its own")
     }
 }
 
@@ -164,8 +176,7 @@ mod tests {
     use super::*;
 
     fn score(bytes: usize) -> Request {
-        let kind =
-            RequestKind::Loglikelihood { context: Prompt::Text("x".repeat(bytes)), continuation: String::new() };
+        let kind = RequestKind::Loglikelihood { context: Prompt::Text("x".repeat(bytes)), continuation: String::new() };
         Request { kind, sample: 0, seed: 0 }
     }
 

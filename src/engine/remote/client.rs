@@ -159,11 +159,9 @@ pub fn model(reply: &Reply) -> Option<&str> {
 /// What a reply took; counted where the server does not.
 fn usage(reply: &Reply) -> Usage {
     match reply {
-        Reply::Scores { tokens, generated, usage, .. } if usage.prompt_tokens == 0 => Usage {
-            prompt_tokens: tokens.len().saturating_sub(*generated),
-            completion_tokens: *generated,
-            ..*usage
-        },
+        Reply::Scores { tokens, generated, usage, .. } if usage.prompt_tokens == 0 => {
+            Usage { prompt_tokens: tokens.len().saturating_sub(*generated), completion_tokens: *generated, ..*usage }
+        }
         Reply::Scores { usage, .. } | Reply::Text { usage, .. } | Reply::FirstToken { usage, .. } => *usage,
         Reply::Tokens(_) | Reply::Template(_) | Reply::Models(_) => Usage::default(),
     }

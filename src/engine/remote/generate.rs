@@ -50,7 +50,12 @@ impl Shown<'_> {
 type Written = (Answer, Option<String>);
 
 impl Job<'_> {
-    pub async fn generate(&mut self, request: &Request, context: &Prompt, decoding: &Decoding) -> Result<Written, Miss> {
+    pub async fn generate(
+        &mut self,
+        request: &Request,
+        context: &Prompt,
+        decoding: &Decoding,
+    ) -> Result<Written, Miss> {
         let max_gen_toks = decoding.max_gen_toks.unwrap_or(DEFAULT_MAX_GEN_TOKS);
         if max_gen_toks == 0 {
             return Ok((Answer::Text { text: String::new(), finish: Finish::Length }, None));
@@ -78,8 +83,10 @@ impl Job<'_> {
         max_gen_toks: usize,
         thinks: bool,
     ) -> Result<Option<Written>, Miss> {
-        let sampling = sampling(request, decoding, max_gen_toks, thinks.then_some(self.engine.settings.reasoning_tokens));
-        let Reply::Text { text, reasoning, cut_off, usage, .. } = self.ask(&Ask::Generate(shown.input(), &sampling)).await?
+        let sampling =
+            sampling(request, decoding, max_gen_toks, thinks.then_some(self.engine.settings.reasoning_tokens));
+        let Reply::Text { text, reasoning, cut_off, usage, .. } =
+            self.ask(&Ask::Generate(shown.input(), &sampling)).await?
         else {
             return Err(Miss::unscored("the server wrote no text"));
         };
@@ -103,7 +110,8 @@ impl Job<'_> {
         let text = without_end(text);
         let kept = cut_at_stops(text, until);
         let eos = self.engine.tokens.as_ref().and_then(|tokens| tokens.eos_text.as_deref());
-        let kept = eos.filter(|eos| !eos.is_empty()).and_then(|eos| kept.split_once(eos)).map_or(kept, |(before, _)| before);
+        let kept =
+            eos.filter(|eos| !eos.is_empty()).and_then(|eos| kept.split_once(eos)).map_or(kept, |(before, _)| before);
         let finish = if cut_off && kept.len() == text.len() { Finish::Length } else { Finish::Stop };
         Answer::Text { text: kept.to_string(), finish }
     }
@@ -201,7 +209,9 @@ fn without_end(text: &str) -> &str {
 /// For each label the probability of the tokens that are it, white space left out of account.
 fn by_label(top: &[(String, f64)], labels: &[String]) -> Result<Vec<Option<f64>>, Miss> {
     if let Some((token, logprob)) = top.iter().find(|(_, logprob)| logprob.is_nan() || *logprob > 1e-3) {
-        return Err(Miss::unscored(format!("the server gave {logprob} as the log-probability of the first token {token:?}")));
+        return Err(Miss::unscored(format!(
+            "the server gave {logprob} as the log-probability of the first token {token:?}"
+        )));
     }
     let bare = |token: &str| token.trim_start_matches(SPACES).trim().to_string();
     let tokens: Vec<(String, f64)> = top.iter().map(|(token, logprob)| (bare(token), logprob.min(0.0))).collect();
@@ -247,7 +257,8 @@ mod tests {
 
     #[test]
     fn tokens_of_a_label_are_added_up() {
-        let top = [(" A", 0.5), ("A", 0.125), ("ĠB", 0.25), ("The", 0.1)].map(|(t, p): (&str, f64)| (t.to_string(), p.ln()));
+        let top =
+            [(" A", 0.5), ("A", 0.125), ("ĠB", 0.25), ("The", 0.1)].map(|(t, p): (&str, f64)| (t.to_string(), p.ln()));
         let found = by_label(&top, &["A", "B", "C"].map(str::to_string)).unwrap();
         assert!((found[0].unwrap() - 0.625f64.ln()).abs() < 1e-12);
         assert_eq!((found[1], found[2]), (Some(0.25f64.ln()), None));

@@ -27,7 +27,7 @@ mod probe_tests;
 #[cfg(test)]
 mod testing;
 
-use super::{Cancel, Capabilities, Engine, EngineOptions, Identity, Inspection, Prompts, Sink};
+use super::{Cancel, Capabilities, Engine, EngineOptions, Identity, Inspection, Sink};
 use crate::engine::tokens::fit_pair;
 use crate::error::{Error, Result};
 use crate::request::{Prompt, Request, RequestKind};
@@ -131,7 +131,7 @@ pub struct RemoteEngine {
 impl RemoteEngine {
     /// Looks whether the endpoint could be opened, without asking it: the address, the key, the options.
     pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
-        let address = Address::parse(model)?;
+        let address = address::parse(model, &|name| std::env::var(name).ok())?;
         check_options(options)?;
         if let Some(model) = &address.model {
             budget::cost(model, &options.remote)?;
@@ -144,7 +144,7 @@ impl RemoteEngine {
 
     /// Finds out what the endpoint can do.
     pub fn open(model: &str, options: &EngineOptions) -> Result<RemoteEngine> {
-        let address = Address::parse(model)?;
+        let address = address::parse(model, &|name| std::env::var(name).ok())?;
         RemoteEngine::open_at(&address, options)
     }
 
@@ -152,7 +152,8 @@ impl RemoteEngine {
         let started = Instant::now();
         check_options(options)?;
         let tokens = options.remote.tokenizer.as_ref().map(|name| Tokens::load(name, options)).transpose()?;
-        let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().thread_name("fairmark-net").build();
+        let runtime =
+            Builder::new_multi_thread().worker_threads(WORKERS).enable_all().thread_name("fairmark-net").build();
         let runtime = runtime.map_err(|e| Error::input("cannot start threads").cause(e))?;
         let found = runtime.block_on(probe::probe(address, options, tokens.as_ref()))?;
         let cost = budget::cost(&found.client.model, &options.remote)?;
@@ -241,7 +242,9 @@ impl Engine for RemoteEngine {
         let (rendered, continuation) = match &request.kind {
             RequestKind::Loglikelihood { context, continuation } => (self.render(context)?, Some(continuation)),
             RequestKind::LoglikelihoodRolling { text } => (text.clone(), None),
-            RequestKind::Generate { context, .. } | RequestKind::Choose { context, .. } => (self.render(context)?, None),
+            RequestKind::Generate { context, .. } | RequestKind::Choose { context, .. } => {
+                (self.render(context)?, None)
+            }
         };
         let (context_ids, continuation_ids) = match (continuation, &self.tokens) {
             (Some(continuation), Some(tokens)) => {

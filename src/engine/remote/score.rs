@@ -80,7 +80,11 @@ impl Job<'_> {
         }
         let scores = self.scores(Input::Ids(&ids)).await?;
         if scores.len() != ids.len() {
-            return Err(Miss::unscored(format!("the server scored {} tokens of {} that were sent", scores.len(), ids.len())));
+            return Err(Miss::unscored(format!(
+                "the server scored {} tokens of {} that were sent",
+                scores.len(),
+                ids.len()
+            )));
         }
         Ok(sum(&scores, ids.len() - pair.continuation.len())?)
     }

@@ -16,7 +16,10 @@ const TAGS: &[(&str, &str)] = &[
 /// A text, parted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parted {
-    Answer { text: String, thought: Option<String> },
+    Answer {
+        text: String,
+        thought: Option<String>,
+    },
     /// The text ends inside of a thought.
     Unfinished,
 }

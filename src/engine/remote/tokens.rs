@@ -40,7 +40,8 @@ impl Tokens {
         let tokenizer = Tokenizer::alone(&path).map_err(named)?;
         let folder = if path.is_dir() || is_gguf(&path) { path.as_path() } else { path.parent().unwrap_or(&path) };
         let template = template_source(folder)?;
-        let text = |token: &Option<crate::model::SpecialToken>| token.as_ref().map(|t| t.text.clone()).unwrap_or_default();
+        let text =
+            |token: &Option<crate::model::SpecialToken>| token.as_ref().map(|t| t.text.clone()).unwrap_or_default();
         let (bos, eos) = (text(&tokenizer.bos), text(&tokenizer.eos));
         let chat = match &template {
             Some(source) if options.chat => Some(Chat::new(source, &bos, &eos, options.system_fallback)?),
