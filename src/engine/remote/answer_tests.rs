@@ -4,6 +4,8 @@ use super::RemoteEngine;
 use super::testing::{Scores, Server, Toy, answers, generate, open, score};
 use crate::engine::{Cancel, Engine, Outcome, Update};
 use crate::error::{Error, ErrorKind};
+use crate::model::Tokenizer;
+use crate::model::testing::shared_model;
 use crate::request::{Answer, Finish, Message, Prompt, Request, RequestKind, Role};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -174,8 +176,8 @@ fn a_lost_key_stops_the_run_and_keeps_what_is_there() {
     });
     let engine = server.open(|options| options.remote.limits.max_concurrency = 4).unwrap();
     let mut answered = 0;
-    let mut sink = |_| {
-        answered += 1;
+    let mut sink = |update| {
+        answered += usize::from(matches!(update, Update::Answered(_, Ok(_), _)));
         Ok(())
     };
     let err = engine.answer(&many(500), &Cancel::default(), &mut sink).unwrap_err();
@@ -304,4 +306,66 @@ fn turns_need_a_route_or_a_template() {
     assert!(answers(&engine, &[generate(turns, &[], 2)])[0].is_ok());
     let answer = answers(&engine, &[generate(Prompt::Text("Hi".into()), &[], 2)]).remove(0);
     assert!(answer.unwrap_err().reason.contains("conversations only"));
+}
+
+/// A server that takes ids only, and the tokenizer of a small checkpoint.
+fn by_ids() -> Option<(Server, RemoteEngine, Tokenizer, Toy)> {
+    let model = shared_model("stories260K")?;
+    let toy = Toy { texts: false, ids: true, ..Toy::default() };
+    let server = Server::start(toy.clone());
+    let engine = server.open(|options| options.remote.tokenizer = Some(model.display().to_string())).unwrap();
+    Some((server, engine, Tokenizer::alone(&model).unwrap(), toy))
+}
+
+fn sum_of_ids(toy: &Toy, ids: &[u32], first: usize) -> f64 {
+    let parts: Vec<String> = ids.iter().map(u32::to_string).collect();
+    (first..parts.len()).map(|index| toy.score(&parts, index).0).sum()
+}
+
+#[test]
+fn with_a_tokenizer_ids_are_sent_and_cut_to_the_window() {
+    let Some((server, engine, tokenizer, toy)) = by_ids() else { return };
+    assert!(engine.identity().options.iter().any(|option| option == "tokens=ids"), "{:?}", engine.identity());
+    let long = "Once upon a time there was a little girl. ".repeat(20);
+    let requests =
+        [score("Once upon a time", " there was"), score("", " there was"), score(&long, " there was"), rolling(&long)];
+    let answers = answers(&engine, &requests);
+    for (outcome, ids) in answers.iter().zip([&[1, 403, 407, 261, 378, 383, 286][..], &[1, 410, 383, 286]]) {
+        let own = logprob(outcome).2;
+        near(logprob(outcome).0, sum_of_ids(&toy, ids, ids.len() - own));
+    }
+    // The window is 64 tokens, one of which the server may want to write.
+    let whole = tokenizer.encode(&format!("{long} there was"), true).unwrap();
+    let seen = &whole[whole.len() - 63..];
+    near(logprob(&answers[2]).0, sum_of_ids(&toy, seen, 61));
+    assert_eq!(answers[2].as_ref().unwrap().usage.truncated_tokens, whole.len() - 63);
+    let tokens = tokenizer.encode(&long, true).unwrap();
+    let Answer::Rolling { num_tokens, .. } = answers[3].as_ref().unwrap().answer else { panic!("rolling") };
+    assert_eq!(num_tokens, tokens.len());
+    let longest = |body: &Value| body["prompt"].as_array().map_or(0, Vec::len);
+    assert!(server.seen.lock().unwrap().iter().all(|(_, body)| longest(body) <= 63));
+    let inspection = engine.inspect(&requests[0]).unwrap();
+    assert_eq!(
+        (inspection.context_ids.len(), inspection.continuation_ids, inspection.bos_count),
+        (5, vec![383, 286], 1)
+    );
+}
+
+#[test]
+fn prompts_of_texts_are_ids_as_well() {
+    let Some((server, engine, tokenizer, _)) = by_ids() else { return };
+    let long = "Once upon a time there was a little girl. ".repeat(20);
+    let answers = answers(&engine, &[generate(Prompt::Text(long.clone()), &[], 10)]);
+    let sent = server.seen.lock().unwrap().last().unwrap().1["prompt"].clone();
+    let whole = tokenizer.encode(&long, true).unwrap();
+    assert_eq!(sent, json!(whole[whole.len() - 54..]));
+    assert_eq!(answers[0].as_ref().unwrap().usage.truncated_tokens, whole.len() - 54);
+}
+
+#[test]
+fn another_models_tokenizer_is_noticed() {
+    let Some(model) = shared_model("stories260K") else { return };
+    let server = Server::start(Toy { ids: true, ..Toy::default() });
+    let err = server.open(|options| options.remote.tokenizer = Some(model.display().to_string())).err().unwrap();
+    assert!(err.to_string().contains("not the tokenizer of the server's model"), "{err}");
 }

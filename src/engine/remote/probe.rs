@@ -241,10 +241,11 @@ impl Prober<'_> {
         for (base, listing) in listings.iter().enumerate() {
             let Model { name, max_length, is_listed } = match models::choose(self.address, listing) {
                 Ok(model) => model,
-                Err(err) => {
+                Err(err) if matches!(listing, Listing::Failed(_)) => {
                     failed.get_or_insert(err);
                     continue;
                 }
+                Err(err) => return Err(Trouble::Fatal(err)),
             };
             client.model = name;
             match examine(self, &client, base, max_length).await {
@@ -252,7 +253,6 @@ impl Prober<'_> {
                     if !is_listed {
                         models::accept_unlisted(&client, listing, examined.told.as_deref()).map_err(Trouble::Fatal)?;
                     }
-                    client.told = examined.told.clone();
                     return Ok((client, examined));
                 }
                 Err(Trouble::Failed(err)) => {
@@ -304,7 +304,7 @@ impl Prober<'_> {
         };
         notices.extend(self.address.notices.iter().cloned());
         let description = facts.describe(client.wire.name(), &bases, self.tokens.is_some());
-        Ok(Found { client: Client { transport, ..client }, facts, description, notices })
+        Ok(Found { client: Client { transport, told, ..client }, facts, description, notices })
     }
 }
 

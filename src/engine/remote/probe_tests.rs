@@ -137,11 +137,13 @@ fn what_decides_numbers_is_part_of_the_identity_and_nothing_else() {
         |change: &dyn Fn(&mut EngineOptions)| server.open(|options| change(options)).unwrap().identity().clone();
     let plain = identity(&|_| {});
     assert_eq!(plain, identity(&|o| (o.remote.limits.max_concurrency, o.remote.max_tokens_total) = (3, Some(9))));
-    for change in [
-        (&|o: &mut EngineOptions| drop(o.remote.extra_body.insert("top_a".into(), json!(1)))) as &dyn Fn(&mut _),
+    type Change = dyn Fn(&mut EngineOptions);
+    let changes: [&Change; 3] = [
+        &|o| drop(o.remote.extra_body.insert("top_a".into(), json!(1))),
         &|o| o.remote.reasoning = Some(false),
         &|o| o.remote.reasoning_tokens = 7,
-    ] {
+    ];
+    for change in changes {
         assert_ne!(plain.options, identity(change).options);
     }
 }

@@ -43,6 +43,10 @@ pub struct Toy {
     pub bos: bool,
     pub completions: bool,
     pub chat: bool,
+    /// Takes texts for prompts.
+    pub texts: bool,
+    /// Takes token ids for prompts: their numbers are the tokens' texts.
+    pub ids: bool,
     /// Lists first tokens.
     pub top: bool,
     /// The `extras/tokenize` route.
@@ -61,6 +65,8 @@ impl Default for Toy {
             bos: true,
             completions: true,
             chat: true,
+            texts: true,
+            ids: false,
             top: true,
             tokenize: false,
             thought: "",
@@ -139,12 +145,14 @@ impl Toy {
     }
 
     fn complete(&self, body: &Value, number: usize) -> (u16, Value) {
-        let Some(prompt) = body["prompt"].as_str() else {
-            return (422, json!({"error": {"message": "prompt must be a text"}}));
+        let prompt = &body["prompt"].to_string();
+        let (mut parts, bos) = match &body["prompt"] {
+            Value::String(text) if self.texts => (tokens(text), usize::from(self.bos)),
+            Value::Array(ids) if self.ids => (ids.iter().map(Value::to_string).collect(), 0),
+            _ => return (422, json!({"error": {"message": "this is no prompt"}})),
         };
-        let mut parts = tokens(prompt);
+        let prompt = body["prompt"].as_str().unwrap_or(prompt);
         let usage = |prompt: usize, written: usize| json!({"prompt_tokens": prompt, "completion_tokens": written});
-        let bos = usize::from(self.bos);
         let choice = |text: &str, logprobs: Value| json!({"text": text, "index": 0, "finish_reason": "length", "logprobs": logprobs});
         let whole = |choice: Value, written: usize, parts: usize| {
             (200, json!({"model": self.told, "choices": [choice], "usage": usage(parts + bos, written)}))
@@ -184,7 +192,7 @@ impl Toy {
             false => json!({ part: logprob, "\u{1}other": logprob / 2.0 }),
         };
         let mut tops: Vec<Value> = parts.iter().zip(&scored).map(top).collect();
-        if self.bos {
+        if bos == 1 {
             parts.insert(0, "<s>".to_string());
             logprobs.insert(0, Value::Null);
             tops.insert(0, Value::Null);
