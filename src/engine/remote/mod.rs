@@ -1,5 +1,6 @@
 //! The engine that asks servers.
 
+pub mod address;
 pub mod transport;
 pub mod wire;
 
