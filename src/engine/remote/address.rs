@@ -130,7 +130,9 @@ impl Address {
         let vars: &[&str] = if is_own && !self.row.key_vars.is_empty() { self.row.key_vars } else { &[OWN_KEY] };
         let key = read_key(vars, var)?;
         self.key_hint = match vars {
-            [OWN_KEY] => format!("addresses typed on the command line get the key in {OWN_KEY}, no provider's"),
+            [OWN_KEY] => {
+                format!("typed addresses and servers of your own get the key in {OWN_KEY}, never a provider's")
+            }
             vars => format!("the key is read from {}", vars.join(" or ")),
         };
         if key.is_none() && is_own && self.row.needs_key {

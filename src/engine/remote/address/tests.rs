@@ -39,7 +39,7 @@ fn servers_are_told_from_paths_hub_ids_and_mocks() {
         "HTTPS://h",
         "vllm:",
         "opanai:gpt",
-        "x:http://h",
+        "xy:http://h",
         "ollama:llama3:8b",
     ] {
         assert!(is_remote(model), "{model}");

@@ -320,7 +320,7 @@ mod tests {
             ("Once upon a time", texts(&["Once", " upon"])),
             ("Once", texts(&[])),
             ("Once", texts(&["Twice", " upon"])),
-            ("a b", vec![None, Some("c")]),
+            ("a b", vec![None, Some("c"), Some("x")]),
         ] {
             let err = align(prompt, &tokens, Some(1)).unwrap_err();
             assert!(

@@ -132,7 +132,10 @@ fn candidate(body: &Value) -> Result<(&Value, bool), WireError> {
         return Err(failure);
     }
     if let Some(reason) = inner(body, "promptFeedback", "blockReason") {
-        return Err(WireError::Refused(format!("promptFeedback.blockReason is `{}`", reason.as_str().unwrap_or("?"))));
+        return Err(WireError::Refused(format!(
+            "promptFeedback.blockReason is `{}`",
+            field::short(reason.as_str().unwrap_or("?"))
+        )));
     }
     let list = field::required_list(body, "candidates", "candidates")?;
     if list.is_empty() {

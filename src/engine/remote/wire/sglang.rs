@@ -31,7 +31,7 @@ impl Wire for SgLang {
     }
 
     fn call(&self, model: &str, ask: &Ask<'_>) -> Option<Call> {
-        let (input, mut settings, probabilities) = match ask {
+        let (input, settings, probabilities) = match ask {
             Ask::Score(input) => (input, one_token(), Some((0, 1, matches!(input, Input::Text(_))))),
             Ask::FirstToken { input, top } => (input, one_token(), Some((-1, (*top).clamp(1, MAX_TOP), true))),
             Ask::Generate(input, sampling) => {
@@ -46,7 +46,6 @@ impl Wire for SgLang {
             Ask::Models => return Some(openai::models_call()),
             Ask::ApplyTemplate(_) => return None,
         };
-        settings.insert("n".into(), json!(1));
         let mut body = match input {
             Input::Text(text) => Map::from_iter([("text".to_string(), json!(text))]),
             Input::Ids(ids) => Map::from_iter([("input_ids".to_string(), json!(ids))]),
@@ -95,7 +94,7 @@ fn one(body: &Value) -> Result<&Value, WireError> {
 fn meta(body: &Value) -> Result<&Value, WireError> {
     let meta = member(body, "meta_info").ok_or_else(|| malformed("`meta_info` is missing"))?;
     match member(meta, "finish_reason").filter(|reason| text(reason, "type") == Some("abort")) {
-        Some(reason) => Err(WireError::Failed(field::short(text(reason, "message").unwrap_or("aborted")))),
+        Some(reason) => Err(WireError::Failed(field::short(field::words(reason, "message").unwrap_or("aborted")))),
         None => Ok(meta),
     }
 }
