@@ -31,5 +31,12 @@ pub struct Estimate {
     pub n: usize,
     /// Documents that were not scored.
     pub unscored: usize,
+    /// Those of them that the model or its provider refused to answer.
+    #[serde(default)]
+    pub refused: usize,
+    /// Where documents were not scored and the value is a mean of scores with a known range: the value if all of them had got the
+    /// least score, and if all had got the greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<(f64, f64)>,
     pub higher_is_better: Option<bool>,
 }

@@ -21,10 +21,12 @@ pub enum Target {
 pub struct Item {
     pub doc: Doc,
     /// Multiple choice: one per choice (or per context for several inputs), then, for `acc_mutual_info`, as many
-    /// unconditional ones. Otherwise exactly one. Each stands for `repeats` requests with `sample` 0, 1, ...
+    /// unconditional ones; by letters exactly one. Otherwise exactly one. Each stands for `repeats` requests with `sample` 0, 1, ...
     pub requests: Vec<Request>,
     /// The answer texts, without delimiter; empty unless the task has choices.
     pub choices: Vec<String>,
+    /// The labels under which the choices are put when they are asked for by letters, one for each; otherwise empty.
+    pub labels: Vec<String>,
     pub target: Target,
     /// `doc_to_target` as the reference evaluates it (int, str or list), for the samples file.
     pub target_written: Value,

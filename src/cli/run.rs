@@ -4,14 +4,16 @@ use super::args::{ModelArgs, TaskArgs};
 use super::interrupt::cancel_on_signal;
 use super::progress::{Progress, Verbosity};
 use crate::catalog::Catalog;
+use crate::data::DataSource;
 use crate::engine::local::show_bytes;
-use crate::engine::{self, Cancel, Engine};
+use crate::engine::{self, Cancel, Engine, EngineOptions, Prompts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::prompt::PromptOptions;
 use crate::report::{ResultsInput, Style, compare, render, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
 use crate::run::{Effort, Environment, Spec, Status};
-use crate::runner::{Finished, Limit, Prepared, RunFolder, check_writable, execute, prepare};
+use crate::runner::{Finished, Limit, Prepared, RunFolder, check_writable, execute, plan_protocol, prepare};
+use crate::task::Node;
 use clap::Args;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -91,26 +93,36 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let nodes = catalog.select(&args.tasks)?;
     let source = args.task.data_source(!talk)?;
     let cancel = cancel_on_signal();
+    // Prompts that cannot be made and servers that do not answer end the command before anything is asked or loaded.
+    let mut progress = Progress::new("", args.verbosity());
+    let prepared = prepare(nodes.clone(), &source, &options, limit, &mut |event| progress.event(&event))?;
+    let mut engines = args.model.iter().map(|model| open_early(model, &engine_options)).collect::<Result<Vec<_>>>()?;
+    let ask = Ask { args, limit, nodes: &nodes, source: &source, cancel: &cancel };
+    let mut prepared = Some(prepared);
     let mut runs: Vec<(String, Finished)> = Vec::new();
-    for model in &args.model {
-        let mut progress = Progress::new(model, args.verbosity());
-        let prepared = prepare(nodes.clone(), &source, &options, limit, &mut |event| progress.event(&event))?;
-        let engine = engine::open(model, &engine_options)?;
-        let mut progress = Progress::new(&engine.identity().label, args.verbosity());
-        if talk {
-            eprintln!("{}", loaded(engine.as_ref()));
-            eprintln!("{}: {} requests", engine.identity().label, prepared.num_requests());
+    let mut stopped: Option<Error> = None;
+    for (model, engine) in args.model.iter().zip(&mut engines) {
+        let engine = match engine.take() {
+            Some(engine) => engine,
+            None => engine::open(model, &engine_options)?,
+        };
+        match ask.run(engine.as_ref(), &options, prepared.take()) {
+            Ok(finished) => runs.push((engine.identity().label.clone(), finished)),
+            // The other models are run all the same; what this one answered is kept.
+            Err(err) if err.kind() == ErrorKind::Incomplete && !cancel.is_cancelled() && args.model.len() > 1 => {
+                eprintln!("error: {}: {err}", engine.identity().label);
+                stopped = Some(err);
+            }
+            Err(err) => return Err(err),
         }
-        let finished = run_one(args, &options, engine.as_ref(), prepared, &cancel, &mut progress)?;
-        for notice in engine.notices() {
-            eprintln!("note: {notice}");
-        }
-        runs.push((engine.identity().label.clone(), finished));
+    }
+    if let (Some(err), true) = (&stopped, runs.is_empty()) {
+        return Ok(ExitCode::from(err.kind().exit_code()));
     }
     disambiguate(&mut runs, &args.model);
     let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
     super::print(&render(&compare(&columns), style(args)))?;
-    Ok(report_problems(&runs))
+    Ok(stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code())))
 }
 
 /// What was loaded, and how long it took.
@@ -131,6 +143,62 @@ fn disambiguate(runs: &mut [(String, Finished)], names: &[String]) {
         if labels.iter().filter(|l| *l == label).count() > 1 {
             *label = name.clone();
         }
+    }
+}
+
+/// Opens servers; local models are loaded one by one when it is their turn.
+fn open_early(model: &str, options: &EngineOptions) -> Result<Option<Box<dyn Engine>>> {
+    engine::is_remote(model).then(|| engine::open(model, options)).transpose()
+}
+
+/// What all models of a command are asked.
+struct Ask<'a> {
+    args: &'a RunArgs,
+    limit: Option<Limit>,
+    nodes: &'a [Node],
+    source: &'a DataSource,
+    cancel: &'a Cancel,
+}
+
+impl Ask<'_> {
+    /// Asks one model. `prepared`: what was made with `options`, if it is still there.
+    fn run(&self, engine: &dyn Engine, options: &PromptOptions, prepared: Option<Prepared>) -> Result<Finished> {
+        let talk = self.args.verbosity() > Verbosity::Quiet;
+        let label = &engine.identity().label;
+        let mut progress = Progress::new(label, self.args.verbosity());
+        let suited = self.suited(engine, options)?;
+        let prepared = match prepared {
+            Some(prepared) if suited == *options => prepared,
+            _ => {
+                let nodes = self.nodes.to_vec();
+                prepare(nodes, self.source, &suited, self.limit, &mut |event| progress.event(&event))?
+            }
+        };
+        if talk {
+            eprintln!("{}", loaded(engine));
+            eprintln!("{label}: {} requests", prepared.num_requests());
+        }
+        let finished = run_one(self.args, &suited, engine, prepared, self.cancel, &mut progress);
+        for notice in engine.notices() {
+            eprintln!("note: {label}: {notice}");
+        }
+        finished
+    }
+
+    /// The prompts that this engine can take, with what the user should know about that.
+    fn suited(&self, engine: &dyn Engine, options: &PromptOptions) -> Result<PromptOptions> {
+        let label = &engine.identity().label;
+        let capabilities = engine.capabilities();
+        let plan = plan_protocol(&capabilities, self.args.task.mc_protocol.into(), self.nodes)?;
+        for note in plan.messages() {
+            eprintln!("note: {label}: {note}");
+        }
+        let mut suited = PromptOptions { choices: plan.protocol, ..options.clone() };
+        if capabilities.prompts == Prompts::ChatOnly && !options.chat {
+            eprintln!("note: {label}: a chat endpoint: prompts are sent as turns");
+            suited.chat = true;
+        }
+        Ok(suited)
     }
 }
 

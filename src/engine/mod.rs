@@ -7,6 +7,7 @@ use crate::hub::DownloadEvent;
 use crate::model::Precision;
 use crate::request::{Prompt, Request, Response, Unscored};
 use local::{Activations, DTypeChoice, DeviceChoice, LocalEngine, SystemFallback};
+use remote::RemoteEngine;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub mod local;
 pub mod mock;
 pub mod remote;
+pub mod tokens;
 
 /// Who answers: all that decides an engine's numbers apart from the request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,17 +108,26 @@ pub struct EngineOptions {
     pub remote: remote::RemoteOptions,
 }
 
-/// Looks whether a model can be opened, without loading weights.
-pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
-    if mock::is_mock(model) { mock::MockEngine::new(model).map(drop) } else { LocalEngine::check(model, options) }
+/// Whether a model's name means servers, which are opened without loading anything.
+pub fn is_remote(model: &str) -> bool {
+    remote::address::is_remote(model)
 }
 
-/// Opens the engine that a model's name asks for: `mock[:...]`, else a local checkpoint (folder or hub id).
+/// Looks whether a model can be opened, without loading weights or asking servers.
+pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
+    match model {
+        _ if mock::is_mock(model) => mock::MockEngine::new(model).map(drop),
+        _ if is_remote(model) => RemoteEngine::check(model, options),
+        _ => LocalEngine::check(model, options),
+    }
+}
+
+/// Opens the engine that a model's name asks for: `mock[:...]`, servers, else a local checkpoint (folder, file or hub id).
 pub fn open(model: &str, options: &EngineOptions) -> Result<Box<dyn Engine>> {
-    Ok(if mock::is_mock(model) {
-        Box::new(mock::MockEngine::new(model)?)
-    } else {
-        Box::new(LocalEngine::load(model, options)?)
+    Ok(match model {
+        _ if mock::is_mock(model) => Box::new(mock::MockEngine::new(model)?),
+        _ if is_remote(model) => Box::new(RemoteEngine::open(model, options)?),
+        _ => Box::new(LocalEngine::load(model, options)?),
     })
 }
 

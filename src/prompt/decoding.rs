@@ -14,6 +14,11 @@ const KNOWN: &[&str] = &["until", "do_sample", "temperature", "top_p", "top_k", 
 /// Settings that task files carry, understood only with the value that changes nothing.
 const NEUTRAL: &[(&str, f64)] = &[("num_beams", 1.0), ("num_return_sequences", 1.0), ("repetition_penalty", 1.0)];
 
+/// Whether settings name the most tokens to generate.
+pub fn limits_tokens(settings: &Map<String, Value>) -> bool {
+    MAX_TOKENS.iter().any(|name| settings.get(*name).is_some_and(|value| !value.is_null()))
+}
+
 /// Puts `overrides` over the task's settings and resolves them.
 pub fn resolve(task: &Map<String, Value>, overrides: &Map<String, Value>) -> Result<Decoding> {
     let mut written = task.clone();

@@ -1,11 +1,13 @@
 //! A task and its documents become items: prompts, requests and right answers.
 //!
 //! Comes in: a [`Task`] and its [`TaskDocs`]. Goes out: [`Item`]s in dataset order, byte for byte the reference's prompts.
-//! Never: tokens, chat templates (a conversation leaves as turns), models, metrics.
+//! Under letters (see [`options`]) the prompts are ours. Never: tokens, chat templates (a conversation leaves as turns), models, metrics.
 
+mod choose;
 mod decoding;
 mod fewshot;
 mod gold;
+pub mod options;
 mod read;
 mod turn;
 
@@ -18,13 +20,14 @@ use crate::python::repr::to_str;
 use crate::python::text::ends_with_space;
 use crate::request::{Decoding, Prompt, Request, RequestKind, Role};
 use crate::task::{ChoiceProtocol, OutputType, Task};
+use choose::Put;
 use fewshot::Shots;
 use read::{Reader, Row};
 use serde_json::{Map, Value};
 use turn::{ChatForm, Turn, maybe_delimit, qa_turns};
 
 /// What the command line decides about prompts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PromptOptions {
     /// Shots; overrides the task's own number unless that is 0.
     pub num_fewshot: Option<usize>,
@@ -82,6 +85,7 @@ struct Form {
     multiple_inputs: bool,
     /// `doc_to_target` gives a list.
     multiple_targets: bool,
+    put: Put,
 }
 
 struct Builder<'a> {
@@ -103,10 +107,14 @@ impl<'a> Builder<'a> {
                 .hint("check test_split, validation_split and process_docs")
         })?;
         let reader = Reader::new(task, &docs.columns);
-        let form = form(task, &reader, first)?;
+        let mut form = form(task, &reader, first)?;
+        form.put = choose::put(task, options.choices, &reader, docs, form.multiple_inputs)?;
         let shots = effective_fewshot(task, options);
-        let decoding = match task.output_type {
-            OutputType::GenerateUntil => Some(decoding::resolve(&task.generation_kwargs, &options.gen_kwargs)?),
+        let decoding = match (task.output_type, form.put, options.choices) {
+            (OutputType::GenerateUntil, ..) => Some(decoding::resolve(&task.generation_kwargs, &options.gen_kwargs)?),
+            (_, Put::OwnLabels | Put::Listed, ChoiceProtocol::LetterText) => {
+                Some(choose::letter_decoding(task, &options.gen_kwargs, options.chat)?)
+            }
             _ => None,
         };
         let limit = options.limit.unwrap_or(docs.docs.len());
@@ -146,11 +154,16 @@ impl<'a> Builder<'a> {
             choices: &choices,
             multiple_targets: self.form.multiple_targets && right_input.is_none(),
         })?;
-        let kinds = self.request_kinds(doc, &row, &target, &choices)?;
+        let labels = self.labels(&row, &choices)?;
+        let kinds = match labels.is_empty() {
+            true => self.request_kinds(doc, &row, &target, &choices)?,
+            false => vec![self.label_kind(doc, &row, &target, &choices, &labels)?],
+        };
         Ok(Item {
             doc: doc.clone(),
             requests: kinds.into_iter().map(|kind| Request { kind, sample: 0, seed: self.options.seed }).collect(),
             choices,
+            labels,
             target: gold,
             result_args: self.result_args(&row)?,
             target_written: target,
@@ -227,10 +240,7 @@ impl<'a> Builder<'a> {
     /// The prompt, or one for each choice when the choices are the inputs.
     fn contexts(&mut self, doc: &Doc, row: &Row<'_>, choices: &[String]) -> Result<Vec<Prompt>> {
         let prompt = &self.task.prompt;
-        let mut before = self.system(row)?;
-        for index in self.shots.draw(doc)? {
-            before.extend(self.shot(index)?);
-        }
+        let before = self.before(doc, row)?;
         let prefix = self.reader.prefix(row, prompt.gen_prefix.as_deref())?;
         let finish = |question: &str, delimiter: &str| {
             let mut turns = before.clone();
@@ -242,6 +252,15 @@ impl<'a> Builder<'a> {
         }
         let question = row.string(&self.reader.text(row, &prompt.doc_to_text)?, "doc_to_text")?;
         Ok(vec![finish(&question, &prompt.target_delimiter)])
+    }
+
+    /// The turns before the question: system text and shots.
+    fn before(&mut self, doc: &Doc, row: &Row<'_>) -> Result<Vec<Turn>> {
+        let mut before = self.system(row)?;
+        for index in self.shots.draw(doc)? {
+            before.extend(self.shot(index)?);
+        }
+        Ok(before)
     }
 
     fn chat_form(&self) -> ChatForm {
@@ -273,6 +292,11 @@ impl<'a> Builder<'a> {
             Some(choices) => self.reader.choices(&row, choices)?,
             None => Vec::new(),
         };
+        if self.form.put == Put::Listed {
+            let prefix = self.reader.shot_prefix(&row, prompt.gen_prefix.as_deref())?;
+            let turns = self.listed_shot(&row, written, &target, &choices, prefix.as_deref())?;
+            return Ok(self.keep_shot(index, turns));
+        }
         let question = match self.form.multiple_inputs {
             true => {
                 let text = gold::chosen(&row, &choices, &written, "doc_to_text")?;
@@ -291,10 +315,14 @@ impl<'a> Builder<'a> {
             &prompt.target_delimiter,
             &prompt.fewshot_delimiter,
         );
+        Ok(self.keep_shot(index, turns))
+    }
+
+    fn keep_shot(&mut self, index: usize, turns: Vec<Turn>) -> Vec<Turn> {
         if let Some(slot) = self.shot_turns.get_mut(index) {
             *slot = Some(turns.clone());
         }
-        Ok(turns)
+        turns
     }
 
     /// The arguments of the task's `process_results` function.
@@ -320,7 +348,7 @@ fn form(task: &Task, reader: &Reader<'_>, first: &Doc) -> Result<Form> {
         if task.output_type == OutputType::MultipleChoice {
             return Err(row.error("doc_to_choice", "is missing, and the task is multiple_choice"));
         }
-        return Ok(Form { multiple_inputs: false, multiple_targets });
+        return Ok(Form { multiple_inputs: false, multiple_targets, put: Put::Continuations });
     };
     let choices = reader.choices(&row, choices)?;
     let text = reader.text(&row, &prompt.doc_to_text)?;
@@ -333,8 +361,10 @@ fn form(task: &Task, reader: &Reader<'_>, first: &Doc) -> Result<Form> {
     if gold::index(index).is_some() {
         gold::chosen(&row, &choices, index, key)?;
     }
-    Ok(Form { multiple_inputs, multiple_targets })
+    Ok(Form { multiple_inputs, multiple_targets, put: Put::Continuations })
 }
 
+#[cfg(test)]
+mod letter_tests;
 #[cfg(test)]
 mod tests;

@@ -12,4 +12,4 @@ pub use parquet::samples_parquet;
 pub use results::{ResultsInput, results_json};
 pub use samples::{TaskSamples, samples_jsonl};
 pub use table::{Style, render};
-pub use view::{Cell, Comparison, Row, compare};
+pub use view::{Cell, Comparison, Note, Row, compare};

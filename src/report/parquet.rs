@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// The table's bytes. One row per task, filter and document:
 /// `task, doc_id, filter, doc_hash, doc` (JSON), `target, gold` (indices), `choices, logprobs, is_greedy, num_tokens`
-/// (lists over requests), `texts, filtered` (lists), `metrics, values` (lists), `unscored`.
+/// (lists over requests; `logprobs` over labels where those were asked for), `texts, filtered` (lists), `metrics, values` (lists), `unscored`.
 pub fn samples_parquet(tasks: &[FinishedTask]) -> Result<Vec<u8>> {
     let mut rows = Rows::default();
     for finished in tasks {
@@ -62,10 +62,15 @@ impl Rows {
         let first = |part: fn(&Answer) -> Option<f64>| {
             answered.responses.iter().map(move |r| r.first().and_then(|r| answer(r).and_then(part))).collect::<Vec<_>>()
         };
-        self.logprobs.push(list(first(|a| match a {
-            Answer::Loglikelihood { logprob, .. } | Answer::Rolling { logprob, .. } => Some(*logprob),
-            Answer::Text { .. } | Answer::Choice { .. } => None,
-        })));
+        let only = answered.responses.first().filter(|_| answered.responses.len() == 1);
+        self.logprobs.push(list(match only.and_then(|repeats| repeats.first()).and_then(answer) {
+            // One request for one of the labels: a figure each.
+            Some(Answer::Choice { logprobs }) => logprobs.clone(),
+            _ => first(|a| match a {
+                Answer::Loglikelihood { logprob, .. } | Answer::Rolling { logprob, .. } => Some(*logprob),
+                Answer::Text { .. } | Answer::Choice { .. } => None,
+            }),
+        }));
         let greedy = answered.responses.iter().map(|r| match r.first().and_then(answer) {
             Some(Answer::Loglikelihood { is_greedy, .. }) => Some(*is_greedy),
             _ => None,

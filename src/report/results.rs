@@ -3,7 +3,8 @@
 use crate::estimate::Estimate;
 use crate::python::json;
 use crate::run::{Header, TaskResult};
-use crate::runner::Finished;
+use crate::runner::{Finished, FinishedTask};
+use crate::sample::{Sample, Score};
 use crate::task::{Group, Node, Task};
 use serde_json::{Map, Value, json as value};
 
@@ -88,16 +89,17 @@ pub fn results_json(input: &ResultsInput<'_>) -> String {
     root.insert("chat_template".into(), value!(template));
     root.insert("chat_template_sha".into(), value!(template.map(json::sha256)));
     root.insert("total_evaluation_time_seconds".into(), value!(format!("{seconds:?}")));
-    root.insert(
-        "fairmark".into(),
-        value!({
-            "spec_sha256": header.spec_sha256,
-            "spec": spec,
-            "effort": header.effort,
-            "load_seconds": load_seconds,
-            "unscored": unscored(finished),
-        }),
-    );
+    let mut own = Map::new();
+    own.insert("spec_sha256".into(), value!(header.spec_sha256));
+    own.insert("spec".into(), value!(spec));
+    own.insert("effort".into(), value!(header.effort));
+    own.insert("load_seconds".into(), value!(load_seconds));
+    own.insert("unscored".into(), unscored(finished));
+    let bounds = bounds(finished);
+    if !bounds.is_empty() {
+        own.insert("bounds".into(), bounds.into());
+    }
+    root.insert("fairmark".into(), own.into());
     let mut text = json::dumps_indented(&Value::Object(root));
     text.push('\n');
     text
@@ -120,7 +122,7 @@ fn group_entry(group: &Group, finished: &Finished) -> Value {
     let estimates = finished.groups.iter().find(|g| g.name == group.name).map_or(&[][..], |g| &g.estimates);
     if !estimates.is_empty() {
         let node_tasks: Vec<&str> = group.children.iter().flat_map(Node::tasks).map(|t| t.name.as_str()).collect();
-        let count = |t: &&crate::runner::FinishedTask| node_tasks.contains(&t.task.name.as_str());
+        let count = |t: &&FinishedTask| node_tasks.contains(&t.task.name.as_str());
         let size: usize = finished.tasks.iter().filter(count).map(|t| t.result.effective).sum();
         entry.insert("sample_len".into(), value!(size));
         add_estimates(&mut entry, estimates);
@@ -218,10 +220,37 @@ fn run_config(header: &Header) -> Value {
 
 fn unscored(finished: &Finished) -> Value {
     let tasks = finished.tasks.iter().filter(|t| !t.result.unscored.is_empty());
-    let of = |t: &crate::runner::FinishedTask| {
-        t.result.unscored.iter().map(|(reason, n)| value!({"reason": reason, "documents": n})).collect::<Value>()
-    };
+    let of = |t: &FinishedTask| t.result.unscored.iter().map(|(reason, n)| because(t, reason, *n)).collect::<Value>();
     Value::Object(tasks.map(|t| (t.task.name.clone(), of(t))).collect())
+}
+
+/// `{reason, documents}`, with `refused` where the model or its provider refused some of them.
+fn because(t: &FinishedTask, reason: &str, documents: usize) -> Value {
+    let first = t.task.filters.first().map(|pipeline| pipeline.name.as_str());
+    let is_refused = |sample: &&Sample| {
+        sample.scores.iter().find_map(|(_, score)| match score {
+            Score::Unscored(unscored) => Some(unscored.refused && unscored.reason == reason),
+            _ => None,
+        }) == Some(true)
+    };
+    let refused = t.samples.iter().filter(|s| Some(s.filter.as_str()) == first).filter(is_refused).count();
+    let mut entry = value!({"reason": reason, "documents": documents});
+    if let (Some(entry), true) = (entry.as_object_mut(), refused > 0) {
+        entry.insert("refused".into(), value!(refused));
+    }
+    entry
+}
+
+/// `{task or group: {"metric,filter": [least, greatest]}}` for the figures that lack documents.
+fn bounds(finished: &Finished) -> Map<String, Value> {
+    let of_tasks = finished.tasks.iter().map(|t| (&t.task.name, &t.result.estimates));
+    let of_groups = finished.groups.iter().map(|g| (&g.name, &g.estimates));
+    let of = |estimates: &[Estimate]| -> Map<String, Value> {
+        let bounded = estimates.iter().filter_map(|e| Some((format!("{},{}", e.metric, e.filter), e.bounds?)));
+        bounded.map(|(key, (low, high))| (key, value!([low, high]))).collect()
+    };
+    let entries = of_tasks.chain(of_groups).map(|(name, estimates)| (name.clone(), of(estimates)));
+    entries.filter(|(_, bounds)| !bounds.is_empty()).map(|(name, bounds)| (name, bounds.into())).collect()
 }
 
 fn sorted(map: Map<String, Value>) -> Map<String, Value> {

@@ -63,16 +63,28 @@ fn line(
     for (name, score) in &sample.scores {
         line.insert(name.clone(), score.to_json());
     }
-    if let Some(reason) = sample.scores.iter().find_map(|(_, s)| match s {
-        Score::Unscored(unscored) => Some(&unscored.reason),
+    if answered.responses.iter().flatten().flatten().any(|response| response.reasoning.is_some()) {
+        line.insert("reasoning".into(), answered.responses.iter().map(|r| reasoning(r)).collect());
+    }
+    if let Some(unscored) = sample.scores.iter().find_map(|(_, s)| match s {
+        Score::Unscored(unscored) => Some(unscored),
         _ => None,
     }) {
-        line.insert("unscored".into(), value!(reason));
+        line.insert("unscored".into(), value!(unscored.reason));
+        if unscored.refused {
+            line.insert("refused".into(), value!(true));
+        }
     }
     Ok(line)
 }
 
-/// The reference's request arguments: `[context, continuation]`, `[text]` or `[context, generation settings]`.
+/// What was thought before the answers of one request: a text or null for each repeat.
+fn reasoning(responses: &[std::result::Result<Response, Unscored>]) -> Value {
+    responses.iter().map(|response| value!(response.as_ref().ok().and_then(|r| r.reasoning.as_ref()))).collect()
+}
+
+/// The reference's request arguments: `[context, continuation]`, `[text]` or `[context, generation settings]`. Ours: `[context,
+/// labels]`.
 fn arguments_of(request: &Request, render: &dyn Fn(&Prompt) -> Result<String>) -> Result<Vec<Value>> {
     Ok(match &request.kind {
         RequestKind::Loglikelihood { context, continuation } => vec![value!(render(context)?), value!(continuation)],
@@ -84,7 +96,8 @@ fn arguments_of(request: &Request, render: &dyn Fn(&Prompt) -> Result<String>) -
     })
 }
 
-/// The answers of one request: `[["-1.5", "False"]]`, `["-1.5"]` or `["text"]`, a list with an entry per repeat.
+/// The answers of one request: `[["-1.5", "False"]]`, `["-1.5"]` or `["text"]`, a list with an entry per repeat. Of labels: a
+/// log-probability each, null where the endpoint lists none.
 fn resps(responses: &[std::result::Result<Response, Unscored>]) -> Value {
     responses
         .iter()
@@ -110,11 +123,51 @@ fn strings(v: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doc::Doc;
+    use crate::item::{Item, Target};
 
     #[test]
     fn answers_are_stored_as_python_strings() {
         let answer = Answer::Loglikelihood { logprob: -64.77802276611328, is_greedy: false, num_tokens: 3 };
         let good = Ok(Response::new(answer, Default::default()));
         assert_eq!(resps(&[good, Err(Unscored::new("x"))]), value!([["-64.77802276611328", "False"], null]));
+        let labels = Response::new(Answer::Choice { logprobs: vec![Some(-0.5), None] }, Default::default());
+        assert_eq!(resps(&[Ok(labels)]), value!([["-0.5", null]]));
+    }
+
+    fn text(text: &str) -> Response {
+        let answer = Answer::Text { text: text.into(), finish: crate::request::Finish::Stop };
+        Response::new(answer, Default::default())
+    }
+
+    fn line_of(outcome: std::result::Result<Response, Unscored>) -> Map<String, Value> {
+        let item = Item {
+            doc: Doc { id: 0, fields: Map::new() },
+            requests: Vec::new(),
+            choices: Vec::new(),
+            labels: Vec::new(),
+            target: Target::Text("x".into()),
+            target_written: value!("x"),
+            result_args: Map::new(),
+            num_fewshot: 0,
+        };
+        let score = match &outcome {
+            Ok(_) => Score::Value(1.0),
+            Err(unscored) => Score::Unscored(unscored.clone()),
+        };
+        let scores = vec![("acc".to_string(), score)];
+        let sample = Sample { doc_id: 0, filter: "none".into(), filtered: Vec::new(), scores };
+        line(&AnsweredItem { item, responses: vec![vec![outcome]] }, &sample, &|_| Ok(String::new())).unwrap()
+    }
+
+    #[test]
+    fn thoughts_and_refusals_are_shown_where_there_are_any() {
+        let plain = line_of(Ok(text("x")));
+        assert!(!plain.contains_key("reasoning") && !plain.contains_key("unscored") && !plain.contains_key("refused"));
+        let thought = line_of(Ok(Response { reasoning: Some("hm".into()), ..text("x") }));
+        assert_eq!((&thought["reasoning"], &thought["resps"]), (&value!([["hm"]]), &value!([["x"]])));
+        let refused = line_of(Err(Unscored::refused("a content filter")));
+        assert_eq!((&refused["unscored"], &refused["refused"]), (&value!("a content filter"), &value!(true)));
+        assert!(!line_of(Err(Unscored::new("lost"))).contains_key("refused"));
     }
 }

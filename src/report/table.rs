@@ -1,6 +1,6 @@
 //! The comparison table for terminals.
 
-use super::view::{Cell, Comparison, Row};
+use super::view::{Cell, Comparison, Note, Row};
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{Attribute, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
@@ -21,7 +21,10 @@ const THREE_LINES: TableStyle = TableStyle::new()
     .header_separator(LineStyle::new('─', '─', '─', '─'))
     .bottom_border(LineStyle::new('─', '─', '─', '─'));
 
-/// Draws the table; it ends with a newline.
+/// Notes that are shown; the results files have all of it.
+const MOST_NOTES: usize = 20;
+
+/// Draws the table, and under it what missing documents mean for its figures; it ends with a newline.
 pub fn render(comparison: &Comparison, style: Style) -> String {
     let mut table = Table::new();
     table.set_content_arrangement(ContentArrangement::Disabled);
@@ -40,7 +43,40 @@ pub fn render(comparison: &Comparison, style: Style) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    format!("{}\n", trim_lines(&table.to_string()))
+    format!("{}\n{}", trim_lines(&table.to_string()), notes(&comparison.notes(), style))
+}
+
+/// A line for each note; below a Markdown table a list.
+fn notes(notes: &[Note], style: Style) -> String {
+    let mut lines: Vec<String> = notes.iter().take(MOST_NOTES).map(note).collect();
+    if notes.len() > MOST_NOTES {
+        lines
+            .push(format!("and {} more figures lack documents: the results files list them", notes.len() - MOST_NOTES));
+    }
+    let (head, mark) = if style == Style::Markdown { ("\n", "- ") } else { ("", "! ") };
+    let lines: Vec<String> = lines.into_iter().map(|line| format!("{mark}{line}\n")).collect();
+    if lines.is_empty() { String::new() } else { format!("{head}{}", lines.concat()) }
+}
+
+/// `acc of demo_x: 0.5000, between 0.4800 and 0.5200 if the 12 of 300 unscored documents were all wrong or all right`.
+fn note(note: &Note) -> String {
+    let Note { model, name, metric, value, cell } = note;
+    let model = model.as_ref().map(|model| format!("{model}: ")).unwrap_or_default();
+    let refused = match cell.refused {
+        0 => String::new(),
+        all if all == cell.unscored => ", all of them refused,".to_owned(),
+        some => format!(", {some} of them refused,"),
+    };
+    let head = format!("{model}{metric} of {name}: {}", number(*value));
+    let (unscored, of) = (cell.unscored, cell.of);
+    match cell.bounds {
+        Some((low, high)) => format!(
+            "{head}, between {} and {} if the {unscored} of {of} unscored documents{refused} were all wrong or all right",
+            number(low),
+            number(high)
+        ),
+        None => format!("{head} without {unscored} of {of} documents{}", refused.trim_end_matches(',')),
+    }
 }
 
 fn cells(row: &Row, style: Style) -> Vec<comfy_table::Cell> {
@@ -99,10 +135,52 @@ mod tests {
 
     #[test]
     fn figures() {
-        let cell = |value, stderr, best, unscored| Cell { value, stderr, best, unscored };
+        let cell =
+            |value, stderr, best, unscored| Cell { value, stderr, best, unscored, refused: 0, of: 9, bounds: None };
         assert_eq!(figure(&cell(Some(0.44), Some(0.07), true, 0)), "*0.4400 ± 0.0700");
         assert_eq!(figure(&cell(Some(123_456_789.0), None, false, 2)), "1.235e8 !");
         assert_eq!(figure(&cell(None, None, false, 5)), "not scored !");
         assert_eq!(figure(&cell(Some(0.0), Some(0.0), false, 0)), "0.0000 ± 0.0000");
+    }
+
+    #[test]
+    fn what_is_missing_stands_under_the_table() {
+        let cell = Cell {
+            value: Some(0.5),
+            stderr: None,
+            best: false,
+            unscored: 12,
+            refused: 0,
+            of: 300,
+            bounds: Some((0.48, 0.52)),
+        };
+        let row = Row {
+            depth: 0,
+            name: "demo_x".into(),
+            is_group: false,
+            first: true,
+            num_fewshot: Some(0),
+            n: Some(300),
+            metric: "acc".into(),
+            higher_is_better: Some(true),
+            cells: vec![Some(cell)],
+        };
+        let shown = |cell: Cell, style| {
+            let rows = vec![Row { cells: vec![Some(cell)], ..row.clone() }];
+            let text = render(&Comparison { models: vec!["m".into()], rows }, style);
+            text.lines().last().unwrap_or_default().to_owned()
+        };
+        let bounded = "acc of demo_x: 0.5000, between 0.4800 and 0.5200 if the 12 of 300 unscored documents were all wrong or all right";
+        assert_eq!(shown(cell, Style::Plain), format!("! {bounded}"));
+        assert_eq!(shown(cell, Style::Markdown), format!("- {bounded}"));
+        let refused = shown(Cell { refused: 5, ..cell }, Style::Plain);
+        assert!(refused.ends_with("unscored documents, 5 of them refused, were all wrong or all right"), "{refused}");
+        let unbounded = shown(Cell { bounds: None, refused: 12, ..cell }, Style::Plain);
+        assert_eq!(unbounded, "! acc of demo_x: 0.5000 without 12 of 300 documents, all of them refused");
+        assert!(!shown(Cell { unscored: 0, ..cell }, Style::Plain).contains("demo_x:"));
+        let many = Comparison { models: vec!["m".into()], rows: vec![row.clone(); 30] };
+        let text = render(&many, Style::Plain);
+        assert_eq!(text.lines().filter(|line| line.starts_with("! acc of")).count(), MOST_NOTES);
+        assert!(text.ends_with("! and 10 more figures lack documents: the results files list them\n"), "{text}");
     }
 }

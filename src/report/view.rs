@@ -40,6 +40,40 @@ pub struct Cell {
     pub best: bool,
     /// Documents without a score.
     pub unscored: usize,
+    /// Those of them that were refused.
+    pub refused: usize,
+    /// Documents altogether.
+    pub of: usize,
+    /// Between what values the documents without a score leave it.
+    pub bounds: Option<(f64, f64)>,
+}
+
+/// A figure that documents are missing from, to be said under the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    /// Only where there are several.
+    pub model: Option<String>,
+    pub name: String,
+    pub metric: String,
+    pub value: f64,
+    pub cell: Cell,
+}
+
+impl Comparison {
+    /// The figures that lack documents, in the order of the rows. Those without any value need no note.
+    pub fn notes(&self) -> Vec<Note> {
+        let several = self.models.len() > 1;
+        let of_row = |row: &'_ Row| -> Vec<Note> {
+            let cells = row.cells.iter().zip(&self.models);
+            let short = cells.filter_map(|(cell, model)| {
+                let cell = cell.filter(|cell| cell.unscored > 0)?;
+                let model = several.then(|| model.clone());
+                Some(Note { model, name: row.name.clone(), metric: row.metric.clone(), value: cell.value?, cell })
+            });
+            short.collect()
+        };
+        self.rows.iter().flat_map(of_row).collect()
+    }
 }
 
 /// Puts finished runs of the same tasks side by side.
@@ -106,7 +140,7 @@ fn add_rows(template: Row, estimates: &[&[Estimate]], nothing: &str, rows: &mut 
         let mut cells: Vec<Option<Cell>> = estimates
             .iter()
             .map(|of_model| of_model.iter().find(|e| (e.metric.as_str(), e.filter.as_str()) == id))
-            .map(|e| e.map(|e| Cell { value: e.value, stderr: e.stderr, best: false, unscored: e.unscored }))
+            .map(|e| e.map(cell))
             .collect();
         mark_best(&mut cells, estimate.higher_is_better);
         let metric = match estimate.filter.as_str() {
@@ -119,6 +153,18 @@ fn add_rows(template: Row, estimates: &[&[Estimate]], nothing: &str, rows: &mut 
     }
     if seen.is_empty() {
         rows.push(Row { metric: nothing.to_string(), cells: vec![None; estimates.len()], ..template });
+    }
+}
+
+fn cell(e: &Estimate) -> Cell {
+    Cell {
+        value: e.value,
+        stderr: e.stderr,
+        best: false,
+        unscored: e.unscored,
+        refused: e.refused,
+        of: e.n + e.unscored,
+        bounds: e.bounds,
     }
 }
 
@@ -140,11 +186,34 @@ mod tests {
     use super::*;
 
     fn cell(value: f64) -> Option<Cell> {
-        Some(Cell { value: Some(value), stderr: None, best: false, unscored: 0 })
+        Some(Cell { value: Some(value), stderr: None, best: false, unscored: 0, refused: 0, of: 9, bounds: None })
     }
 
     fn best(cells: &[Option<Cell>]) -> Vec<bool> {
         cells.iter().map(|c| c.is_some_and(|c| c.best)).collect()
+    }
+
+    #[test]
+    fn notes_are_about_figures_that_lack_documents() {
+        let lacking = Cell { unscored: 2, ..cell(0.5).unwrap() };
+        let row = |cells| Row {
+            depth: 0,
+            name: "t".into(),
+            is_group: false,
+            first: true,
+            num_fewshot: None,
+            n: None,
+            metric: "acc".into(),
+            higher_is_better: None,
+            cells,
+        };
+        let nothing = Cell { value: None, ..lacking };
+        let rows = vec![row(vec![cell(0.1), Some(lacking)]), row(vec![Some(nothing), None])];
+        let found = Comparison { models: vec!["a".into(), "b".into()], rows }.notes();
+        let [note] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((note.model.as_deref(), note.name.as_str(), note.value), (Some("b"), "t", 0.5));
+        let alone = Comparison { models: vec!["a".into()], rows: vec![row(vec![Some(lacking)])] };
+        assert_eq!(alone.notes()[0].model, None);
     }
 
     #[test]

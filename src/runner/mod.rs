@@ -7,10 +7,12 @@ mod execute;
 mod folder;
 mod journal;
 mod prepare;
+mod protocol;
 
 pub use execute::{Finished, FinishedTask, execute};
 pub use folder::{RunFolder, check_writable};
 pub use prepare::{Limit, Prepared, PreparedTask, prepare};
+pub use protocol::{Plan, plan_protocol};
 
 use crate::engine::Workload;
 

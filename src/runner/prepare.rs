@@ -7,6 +7,7 @@ use crate::item::Item;
 use crate::prompt::{PromptOptions, build_items, effective_fewshot};
 use crate::python::json::sha256;
 use crate::run::{FileSpec, TaskSpec};
+use crate::score::{nodes_under, protocol_of};
 use crate::task::{Node, Task};
 use serde_json::Value;
 use std::sync::Arc;
@@ -71,7 +72,8 @@ fn num_requests(task: &Task, items: &[Item]) -> usize {
     items.iter().map(|i| i.requests.len()).sum::<usize>() * task.repeats as usize
 }
 
-/// Reads the data of all selected tasks and builds their items.
+/// Reads the data of all selected tasks and builds their items. Multiple-choice tasks are put under the protocol that `options` name
+/// first, where they can be: see [`nodes_under`].
 pub fn prepare(
     nodes: Vec<Node>,
     source: &DataSource,
@@ -79,6 +81,7 @@ pub fn prepare(
     limit: Option<Limit>,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Prepared> {
+    let nodes = nodes_under(&nodes, options.choices);
     let mut tasks: Vec<PreparedTask> = Vec::new();
     for task in nodes.iter().flat_map(Node::tasks) {
         match tasks.iter().find(|t| t.task.name == task.name) {
@@ -116,7 +119,9 @@ fn prepare_task(
     let num_fewshot = effective_fewshot(task, options);
     let docs = source.task_docs(task, num_fewshot > 0).map_err(|e| e.context(format!("task {}", task.name)))?;
     let original = docs.docs.len();
-    let options = PromptOptions { limit: limit.map(|l| l.of(original)), ..options.clone() };
+    // A task that cannot be put under letters is asked as it stands.
+    let choices = protocol_of(task);
+    let options = PromptOptions { limit: limit.map(|l| l.of(original)), choices, ..options.clone() };
     let items = build_items(task, &docs, &options)?;
     let mut keys = String::new();
     for request in items.iter().flat_map(|i| &i.requests) {

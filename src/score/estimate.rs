@@ -1,6 +1,6 @@
 //! A task: the scores of its documents to a figure with its standard error, for each filter pipeline and metric.
 
-use super::item::{metric_names, spec};
+use super::item::{metric_names, range, spec};
 use super::{Aggregate, AggregationRow, StderrRule, aggregation};
 use crate::estimate::{Estimate, StderrMethod};
 use crate::sample::{Sample, Score};
@@ -25,6 +25,8 @@ pub fn estimate_task(task: &Task, samples: &[Sample], bootstrap_iters: usize) ->
             let spec = spec(task, metric);
             let row = aggregation(spec.map_or(UNLISTED, |spec| &spec.aggregation));
             let figure = row.map(|row| Figure::new(row, &scores, bootstrap_iters)).unwrap_or_default();
+            let unscored = scores.len() - figure.n;
+            let range = range(task, metric).filter(|_| unscored > 0 && row.is_some_and(|row| row.is_mean));
             estimates.push(Estimate {
                 metric: metric.to_owned(),
                 filter: pipeline.name.clone(),
@@ -32,7 +34,9 @@ pub fn estimate_task(task: &Task, samples: &[Sample], bootstrap_iters: usize) ->
                 stderr: figure.stderr,
                 stderr_method: figure.method.filter(|_| figure.stderr.is_some()),
                 n: figure.n,
-                unscored: scores.len() - figure.n,
+                unscored,
+                refused: scores.iter().filter(|score| matches!(score, Score::Unscored(u) if u.refused)).count(),
+                bounds: range.and_then(|range| stats::mean_bounds(figure.value, figure.n, unscored, range)),
                 higher_is_better: spec.and_then(|spec| spec.higher_is_better),
             });
         }
@@ -128,6 +132,25 @@ mod tests {
         assert_eq!((found.value, found.stderr), (Some(0.75), Some(0.25)));
         assert_eq!((found.n, found.unscored), (4, 1));
         assert_eq!(found.stderr_method, Some(StderrMethod::Mean));
+        assert_eq!((found.bounds, found.refused), (Some((0.6, 0.8)), 0));
+    }
+
+    #[test]
+    fn unscored_documents_bound_means_of_known_range() {
+        let lost = Score::Unscored(Unscored::new("lost"));
+        let refused = Score::Unscored(Unscored::refused("a content filter"));
+        let of = |metric, aggregation, scores: &[Score]| {
+            let found = estimate(OutputType::MultipleChoice, metric, aggregation, scores, 0);
+            (found.bounds, found.unscored, found.refused)
+        };
+        let scores = [Score::Value(0.5), lost.clone(), Score::Value(1.0), refused.clone()];
+        assert_eq!(of("acc", "mean", &scores), (Some((0.375, 0.875)), 2, 1));
+        assert_eq!(of("brier_score", "brier_score", &scores), (Some((0.375, 1.375)), 2, 1));
+        assert_eq!(of("acc", "median", &scores), (None, 2, 1));
+        assert_eq!(of("acc", "mean", &[lost, refused]), (Some((0.0, 1.0)), 2, 1));
+        assert_eq!(of("acc", "mean", &[Score::Value(0.5)]), (None, 0, 0));
+        let labels = [Score::Labels { gold: 1, predicted: 1 }, Score::Unscored(Unscored::new("lost"))];
+        assert_eq!(of("f1", "f1", &labels), (None, 1, 0));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::task::{Group, GroupMetric};
 ///
 /// Tasks without a metric are left out of it, as in the reference. A task counts with the documents that were scored. When
 /// one of the tasks that have the metric could not be scored at all, the group has no value; when one has no standard error,
-/// neither has the group. The standard error fits the weighting: pooled for the mean over documents, `√(Σ se²) / k` for the
+/// neither has the group. Documents without a score bound a group as they bound its tasks, each task with all its documents. The
+/// standard error fits the weighting: pooled for the mean over documents, `√(Σ se²) / k` for the
 /// mean over tasks.
 pub fn estimate_group(group: &Group, leaves: &[&[Estimate]]) -> Vec<Estimate> {
     let mut estimates = Vec::new();
@@ -62,8 +63,29 @@ fn combine(aggregate: &GroupMetric, filter: String, parts: &[&Estimate]) -> Esti
         stderr_method: stderr.map(|_| method),
         n: parts.iter().map(|part| part.n).sum(),
         unscored: parts.iter().map(|part| part.unscored).sum(),
+        refused: parts.iter().map(|part| part.refused).sum(),
+        bounds: bounds(aggregate, parts),
         higher_is_better: direction.filter(|_| parts.iter().all(|part| part.higher_is_better == direction)),
     }
+}
+
+/// The bounds of a mean of means; `None` when nothing is missing or a task with something missing has none.
+fn bounds(aggregate: &GroupMetric, parts: &[&Estimate]) -> Option<(f64, f64)> {
+    if parts.iter().all(|part| part.unscored == 0) {
+        return None;
+    }
+    let weight = |part: &Estimate| if aggregate.weight_by_size { (part.n + part.unscored) as f64 } else { 1.0 };
+    let of = |part: &Estimate| match part.unscored {
+        0 => part.value.map(|value| (value, value)),
+        _ => part.bounds,
+    };
+    let bounds: Vec<((f64, f64), f64)> =
+        parts.iter().map(|part| Some((of(part)?, weight(part)))).collect::<Option<_>>()?;
+    let mean = |end: fn(&(f64, f64)) -> f64| {
+        let values: Vec<(f64, f64)> = bounds.iter().map(|(bounds, weight)| (end(bounds), *weight)).collect();
+        stats::weighted_mean(&values)
+    };
+    Some((mean(|bounds| bounds.0)?, mean(|bounds| bounds.1)?))
 }
 
 #[cfg(test)]
@@ -81,6 +103,8 @@ mod tests {
             stderr_method: stderr.map(|_| StderrMethod::Mean),
             n,
             unscored: 0,
+            refused: 0,
+            bounds: None,
             higher_is_better: Some(true),
         }
     }
@@ -121,6 +145,35 @@ mod tests {
         leaves[1][0] = Estimate { value: None, n: 0, unscored: 400, ..leaves[1][0].clone() };
         let found = run(vec![aggregate(true, None)], &leaves);
         assert_eq!((found[0].value, found[0].n, found[0].unscored), (None, 120, 400));
+    }
+
+    #[test]
+    fn bounds_follow_the_weighting() {
+        let whole = leaf("acc", "none", 0.5, None, 10);
+        let part = Estimate {
+            n: 20,
+            unscored: 10,
+            refused: 3,
+            bounds: Some((0.2, 0.6)),
+            ..leaf("acc", "none", 0.3, None, 20)
+        };
+        let leaves = vec![vec![whole.clone()], vec![part.clone()]];
+        let found = run(vec![aggregate(true, None), aggregate(false, None)], &leaves);
+        let close = |bounds: Option<(f64, f64)>, expected: (f64, f64)| {
+            let (low, high) = bounds.unwrap();
+            assert!((low - expected.0).abs() < 1e-12 && (high - expected.1).abs() < 1e-12, "{bounds:?}");
+        };
+        // By documents (10·0.5 + 30·0.2) / 40 and (10·0.5 + 30·0.6) / 40; by tasks the plain means.
+        close(found[0].bounds, (0.275, 0.575));
+        close(found[1].bounds, (0.35, 0.55));
+        assert_eq!((found[0].unscored, found[0].refused), (10, 3));
+        let none = Estimate { value: None, n: 0, unscored: 30, bounds: Some((0.0, 1.0)), ..part.clone() };
+        let found = run(vec![aggregate(false, None)], &[vec![whole.clone()], vec![none]]);
+        assert_eq!(found[0].value, None);
+        close(found[0].bounds, (0.25, 0.75));
+        let unknown = Estimate { bounds: None, ..part };
+        assert_eq!(run(vec![aggregate(true, None)], &[vec![whole.clone()], vec![unknown]])[0].bounds, None);
+        assert_eq!(run(vec![aggregate(true, None)], &[vec![whole]])[0].bounds, None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::filters::Answers;
 use super::kwargs::Kwargs;
 use super::observed::Observed;
-use super::{METRICS, Measure, filter, metric, result_function};
+use super::{METRICS, Measure, filter, metric, multiple_choice, result_function};
 use crate::item::Item;
 use crate::request::{Answer, Response, Unscored};
 use crate::sample::{AnsweredItem, Sample, Score};
@@ -14,7 +14,7 @@ impl Measure {
     /// The kind of task that it scores.
     pub fn output_type(self) -> OutputType {
         match self {
-            Measure::Choices(_) => OutputType::MultipleChoice,
+            Measure::Choices(_) | Measure::Taken(_) => OutputType::MultipleChoice,
             Measure::Loglikelihood(_) => OutputType::Loglikelihood,
             Measure::Rolling(_) => OutputType::LoglikelihoodRolling,
             Measure::Text(_) => OutputType::GenerateUntil,
@@ -25,6 +25,8 @@ impl Measure {
     fn of(self, observed: &Observed<'_>, kwargs: &Map<String, Value>) -> Option<Score> {
         Some(match (self, observed) {
             (Measure::Choices(measure), Observed::Choices(choices)) => measure(choices),
+            (Measure::Taken(measure), Observed::Choices(choices)) => measure(&multiple_choice::likeliest(choices)),
+            (Measure::Taken(measure), Observed::Taken(taken)) => measure(taken),
             (Measure::Loglikelihood(measure), Observed::Loglikelihood(answer)) => measure(answer),
             (Measure::Rolling(measure), Observed::Rolling(answer)) => measure(answer),
             (Measure::Text(build), Observed::Text(text)) => match build(Kwargs(kwargs)) {
@@ -109,6 +111,16 @@ pub(super) fn spec<'a>(task: &'a Task, name: &str) -> Option<&'a MetricSpec> {
     task.metrics.iter().rev().find(|spec| spec.name == name)
 }
 
+/// The range of a metric's scores under a task, where there is one.
+pub(super) fn range(task: &Task, name: &str) -> Option<(f64, f64)> {
+    match task.process_results.as_ref().and_then(|spec| result_function(&spec.function)) {
+        Some(row) => {
+            row.metrics.iter().zip(row.ranges).find(|(given, _)| **given == name).and_then(|(_, range)| *range)
+        }
+        None => metric(name).and_then(|row| row.range),
+    }
+}
+
 /// The metrics of a task in the order in which the reference reports them: what the result function gives; for generation
 /// the order of `metric_list`; otherwise that of [`METRICS`], and after them whatever the table does not have.
 pub(super) fn metric_names(task: &Task) -> impl Iterator<Item = &str> {
@@ -134,7 +146,8 @@ mod tests {
     use super::*;
     use crate::item::Target;
     use crate::score::testing::{greedy, item, metric_spec, pipeline, task, text};
-    use crate::task::ResultSpec;
+    use crate::score::under_letters;
+    use crate::task::{ChoiceProtocol, ResultSpec};
 
     fn choices(responses: Vec<Vec<Result<Response, Unscored>>>) -> AnsweredItem {
         let item = Item { choices: vec!["a".into(), "bb".into()], target: Target::Index(1), ..item() };
@@ -196,6 +209,44 @@ mod tests {
         answered.item.result_args.insert("labels".into(), json!([0, 1]));
         let samples = score_item(&task, &answered);
         assert_eq!(samples[0].scores, [("acc".to_owned(), Score::Value(0.5))]);
+    }
+
+    #[test]
+    fn a_label_is_scored_under_both_letter_protocols() {
+        let base = Task {
+            metrics: ["acc", "acc_norm", "mcc"].map(|name| metric_spec(name, "mean")).to_vec(),
+            ..task(OutputType::MultipleChoice)
+        };
+        let labels = ["A", "B"].map(str::to_owned).to_vec();
+        let item = Item { choices: vec!["a".into(), "bb".into()], labels, target: Target::Index(1), ..item() };
+        let choice = |logprobs: [Option<f64>; 2]| {
+            Response::new(Answer::Choice { logprobs: logprobs.to_vec() }, Default::default())
+        };
+        let score = |protocol, response: Response| {
+            let task = under_letters(&base, protocol).unwrap().task;
+            let samples = score_item(&task, &AnsweredItem { item: item.clone(), responses: vec![vec![Ok(response)]] });
+            let [sample] = <[Sample; 1]>::try_from(samples).unwrap();
+            assert_eq!(sample.filter, protocol.as_str());
+            let scores: Vec<Score> = sample.scores.into_iter().map(|(_, score)| score).collect();
+            (sample.filtered, scores)
+        };
+        let taken = |label: &str, hit: f64, predicted: i64| {
+            (vec![json!(label)], vec![Score::Value(hit), Score::Labels { gold: 1, predicted }])
+        };
+        let logprobs = ChoiceProtocol::LetterLogprobs;
+        assert_eq!(score(logprobs, choice([Some(-2.0), Some(-0.5)])), taken("B", 1.0, 1));
+        assert_eq!(score(logprobs, choice([Some(-2.0), None])), taken("A", 0.0, 0));
+        let (filtered, scores) = score(logprobs, choice([None, None]));
+        assert_eq!(filtered, [Value::Null]);
+        assert!(
+            scores.iter().all(|s| matches!(s, Score::Unscored(u) if u.reason.contains("none of the labels"))),
+            "{scores:?}"
+        );
+        let words = ChoiceProtocol::LetterText;
+        assert_eq!(score(words, text(" (B).")), taken("B", 1.0, 1));
+        assert_eq!(score(words, text("A")), taken("A", 0.0, 0));
+        let wrong = vec![Score::Value(0.0), Score::Labels { gold: 1, predicted: -1 }];
+        assert_eq!(score(words, text("who knows")), (vec![Value::Null], wrong));
     }
 
     #[test]

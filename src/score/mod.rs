@@ -13,6 +13,7 @@ mod filters;
 mod group;
 mod item;
 mod kwargs;
+mod letters;
 mod multiple_choice;
 mod observed;
 mod pattern;
@@ -23,12 +24,13 @@ mod text;
 #[cfg(test)]
 mod parity;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use check::{check_filter, check_metric, check_task};
 pub use estimate::estimate_task;
 pub use group::estimate_group;
 pub use item::score_item;
+pub use letters::{Lettered, nodes_under, protocol_of, under_letters};
 
 use crate::error::Result;
 use crate::request::Unscored;
@@ -44,7 +46,10 @@ use text::TextMetric;
 /// The score of one document, by the kind of answer that it is made from.
 #[derive(Clone, Copy)]
 pub enum Measure {
+    /// Needs the likelihoods of the choices.
     Choices(fn(&observed::Choices<'_>) -> Score),
+    /// Depends only on which choice was taken, so that it goes with letters as well.
+    Taken(fn(&observed::Taken<'_>) -> Score),
     Loglikelihood(fn(&observed::Loglikelihood) -> Score),
     Rolling(fn(&observed::Rolling<'_>) -> Score),
     /// Builds the metric from its arguments.
@@ -70,12 +75,24 @@ pub struct MetricRow {
     pub kwargs: &'static [&'static str],
     pub doc: &'static str,
     pub gives: ScoreKind,
+    /// The least and the greatest value that a document can get, where there are such: they bound what unscored documents hide.
+    pub range: Option<(f64, f64)>,
     /// One for each of `output_types`, in the same order.
     pub measures: &'static [Measure],
 }
 
+impl MetricRow {
+    /// Whether it depends only on which choice was taken, so that it can be had under letters.
+    pub fn by_choice(&self) -> bool {
+        self.measures.iter().any(|measure| matches!(measure, Measure::Taken(_)))
+    }
+}
+
 /// Keys that published task files give to accuracies; as in the reference they have no effect on choices.
 const WITHOUT_EFFECT: &[&str] = &["ignore_case", "ignore_punctuation", "regexes_to_ignore"];
+
+/// The range of metrics that say right or wrong, or a share of it.
+const UNIT: Option<(f64, f64)> = Some((0.0, 1.0));
 
 /// All metrics, in the order in which the reference reports them.
 pub const METRICS: &[MetricRow] = &[
@@ -87,6 +104,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &[],
         doc: "exp of minus the mean log-likelihood of the target",
         gives: ScoreKind::Value,
+        range: None,
         measures: &[Measure::Loglikelihood(perplexity::perplexity)],
     },
     MetricRow {
@@ -97,7 +115,8 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: WITHOUT_EFFECT,
         doc: "the likeliest choice is right; without choices: the target is what greedy decoding writes",
         gives: ScoreKind::Value,
-        measures: &[Measure::Choices(multiple_choice::acc), Measure::Loglikelihood(perplexity::acc)],
+        range: UNIT,
+        measures: &[Measure::Taken(multiple_choice::acc), Measure::Loglikelihood(perplexity::acc)],
     },
     MetricRow {
         name: "f1",
@@ -107,7 +126,8 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: WITHOUT_EFFECT,
         doc: "F1 of choice 1 over the whole set",
         gives: ScoreKind::Labels,
-        measures: &[Measure::Choices(multiple_choice::labels)],
+        range: None,
+        measures: &[Measure::Taken(multiple_choice::labels)],
     },
     MetricRow {
         name: "mcc",
@@ -117,7 +137,8 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &[],
         doc: "Matthews correlation of gold and chosen index over the whole set",
         gives: ScoreKind::Labels,
-        measures: &[Measure::Choices(multiple_choice::labels)],
+        range: None,
+        measures: &[Measure::Taken(multiple_choice::labels)],
     },
     MetricRow {
         name: "acc_norm",
@@ -127,6 +148,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: WITHOUT_EFFECT,
         doc: "the choice with the largest log-likelihood for each character is right",
         gives: ScoreKind::Value,
+        range: UNIT,
         measures: &[Measure::Choices(multiple_choice::acc_norm)],
     },
     MetricRow {
@@ -137,6 +159,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &[],
         doc: "the choice with the largest log-likelihood for each UTF-8 byte is right",
         gives: ScoreKind::Value,
+        range: UNIT,
         measures: &[Measure::Choices(multiple_choice::acc_bytes)],
     },
     MetricRow {
@@ -147,6 +170,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &["regexes_to_ignore", "ignore_case", "ignore_punctuation", "ignore_numbers"],
         doc: "the answer equals a right one; of choices: a right one is what greedy decoding writes",
         gives: ScoreKind::Value,
+        range: UNIT,
         measures: &[Measure::Choices(multiple_choice::exact_match), Measure::Text(text::exact_match)],
     },
     MetricRow {
@@ -157,6 +181,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &[],
         doc: "squared distance of the choices' probabilities from certainty of the right one (0 to 2)",
         gives: ScoreKind::Value,
+        range: Some((0.0, 2.0)),
         measures: &[Measure::Choices(multiple_choice::brier_score)],
     },
     MetricRow {
@@ -167,6 +192,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &[],
         doc: "probability of the right choice",
         gives: ScoreKind::Value,
+        range: UNIT,
         measures: &[Measure::Choices(multiple_choice::likelihood)],
     },
     MetricRow {
@@ -177,6 +203,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &[],
         doc: "the choice that the question makes more likely by the largest factor is right",
         gives: ScoreKind::Value,
+        range: UNIT,
         measures: &[Measure::Choices(multiple_choice::acc_mutual_info)],
     },
     MetricRow {
@@ -187,6 +214,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &[],
         doc: "perplexity for each word of the whole set",
         gives: ScoreKind::Weighted,
+        range: None,
         measures: &[Measure::Rolling(perplexity::per_word)],
     },
     MetricRow {
@@ -197,6 +225,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &[],
         doc: "perplexity for each UTF-8 byte of the whole set",
         gives: ScoreKind::Weighted,
+        range: None,
         measures: &[Measure::Rolling(perplexity::per_byte)],
     },
     MetricRow {
@@ -207,6 +236,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &[],
         doc: "bits needed for each UTF-8 byte of the whole set",
         gives: ScoreKind::Weighted,
+        range: None,
         measures: &[Measure::Rolling(perplexity::per_byte)],
     },
     MetricRow {
@@ -217,6 +247,7 @@ pub const METRICS: &[MetricRow] = &[
         kwargs: &[],
         doc: "no score: the answers are only wanted in the samples file",
         gives: ScoreKind::Value,
+        range: None,
         measures: &[Measure::Text(text::bypass)],
     },
 ];
@@ -274,6 +305,20 @@ pub const FILTERS: &[FilterRow] = &[
         required: &[],
         doc: "the letter of a choice, as `(A)`: by pattern, by the choice's text, or after a colon",
         build: filters::multi_choice_regex,
+    },
+    FilterRow {
+        name: "choice_letter",
+        kwargs: &[],
+        required: &[],
+        doc: "the label of the choice that a text names; nothing where it names none or several",
+        build: filters::choice_letter,
+    },
+    FilterRow {
+        name: "likeliest_label",
+        kwargs: &[],
+        required: &[],
+        doc: "the label that is the likeliest first token of the answer",
+        build: filters::likeliest_label,
     },
     FilterRow {
         name: "regex_pos",
@@ -349,6 +394,8 @@ pub struct AggregationRow {
     pub doc: &'static str,
     pub aggregate: Aggregate,
     pub stderr: StderrRule,
+    /// The plain mean of the scores, so that the range of what is missing bounds it.
+    pub is_mean: bool,
 }
 
 /// The reference's mark for "not scored".
@@ -361,60 +408,70 @@ pub const AGGREGATIONS: &[AggregationRow] = &[
         doc: "arithmetic mean",
         aggregate: Aggregate::Values(|xs| Some(stats::mean(xs))),
         stderr: StderrRule::Mean,
+        is_mean: true,
     },
     AggregationRow {
         name: "nanmean",
         doc: "arithmetic mean of the scores that are numbers",
         aggregate: Aggregate::Values(stats::nanmean),
         stderr: StderrRule::Bootstrap,
+        is_mean: false,
     },
     AggregationRow {
         name: "median",
         doc: "median, the upper one of two",
         aggregate: Aggregate::Values(|xs| Some(stats::median(xs))),
         stderr: StderrRule::Bootstrap,
+        is_mean: false,
     },
     AggregationRow {
         name: "perplexity",
         doc: "exp of minus the mean",
         aggregate: Aggregate::Values(|xs| Some(stats::perplexity(xs))),
         stderr: StderrRule::Bootstrap,
+        is_mean: false,
     },
     AggregationRow {
         name: "weighted_perplexity",
         doc: "exp of minus the sum over the sum of weights",
         aggregate: Aggregate::Weighted(|xs| Some(stats::weighted_perplexity(xs))),
         stderr: StderrRule::None,
+        is_mean: false,
     },
     AggregationRow {
         name: "bits_per_byte",
         doc: "minus the sum over the sum of bytes, in bits",
         aggregate: Aggregate::Weighted(|xs| Some(stats::bits_per_byte(xs))),
         stderr: StderrRule::None,
+        is_mean: false,
     },
     AggregationRow {
         name: "f1",
         doc: "F1 of label 1",
         aggregate: Aggregate::Labels(|xs| Some(stats::f1(xs))),
         stderr: StderrRule::Bootstrap,
+        is_mean: false,
     },
     AggregationRow {
         name: "matthews_corrcoef",
         doc: "Matthews correlation",
         aggregate: Aggregate::Labels(|xs| Some(stats::matthews_corrcoef(xs))),
         stderr: StderrRule::Bootstrap,
+        is_mean: false,
     },
     AggregationRow {
         name: "brier_score",
         doc: "mean of the documents' Brier scores",
         aggregate: Aggregate::Values(|xs| Some(stats::mean(xs))),
         stderr: StderrRule::None,
+        is_mean: true,
     },
     AggregationRow {
         name: "bypass",
         doc: "999, whatever the scores",
         aggregate: Aggregate::Values(|_| Some(BYPASSED)),
         stderr: StderrRule::None,
+        is_mean: false,
     },
 ];
 
@@ -428,6 +485,8 @@ pub struct ResultRow {
     pub args: &'static [&'static str],
     /// The metrics that it gives, in order.
     pub metrics: &'static [&'static str],
+    /// The range of each of `metrics`, as in [`MetricRow::range`].
+    pub ranges: &'static [Option<(f64, f64)>],
     pub doc: &'static str,
     /// One score for each of `metrics`.
     pub measure: ResultMeasure,
@@ -438,6 +497,7 @@ pub const RESULT_FUNCTIONS: &[ResultRow] = &[ResultRow {
     name: "label_mass",
     args: &["labels"],
     metrics: &["acc"],
+    ranges: &[UNIT],
     doc: "share of probability on the choices with label 1",
     measure: results::label_mass,
 }];
@@ -469,6 +529,10 @@ mod tests {
             assert_eq!(types, row.output_types, "{}", row.name);
             let aggregation = aggregation(row.default_aggregation).expect(row.name);
             assert_eq!(aggregation.aggregate.takes(), row.gives, "{}", row.name);
+            assert!(row.range.is_none_or(|(least, greatest)| least < greatest), "{}", row.name);
+        }
+        for row in RESULT_FUNCTIONS {
+            assert_eq!(row.metrics.len(), row.ranges.len(), "{}", row.name);
         }
         for row in FILTERS {
             assert!(row.required.iter().all(|name| row.kwargs.contains(name)), "{}", row.name);

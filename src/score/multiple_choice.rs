@@ -2,7 +2,7 @@
 //!
 //! Reference: `process_results` in `lm_eval/api/task.py`. Of equal values the first counts. Several right choices: any.
 
-use super::observed::{Choices, Gold};
+use super::observed::{Choices, Gold, Taken};
 use crate::request::Unscored;
 use crate::sample::Score;
 
@@ -18,6 +18,11 @@ fn argmax(values: impl IntoIterator<Item = f64>) -> usize {
     best.map_or(0, |(index, _)| index)
 }
 
+/// The choice with the largest log-likelihood.
+pub fn likeliest<'a>(choices: &Choices<'a>) -> Taken<'a> {
+    Taken { index: Some(argmax(choices.logprobs.iter().copied())), gold: choices.gold }
+}
+
 /// 1 when the choice with the largest of these values is right.
 fn hit(choices: &Choices<'_>, values: impl IntoIterator<Item = f64>) -> Score {
     Score::Value(f64::from(u8::from(choices.is_right(argmax(values)))))
@@ -28,11 +33,12 @@ fn per_length(choices: &Choices<'_>, length: fn(&str) -> usize) -> impl Iterator
     choices.logprobs.iter().zip(choices.texts).map(move |(logprob, text)| logprob / length(text) as f64)
 }
 
-/// `argmax_i log P(c_i | q)` is right.
+/// The choice that was taken is right: `argmax_i log P(c_i | q)`, or under letters the one whose label was answered.
 ///
-/// Misleads when choices differ in length: a sum over more tokens is lower, so short choices win.
-pub fn acc(choices: &Choices<'_>) -> Score {
-    hit(choices, choices.logprobs.iter().copied())
+/// Misleads when choices differ in length: a sum over more tokens is lower, so short choices win. Under letters it also
+/// measures whether the model knows what to do with a list of options.
+pub fn acc(taken: &Taken<'_>) -> Score {
+    Score::Value(f64::from(u8::from(taken.is_right())))
 }
 
 /// `argmax_i log P(c_i | q) / |c_i|` is right, `|c|` in code points without the delimiter (Brown et al. 2020, by tokens;
@@ -71,14 +77,17 @@ pub fn exact_match(choices: &Choices<'_>) -> Score {
     Score::Value(f64::from(u8::from(greedy)))
 }
 
+/// The label of an answer that names no choice.
+const NONE: i64 = -1;
+
 /// Gold and predicted index, for `f1` and `mcc` over the whole set. Needs one right choice; one that is not among the
-/// choices is a label of its own.
-pub fn labels(choices: &Choices<'_>) -> Score {
-    let gold = match choices.gold {
+/// choices is a label of its own, and so is no answer.
+pub fn labels(taken: &Taken<'_>) -> Score {
+    let gold = match taken.gold {
         Gold::One(gold) | Gold::Any(&[gold]) => gold,
         Gold::Any(_) => return Score::Unscored(Unscored::new("`f1` and `mcc` need exactly one right choice")),
     };
-    let predicted = i64::try_from(argmax(choices.logprobs.iter().copied())).unwrap_or(i64::MAX);
+    let predicted = taken.index.map_or(NONE, |index| i64::try_from(index).unwrap_or(i64::MAX));
     Score::Labels { gold, predicted }
 }
 
@@ -140,7 +149,7 @@ mod tests {
         // Per choice -4/2, -5/4 code points (8 bytes), -6/5: the sums favour 0, code points 2, bytes 1.
         let texts = texts(&["ab", "дом!", "house"]);
         let of = |gold| choices(&[-4.0, -5.0, -6.0], &texts, Gold::One(gold));
-        assert_eq!(acc(&of(0)), Score::Value(1.0));
+        assert_eq!(acc(&likeliest(&of(0))), Score::Value(1.0));
         assert_eq!(acc_norm(&of(2)), Score::Value(1.0));
         assert_eq!(acc_bytes(&of(1)), Score::Value(1.0));
         assert_eq!(acc_norm(&of(1)), Score::Value(0.0));
@@ -149,8 +158,9 @@ mod tests {
     #[test]
     fn the_first_maximum_wins() {
         let texts = texts(&["a", "b", "c"]);
-        assert_eq!(acc(&choices(&[-2.0, -1.0, -1.0], &texts, Gold::One(1))), Score::Value(1.0));
-        assert_eq!(acc(&choices(&[-2.0, -1.0, -1.0], &texts, Gold::One(2))), Score::Value(0.0));
+        let first = |gold| acc(&likeliest(&choices(&[-2.0, -1.0, -1.0], &texts, Gold::One(gold))));
+        assert_eq!(first(1), Score::Value(1.0));
+        assert_eq!(first(2), Score::Value(0.0));
         assert_eq!(argmax([1.0, f64::NAN, f64::NAN, 2.0]), 1);
         assert_eq!(argmax([f64::NEG_INFINITY, f64::NEG_INFINITY]), 0);
     }
@@ -158,16 +168,17 @@ mod tests {
     #[test]
     fn any_of_several_and_none_out_of_range() {
         let texts = texts(&["a", "b", "c"]);
-        assert_eq!(acc(&choices(&[-2.0, -0.5, -3.0], &texts, Gold::Any(&[0, 1]))), Score::Value(1.0));
+        assert_eq!(acc(&likeliest(&choices(&[-2.0, -0.5, -3.0], &texts, Gold::Any(&[0, 1])))), Score::Value(1.0));
         assert_eq!(
             exact_match(&choices(&[-2.0, -0.5, -3.0], &texts, Gold::Any(&[OUT_OF_RANGE, 1]))),
             Score::Value(1.0)
         );
         let wrong = choices(&[-0.5, -2.0, -3.0], &texts, Gold::One(OUT_OF_RANGE));
-        for metric in [acc, acc_norm, acc_bytes, exact_match] {
+        assert_eq!(acc(&likeliest(&wrong)), Score::Value(0.0));
+        for metric in [acc_norm, acc_bytes, exact_match] {
             assert_eq!(metric(&wrong), Score::Value(0.0));
         }
-        assert_eq!(labels(&wrong), Score::Labels { gold: OUT_OF_RANGE, predicted: 0 });
+        assert_eq!(labels(&likeliest(&wrong)), Score::Labels { gold: OUT_OF_RANGE, predicted: 0 });
         for metric in [brier_score, likelihood] {
             assert!(matches!(metric(&wrong), Score::Unscored(_)));
         }
@@ -180,7 +191,7 @@ mod tests {
         assert!(matches!(acc_mutual_info(&two), Score::Unscored(_)));
         two.unconditional = vec![-3.0, -6.0];
         assert_eq!(acc_mutual_info(&two), Score::Value(1.0));
-        assert_eq!(acc(&two), Score::Value(0.0));
+        assert_eq!(acc(&likeliest(&two)), Score::Value(0.0));
     }
 
     #[test]

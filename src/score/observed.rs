@@ -10,6 +10,8 @@ use serde_json::Value;
 #[derive(Debug)]
 pub enum Observed<'a> {
     Choices(Choices<'a>),
+    /// Of a multiple-choice document under letters.
+    Taken(Taken<'a>),
     Loglikelihood(Loglikelihood),
     Rolling(Rolling<'a>),
     Text(Text<'a>),
@@ -25,6 +27,14 @@ pub struct Choices<'a> {
     pub unconditional: Vec<f64>,
     pub texts: &'a [String],
     /// Indices of the right choices. One that is not among the choices is never chosen.
+    pub gold: Gold<'a>,
+}
+
+/// Which choice was taken: the likeliest, or the one whose label was answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken<'a> {
+    /// `None`: the answer names none, or more than one, which is a wrong answer.
+    pub index: Option<usize>,
     pub gold: Gold<'a>,
 }
 
@@ -63,7 +73,8 @@ impl<'a> Observed<'a> {
     /// Reads the filtered answers (one value for each request) of an item.
     pub fn new(output_type: OutputType, item: &'a Item, filtered: &'a [Value]) -> Result<Self, Unscored> {
         match output_type {
-            OutputType::MultipleChoice => Choices::new(item, filtered).map(Observed::Choices),
+            OutputType::MultipleChoice if item.labels.is_empty() => Choices::new(item, filtered).map(Observed::Choices),
+            OutputType::MultipleChoice => Taken::new(item, only(filtered)?).map(Observed::Taken),
             OutputType::Loglikelihood => {
                 let (logprob, greedy) = pair(only(filtered)?)?;
                 Ok(Observed::Loglikelihood(Loglikelihood { logprob, greedy }))
@@ -94,23 +105,12 @@ impl<'a> Choices<'a> {
             filtered.iter().map(pair).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         let unconditional = logprobs.split_off(texts.len());
         greedy.truncate(texts.len());
-        let gold = match &item.target {
-            Target::Index(index) => Gold::One(*index),
-            Target::Indices(indices) => Gold::Any(indices),
-            Target::Text(_) | Target::Texts(_) => {
-                return Err(Unscored::new("the target of a multiple-choice document must name a choice"));
-            }
-        };
-        Ok(Choices { logprobs, greedy, unconditional, texts, gold })
+        Ok(Choices { logprobs, greedy, unconditional, texts, gold: Gold::of(item)? })
     }
 
     /// Whether the choice at this index is right.
     pub fn is_right(&self, index: usize) -> bool {
-        let index = i64::try_from(index).unwrap_or(i64::MAX);
-        match self.gold {
-            Gold::One(gold) => gold == index,
-            Gold::Any(golds) => golds.contains(&index),
-        }
+        self.gold.has(index)
     }
 
     /// The single right choice, for metrics that need exactly one, and one that exists.
@@ -121,6 +121,44 @@ impl<'a> Choices<'a> {
         };
         let index = usize::try_from(gold).ok().filter(|index| *index < self.texts.len());
         index.ok_or_else(|| Unscored::new("the right answer is not among the choices"))
+    }
+}
+
+impl<'a> Taken<'a> {
+    /// `answer` is one of the item's labels, or null: none of them.
+    fn new(item: &'a Item, answer: &Value) -> Result<Self, Unscored> {
+        let index = match answer {
+            Value::Null => None,
+            Value::String(label) => item.labels.iter().position(|known| known == label),
+            other => return Err(Unscored::new(format!("expected the label of a choice, found {other}"))),
+        };
+        Ok(Taken { index, gold: Gold::of(item)? })
+    }
+
+    /// Whether the choice that was taken is right.
+    pub fn is_right(&self) -> bool {
+        self.index.is_some_and(|index| self.gold.has(index))
+    }
+}
+
+impl<'a> Gold<'a> {
+    fn of(item: &'a Item) -> Result<Self, Unscored> {
+        match &item.target {
+            Target::Index(index) => Ok(Gold::One(*index)),
+            Target::Indices(indices) => Ok(Gold::Any(indices)),
+            Target::Text(_) | Target::Texts(_) => {
+                Err(Unscored::new("the target of a multiple-choice document must name a choice"))
+            }
+        }
+    }
+
+    /// Whether the choice at this index is right.
+    fn has(self, index: usize) -> bool {
+        let index = i64::try_from(index).unwrap_or(i64::MAX);
+        match self {
+            Gold::One(gold) => gold == index,
+            Gold::Any(golds) => golds.contains(&index),
+        }
     }
 }
 

@@ -73,6 +73,7 @@ pub fn item() -> Item {
         doc: Doc { id: 0, fields: Fields::new() },
         requests: Vec::new(),
         choices: Vec::new(),
+        labels: Vec::new(),
         target: Target::Text(String::new()),
         target_written: Value::Null,
         result_args: Map::new(),

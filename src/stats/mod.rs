@@ -16,4 +16,4 @@ pub use labels::{Labels, f1, matthews_corrcoef};
 pub use mean::{mean, mean_stderr, median, nanmean, sample_stddev};
 pub use nonempty::NonEmpty;
 pub use perplexity::{Weighted, bits_per_byte, perplexity, weighted_perplexity};
-pub use pooled::{pooled_stderr, unweighted_mean_stderr, weighted_mean};
+pub use pooled::{mean_bounds, pooled_stderr, unweighted_mean_stderr, weighted_mean};

@@ -8,6 +8,21 @@ pub fn weighted_mean(parts: &[(f64, f64)]) -> Option<f64> {
     if total > 0.0 { Some(sum(parts.iter().map(|(value, size)| value * size)) / total) } else { None }
 }
 
+/// The least and the greatest mean of `n` values whose mean is `mean` (`None` for none of them) and `missing` more from `range`.
+///
+/// Manski's worst-case bounds (1989): nothing is supposed about why values are missing. They are wide when much is missing, and say
+/// nothing about the chance of drawing other documents, as a standard error does.
+pub fn mean_bounds(mean: Option<f64>, n: usize, missing: usize, range: (f64, f64)) -> Option<(f64, f64)> {
+    let known = match (mean, n) {
+        (_, 0) => 0.0,
+        (mean, n) => mean? * n as f64,
+    };
+    let total = (n + missing) as f64;
+    let bound = |value: f64| (known + value * missing as f64) / total;
+    let bounds = (bound(range.0), bound(range.1));
+    (bounds.0.is_finite() && bounds.1.is_finite()).then_some(bounds)
+}
+
 /// Standard error of a size-weighted mean by pooled variance: `√(Σ (n-1)·n·se² / (Σn - k) / Σn)` over `k` tasks of `n`
 /// documents. `None` when every task has one document.
 ///
@@ -49,6 +64,17 @@ mod tests {
         let pooled = pooled_stderr(&[(0.05, 50), (0.02, 50)]).unwrap();
         let plain = unweighted_mean_stderr(&[0.05, 0.02]).unwrap();
         assert!((pooled - plain).abs() < 1e-15);
+    }
+
+    /// Manski, "Anatomy of the selection problem" (1989): by hand.
+    #[test]
+    fn what_is_missing_bounds_the_mean() {
+        assert_eq!(mean_bounds(Some(0.5), 8, 2, (0.0, 1.0)), Some((0.4, 0.6)));
+        assert_eq!(mean_bounds(Some(0.5), 1, 1, (0.0, 2.0)), Some((0.25, 1.25)));
+        assert_eq!(mean_bounds(Some(0.25), 4, 0, (0.0, 1.0)), Some((0.25, 0.25)));
+        assert_eq!(mean_bounds(None, 0, 3, (0.0, 1.0)), Some((0.0, 1.0)));
+        assert_eq!(mean_bounds(None, 0, 0, (0.0, 1.0)), None);
+        assert_eq!(mean_bounds(None, 2, 1, (0.0, 1.0)), None);
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! Text that follows a prompt, token by token.
 
 use super::sampling::Picker;
+use crate::engine::tokens::{contains_stop, cut_at_stops};
 use crate::error::Result;
-use crate::request::{Answer, Finish, Response, Unscored, Usage};
-
-/// Tokens of most answers when nobody says otherwise, as in the reference.
-pub const DEFAULT_MAX_GEN_TOKS: usize = 256;
+use crate::request::{Answer, Finish, Response, Usage};
 
 /// Tokens looked at beyond those that a stop string can have, for pieces of characters at the edge.
 const TAIL_MARGIN: usize = 8;
@@ -20,23 +18,6 @@ pub struct Generation {
     pub max_new_tokens: usize,
     /// Stop strings in the order of the task, the end-of-sequence token's text last.
     pub stops: Vec<String>,
-}
-
-/// Cuts a prompt to what leaves room for the answer.
-pub fn fit(
-    mut ids: Vec<u32>,
-    max_new_tokens: usize,
-    max_length: usize,
-) -> std::result::Result<(Vec<u32>, usize), Unscored> {
-    let room = max_length.saturating_sub(max_new_tokens);
-    if room == 0 {
-        return Err(Unscored::new(format!(
-            "max_gen_toks {max_new_tokens} leaves no room for a prompt in the window of {max_length} tokens"
-        )));
-    }
-    let cut = ids.len().saturating_sub(room);
-    ids.drain(..cut);
-    Ok((ids, cut))
 }
 
 /// How tokens become text, and which of them end one.
@@ -109,32 +90,9 @@ impl Continuation {
     }
 }
 
-fn contains_stop(text: &str, stops: &[String]) -> bool {
-    stops.iter().any(|stop| !stop.is_empty() && text.contains(stop.as_str()))
-}
-
-/// The text before the first occurrence of each stop string in turn.
-fn cut_at_stops<'a>(text: &'a str, stops: &[String]) -> &'a str {
-    let cut = |text: &'a str, stop: &String| text.split_once(stop.as_str()).map_or(text, |(before, _)| before);
-    stops.iter().filter(|stop| !stop.is_empty()).fold(text, cut)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[test]
-    fn prompts_are_cut_from_the_left() {
-        assert_eq!(fit(vec![1, 2, 3], 2, 4).unwrap(), (vec![2, 3], 1));
-        assert_eq!(fit(vec![1], 2, 4).unwrap(), (vec![1], 0));
-        assert!(fit(vec![1], 4, 4).unwrap_err().reason.contains("no room"));
-    }
-
-    #[test]
-    fn stops_cut_in_turn() {
-        let stops = ["b".to_string(), String::new(), "a".to_string()];
-        assert_eq!(cut_at_stops("xaxbx", &stops), "x");
-        assert_eq!(cut_at_stops("xyz", &stops), "xyz");
-    }
 
     /// Letters of an alphabet: 0 is `a`, 26 a special token.
     fn decode(ids: &[u32], skip_special: bool) -> Result<String> {

@@ -3,13 +3,11 @@
 //! Comes in: requests and a model's folder or hub id. Goes out: log-likelihoods and texts. Answers are the same bits whatever the
 //! threads, the memory, the order of the requests, or which of them are asked together.
 //!
-//! Requests become token ids (`prepare`, `chat`, `encode`) and one tree of all of them (`plan`, `tree`). Packed forward passes walk it
+//! Requests become token ids (`prepare`, by the rules of `engine/tokens`) and one tree of all of them (`plan`, `tree`). Packed forward passes walk it
 //! (`schedule`; what is kept meanwhile: `frontier`), and what they yield becomes log-likelihoods (`score`) and texts (`decode`,
 //! `sampling`).
 
-mod chat;
 mod decode;
-mod encode;
 mod frontier;
 mod lm;
 mod memory;
@@ -29,16 +27,16 @@ mod tests;
 #[cfg(test)]
 mod toy;
 
+pub use super::tokens::SystemFallback;
 pub use crate::model::{Activations, DTypeChoice, DeviceChoice};
-pub use chat::SystemFallback;
 pub use memory::show_bytes;
 
+use super::tokens::{Chat, fit_pair, template_source};
 use super::{Cancel, Delivery, Engine, EngineOptions, Identity, Inspection, Sink, Update, Workload};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::model::{LoadOptions, Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
 use crate::request::{Prompt, Request, RequestKind, Unscored};
-use chat::{Chat, template_source};
 use decode::Texts;
 use lm::LanguageModel;
 use plan::{Ledger, Plan};
@@ -257,7 +255,7 @@ impl Engine for LocalEngine {
                 let text = self.render(context)?;
                 let pair = encoder.pair(&encoder.context(text.clone())?, continuation)?;
                 let pair = pair.map_err(|reason| Error::input(reason.reason))?;
-                let cut = plan::fit(&pair, self.max_length).map_or(0, |(_, cut)| cut);
+                let cut = fit_pair(&pair, self.max_length).map_or(0, |(_, cut)| cut);
                 (text, pair.context, pair.continuation, cut)
             }
             RequestKind::LoglikelihoodRolling { text } => {

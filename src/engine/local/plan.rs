@@ -3,10 +3,10 @@
 //! Comes in: token ids of requests. Goes out: one tree for all of them, and their answers as the parts come together.
 
 use super::decode::{Continuation, Generation};
-use super::encode::Pair;
 use super::sampling::Picker;
 use super::score::SpanScore;
 use super::tree::TreeBuilder;
+use crate::engine::tokens::{Pair, fit_pair, rolling_windows};
 use crate::request::{Answer, Finish, Response, Unscored, Usage};
 use std::collections::HashMap;
 
@@ -41,41 +41,6 @@ pub struct Ledger {
     asked: HashMap<usize, Asked>,
 }
 
-/// A pair in a window: what is fed to the model, and how much of the context was cut.
-pub fn fit(pair: &Pair, max_length: usize) -> Result<(Vec<u32>, usize), Unscored> {
-    let Pair { context, continuation } = pair;
-    if continuation.len() > max_length {
-        return Err(Unscored::new(format!(
-            "the continuation has {} tokens and the window only {max_length}",
-            continuation.len()
-        )));
-    }
-    let total = context.len() + continuation.len();
-    let cut = total.saturating_sub(max_length + 1);
-    // The last token is only predicted, never fed.
-    let input = context.iter().chain(continuation).copied().take(total - 1).skip(cut).collect();
-    Ok((input, cut))
-}
-
-/// Windows of a long text: each predicts tokens that no other predicts, the first from `prefix`, the others from what stands
-/// before them; the last one is filled up with earlier context. Pairs of (input, targets).
-pub fn rolling_windows(tokens: &[u32], prefix: u32, max_length: usize) -> Vec<(Vec<u32>, Vec<u32>)> {
-    let first = tokens.len().min(max_length);
-    let (head, rest) = tokens.split_at(first);
-    let mut windows = Vec::new();
-    if first > 0 {
-        let input = std::iter::once(prefix).chain(head.iter().copied().take(first - 1)).collect();
-        windows.push((input, head.to_vec()));
-    }
-    let mut end = first;
-    for targets in rest.chunks(max_length) {
-        end += targets.len();
-        let input = tokens.iter().copied().take(end - 1).skip(end - 1 - max_length).collect();
-        windows.push((input, targets.to_vec()));
-    }
-    windows
-}
-
 impl<'a> Plan<'a> {
     /// `length_class` says which lengths of sequences may share prefixes.
     pub fn new(max_length: usize, length_class: &'a dyn Fn(usize) -> usize) -> Plan<'a> {
@@ -85,7 +50,7 @@ impl<'a> Plan<'a> {
 
     /// Adds a log-likelihood request.
     pub fn add_pair(&mut self, request: usize, pair: &Pair) -> Result<(), Unscored> {
-        let (input, cut) = fit(pair, self.max_length)?;
+        let (input, cut) = fit_pair(pair, self.max_length)?;
         let usage = Usage {
             prompt_tokens: input.len() + 1 - pair.continuation.len(),
             completion_tokens: pair.continuation.len(),
@@ -171,29 +136,6 @@ mod tests {
 
     fn pair(context: &[u32], continuation: &[u32]) -> Pair {
         Pair { context: context.to_vec(), continuation: continuation.to_vec() }
-    }
-
-    #[test]
-    fn cuts_the_context_from_the_left() {
-        assert_eq!(fit(&pair(&[1, 2, 3], &[4, 5]), 4).unwrap(), (vec![1, 2, 3, 4], 0));
-        assert_eq!(fit(&pair(&[1, 2, 3], &[4, 5]), 3).unwrap(), (vec![2, 3, 4], 1));
-        assert_eq!(fit(&pair(&[1, 2, 3], &[4, 5]), 2).unwrap(), (vec![3, 4], 2));
-        assert!(fit(&pair(&[1, 2, 3], &[4, 5]), 1).unwrap_err().reason.contains("window only 1"));
-    }
-
-    // Expected windows: get_rolling_token_windows and make_disjoint_window of lm-eval 0.4.13 with prefix 100, max_seq_len 4,
-    // context_len 1 over range(10), then (context + continuation)[-5:][:-1].
-    #[test]
-    fn rolling_windows_equal_the_references() {
-        let tokens: Vec<u32> = (0..10).collect();
-        let expected = [
-            (vec![100, 0, 1, 2], vec![0, 1, 2, 3]),
-            (vec![3, 4, 5, 6], vec![4, 5, 6, 7]),
-            (vec![5, 6, 7, 8], vec![8, 9]),
-        ];
-        assert_eq!(rolling_windows(&tokens, 100, 4), expected);
-        assert_eq!(rolling_windows(&tokens[..2], 100, 4), [(vec![100, 0], vec![0, 1])]);
-        assert_eq!(rolling_windows(&[], 100, 4), []);
     }
 
     #[test]

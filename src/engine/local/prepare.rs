@@ -1,9 +1,9 @@
 //! Requests to token ids: rendered, tokenized and cut, on all threads.
 
 use super::LocalEngine;
-use super::decode::{self, DEFAULT_MAX_GEN_TOKS, Generation};
-use super::encode::{Context, Encoder, Pair};
+use super::decode::Generation;
 use crate::engine::Cancel;
+use crate::engine::tokens::{Context, DEFAULT_MAX_GEN_TOKS, Encoder, Pair, fit_prompt};
 use crate::error::{Error, Result};
 use crate::request::{Decoding, Prompt, Request, RequestKind, Unscored};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
@@ -98,7 +98,7 @@ impl LocalEngine {
             ids.push(prefix.id);
         }
         let max_new_tokens = decoding.max_gen_toks.unwrap_or(DEFAULT_MAX_GEN_TOKS);
-        let (ids, truncated_tokens) = decode::fit(ids, max_new_tokens, self.max_length)?;
+        let (ids, truncated_tokens) = fit_prompt(ids, max_new_tokens, self.max_length)?;
         let mut stops = decoding.until.clone();
         stops.extend(self.eos_text.iter().filter(|eos| !decoding.until.contains(eos)).cloned());
         let prompt_tokens = ids.len();

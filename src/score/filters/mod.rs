@@ -5,12 +5,14 @@
 //! with the single characters of the text, the steps here go on with the text.
 
 mod extraction;
+mod letter;
 mod multi_choice;
 mod selection;
 mod spans;
 mod transformation;
 
 pub use extraction::{regex, regex_pos};
+pub use letter::{choice_letter, likeliest_label};
 pub use multi_choice::multi_choice_regex;
 pub use selection::{decontaminate, majority_vote, take_first, take_first_k};
 pub use spans::format_span;

@@ -2,6 +2,19 @@
 //!
 //! One pure file for each; a row in [`super::address::ENDPOINTS`] names it. Nothing here sends, waits, retries or counts.
 
+pub mod anthropic;
+mod body;
+pub mod gemini;
+pub mod llama_server;
+pub mod openai_chat;
+pub mod openai_completions;
+pub mod openai_responses;
+pub mod sglang;
+pub mod tgi;
+
+#[cfg(test)]
+mod hostile_tests;
+
 use crate::request::{Message, Usage};
 use serde_json::Value;
 
@@ -133,5 +146,24 @@ pub trait Wire: Sync {
     /// Whether a refusal with this status and body is the provider's content filter.
     fn is_content_filter(&self, _status: u16, _body: &Value) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    use super::Sampling;
+
+    /// Greedy, with two stop strings.
+    pub fn sampling() -> Sampling {
+        Sampling {
+            max_tokens: 32,
+            stops: vec!["END".into(), "\n".into()],
+            temperature: 0.0,
+            top_p: None,
+            top_k: None,
+            min_p: None,
+            seed: None,
+            reasoning: false,
+        }
     }
 }

@@ -1,0 +1,401 @@
+//! The filters of letter protocols: which of a document's labels an answer means.
+//!
+//! [`named_label`] reads a text. The first of these rules that finds something decides:
+//! 1. The whole answer is a label, whatever stands around it that is neither letter nor digit: `B`, `(B)`, `**B**.` Here, and
+//!    only here, case does not matter.
+//! 2. `\boxed{...}`, the last one, with a label in it.
+//! 3. A label after the word "answer" with nothing but words like "is", "the", "option" between: `Answer: B`, `The answer is (B)`. The
+//!    last such place counts, since reasoning comes before its conclusion.
+//! 4. The first label that stands alone. Not alone are a label within a word or number (`don't`, `A-level`, `3.5`) and `A` or `I` before
+//!    a word in lower case, unless that word speaks about the choice (`A is right`).
+//!
+//! An answer that names several (`A or B`, a box with two, the list of options said again) names none.
+
+use super::Filter;
+use crate::error::Result;
+use crate::item::Item;
+use crate::label;
+use crate::request::Unscored;
+use crate::score::kwargs::Kwargs;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Words that may stand between "answer" and the label.
+const FILLERS: &[&str] = &[
+    "is",
+    "was",
+    "be",
+    "would",
+    "should",
+    "must",
+    "will",
+    "the",
+    "to",
+    "this",
+    "question",
+    "correct",
+    "right",
+    "best",
+    "final",
+    "answer",
+    "option",
+    "choice",
+    "letter",
+    "therefore",
+    "thus",
+    "text",
+    "textbf",
+    "mathrm",
+];
+
+/// Words that make several labels of one answer.
+const JOINERS: &[&str] = &["", "and", "or", "nor"];
+
+/// Words after which `A` is a choice and not an article.
+const ABOUT_CHOICES: &[&str] = &["is", "was", "because", "since", "as", "would", "seems", "and", "or", "nor", "but"];
+
+/// The label that a text names, null where it names none or several: an answer, and a wrong one.
+///
+/// Misleads where a model explains before it decides and never says "answer": the first label that stands alone counts, even in "not A".
+pub fn choice_letter(_: Kwargs<'_>) -> Result<Filter> {
+    Ok(Box::new(|answers, item| {
+        let labels = labels(item)?;
+        answers.map(|answer| match answer {
+            Value::String(text) => Ok(named_label(&text, &labels).and_then(|i| labels.get(i)).cloned().into()),
+            other => Err(Unscored::new(format!("the filter `choice_letter` works on text, not on {other}"))),
+        })
+    }))
+}
+
+/// The label with the largest log-probability, the first of equals. Labels that the endpoint does not list take no part; when it lists
+/// none of them there is no answer to score.
+///
+/// Misleads where all labels are unlikely: the model was about to say something else, and the rest decides.
+pub fn likeliest_label(_: Kwargs<'_>) -> Result<Filter> {
+    Ok(Box::new(|answers, item| {
+        let labels = labels(item)?;
+        answers.map(|answer| {
+            let logprobs = answer.as_array().filter(|list| list.len() == labels.len()).ok_or_else(|| {
+                Unscored::new(format!("expected a log-probability for each of {} labels, found {answer}", labels.len()))
+            })?;
+            let listed = logprobs.iter().zip(labels.iter()).filter_map(|(x, label)| Some((x.as_f64()?, label)));
+            let best = listed.reduce(|best, next| if next.0 > best.0 { next } else { best });
+            best.map(|(_, label)| Value::from(label.as_str()))
+                .ok_or_else(|| Unscored::new("none of the labels is among the likeliest first tokens"))
+        })
+    }))
+}
+
+/// The labels of an item; letters where a task with choices asks for text.
+fn labels(item: &Item) -> Result<Cow<'_, [String]>, Unscored> {
+    if !item.labels.is_empty() {
+        return Ok(Cow::Borrowed(&item.labels));
+    }
+    match label::letters(item.choices.len()) {
+        Some(letters) if !letters.is_empty() => Ok(Cow::Owned(letters)),
+        Some(_) => Err(Unscored::new("a label is wanted, and the document has no choices")),
+        None => Err(Unscored::new(format!("there are no letters for {} choices", item.choices.len()))),
+    }
+}
+
+/// The index of the label that a text names, by the rules above.
+pub fn named_label(text: &str, labels: &[String]) -> Option<usize> {
+    if let Some(index) = whole(text, labels) {
+        return Some(index);
+    }
+    let found = boxed(text, labels).or_else(|| after_answer(text, labels)).unwrap_or_else(|| first(text, labels));
+    match found {
+        Found::One(index) => Some(index),
+        Found::NoneOrSeveral => None,
+    }
+}
+
+/// What a rule found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Found {
+    One(usize),
+    NoneOrSeveral,
+}
+
+/// A label at a place of a text.
+struct Named {
+    index: usize,
+    at: Range<usize>,
+}
+
+/// Rule 1.
+fn whole(text: &str, labels: &[String]) -> Option<usize> {
+    let text = bare(text);
+    let exact = labels.iter().position(|label| label == text);
+    exact.or_else(|| {
+        let mut alike =
+            (0..labels.len()).filter(|i| labels.get(*i).is_some_and(|l| l.to_lowercase() == text.to_lowercase()));
+        alike.next().filter(|_| alike.next().is_none())
+    })
+}
+
+/// Without what stands around letters and digits.
+fn bare(text: &str) -> &str {
+    text.trim_matches(|c: char| !c.is_alphanumeric())
+}
+
+/// Rule 2. A box without a label (the answer's value, say) decides nothing.
+fn boxed(text: &str, labels: &[String]) -> Option<Found> {
+    const BOX: &str = "\\boxed{";
+    let start = text.rfind(BOX)? + BOX.len();
+    let mut depth = 1;
+    let closes = |(_, c): &(usize, char)| {
+        depth += match c {
+            '{' => 1,
+            '}' => -1,
+            _ => 0,
+        };
+        depth == 0
+    };
+    let inside = text.get(start..)?;
+    let end = inside.char_indices().find(closes).map_or(inside.len(), |(end, _)| end);
+    let named = alone(inside.get(..end)?, labels);
+    let first = named.first()?.index;
+    Some(if named.iter().all(|n| n.index == first) { Found::One(first) } else { Found::NoneOrSeveral })
+}
+
+/// Rule 3.
+fn after_answer(text: &str, labels: &[String]) -> Option<Found> {
+    const CUE: &str = "answer";
+    let named = alone(text, labels);
+    // ASCII lower case keeps all places.
+    let lower = text.to_ascii_lowercase();
+    let mut last = None;
+    for (at, _) in lower.match_indices(CUE) {
+        let from = at + CUE.len();
+        let Some(next) = named.iter().position(|n| n.at.start >= from) else { continue };
+        let Some(Named { index, at }) = named.get(next) else { continue };
+        let words = lower.get(from..at.start).unwrap_or_default().split(|c: char| !c.is_alphanumeric());
+        if words.filter(|word| !word.is_empty()).all(|word| FILLERS.contains(&word)) {
+            let joined = is_joined(text, &named, next);
+            last = Some(if joined { Found::NoneOrSeveral } else { Found::One(*index) });
+        }
+    }
+    last
+}
+
+/// Rule 4.
+fn first(text: &str, labels: &[String]) -> Found {
+    let named = alone(text, labels);
+    let is_option = |n: &&Named| {
+        let before = text.get(..n.at.start).unwrap_or_default();
+        let after = text.get(n.at.end..).unwrap_or_default();
+        let opens_line = before.rsplit('\n').next().is_none_or(|line| !line.contains(char::is_alphanumeric));
+        opens_line && after.starts_with(['.', ')', ':'])
+    };
+    let mut options: Vec<usize> = named.iter().filter(is_option).map(|n| n.index).collect();
+    options.dedup();
+    match named.first() {
+        Some(n) if options.len() < 2 && !is_joined(text, &named, 0) => Found::One(n.index),
+        _ => Found::NoneOrSeveral,
+    }
+}
+
+/// Whether the named label and the next, another one, are one answer.
+fn is_joined(text: &str, named: &[Named], place: usize) -> bool {
+    let (Some(here), Some(next)) = (named.get(place), named.get(place + 1)) else { return false };
+    let between = text.get(here.at.end..next.at.start).unwrap_or_default();
+    here.index != next.index && !between.contains('\n') && JOINERS.contains(&bare(between).to_lowercase().as_str())
+}
+
+/// The labels that stand alone, in the order of the text.
+fn alone(text: &str, labels: &[String]) -> Vec<Named> {
+    let mut found: Vec<Named> = Vec::new();
+    for (index, label) in labels.iter().enumerate().filter(|(_, label)| !label.is_empty()) {
+        let places = text.match_indices(label.as_str()).map(|(at, _)| at..at + label.len());
+        found.extend(places.filter(|at| stands_alone(text, label, at)).map(|at| Named { index, at }));
+    }
+    found.sort_by_key(|named| named.at.start);
+    found
+}
+
+fn stands_alone(text: &str, label: &str, at: &Range<usize>) -> bool {
+    let before = text.get(..at.start).unwrap_or_default();
+    let after = text.get(at.end..).unwrap_or_default();
+    let (Some(first), Some(last)) = (label.chars().next(), label.chars().next_back()) else { return false };
+    let mut left = before.chars().rev();
+    let mut right = after.chars();
+    let (left, left2, right, right2) = (left.next(), left.next(), right.next(), right.next());
+    let bound = |near: Option<char>, far: Option<char>, own: char| match near {
+        Some(c) if is_word(c, own) => true,
+        Some('-' | '\'' | '’') => far.is_some_and(|c| is_word(c, own)),
+        Some('.' | ',') => own.is_ascii_digit() && far.is_some_and(|c| c.is_ascii_digit()),
+        _ => false,
+    };
+    let negative = first.is_ascii_digit() && left == Some('-');
+    !bound(left, left2, first) && !bound(right, right2, last) && !negative && !is_article(label, after)
+}
+
+/// Whether a character makes one word with another. Scripts without blanks between words do not, with those that have them.
+fn is_word(c: char, own: char) -> bool {
+    const FIRST_CJK: char = '\u{2e80}';
+    c.is_alphanumeric() && (c >= FIRST_CJK) == (own >= FIRST_CJK)
+}
+
+/// `A` or `I` that is a word of the sentence.
+fn is_article(label: &str, after: &str) -> bool {
+    let Some(rest) = after.strip_prefix(' ').filter(|_| matches!(label, "A" | "I" | "a" | "i")) else { return false };
+    let word: &str = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    word.starts_with(char::is_lowercase) && !ABOUT_CHOICES.contains(&word)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Expected values: what a reader takes the texts to mean.
+    use super::super::Answers;
+    use super::super::testing::apply_to;
+    use super::*;
+    use crate::score::testing::item;
+    use serde_json::json;
+
+    fn named(text: &str) -> Option<char> {
+        let labels = label::letters(5).unwrap();
+        named_label(text, &labels).and_then(|i| labels[i].chars().next())
+    }
+
+    #[test]
+    fn one_label_is_found() {
+        for text in [
+            "B",
+            " B",
+            "B.",
+            " B. ",
+            "(B)",
+            "[B]",
+            "**B**",
+            "\"B\"",
+            "'B'",
+            "`B`",
+            "B)",
+            "_B_",
+            "b",
+            " b.",
+            "(b)",
+            "**b**",
+            "B\n",
+            "The answer is B",
+            "The answer is B.",
+            "Answer: B",
+            "answer is: **B**",
+            "Answer: (B)",
+            "ANSWER: B",
+            "Answer\n\nB",
+            "\\boxed{B}",
+            "$\\boxed{\\text{B}}$",
+            "The answer is \\boxed{B}.",
+            "\\boxed{B. 42}",
+            "<answer>B</answer>",
+            "The correct answer is option B",
+            "The best answer to this question is B: the river",
+            "Answer: B\n\nA is wrong.",
+            "B. A cat sat on the mat",
+            "B: because A is wrong",
+            "B) the river",
+            "Option B",
+            "A cat is an animal, so B.",
+            "I think B",
+            "A is wrong. The answer is B",
+            "Perhaps the answer is A. No, the answer is B.",
+            "It's B",
+            "B, since A-level is no answer",
+            "答案是B。",
+            "Das ist B",
+            "Antwort: B",
+            "B\nC is not",
+            "B and not a dog",
+            "Don't ask; B",
+        ] {
+            assert_eq!(named(text), Some('B'), "{text:?}");
+        }
+        assert_eq!(named("A is the right one"), Some('A'));
+        assert_eq!(named("A"), Some('A'));
+        assert_eq!(named("The answer is A because it is"), Some('A'));
+        assert_eq!(named("not A but B"), Some('A'), "documented");
+    }
+
+    #[test]
+    fn none_or_several_are_none() {
+        for text in [
+            "",
+            " ",
+            "...",
+            "the river",
+            "A dog ran",
+            "F",
+            "A or B",
+            "A and C",
+            "A, B",
+            "A/B",
+            "Both A and B",
+            "Neither A nor B",
+            "The answer is A or B",
+            "\\boxed{A, B}",
+            "A. one\nB. two\nC. three",
+            "Answer: b is it",
+            "B-tree",
+            "BC",
+            "don't",
+            "I",
+            "42",
+            "A's",
+            "The answer is the river",
+        ] {
+            assert_eq!(named(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn digits_and_small_letters() {
+        let of = |text: &str, labels: &[&str]| {
+            let labels: Vec<String> = labels.iter().map(|l| l.to_string()).collect();
+            named_label(text, &labels)
+        };
+        let digits = ["1", "2", "3", "4"];
+        for (text, expected) in [
+            ("3", Some(2)),
+            (" 3.", Some(2)),
+            ("Answer: 3", Some(2)),
+            ("3.5", None),
+            ("13", None),
+            ("1,200", None),
+            ("-3", Some(2)),
+            ("it is -3 degrees", None),
+            ("(2) the cat", Some(1)),
+        ] {
+            assert_eq!(of(text, &digits), expected, "{text:?}");
+        }
+        assert_eq!(of("b", &["a", "b"]), Some(1));
+        assert_eq!(of("B", &["a", "b"]), Some(1));
+        assert_eq!(of("a", &["a", "A"]), Some(0));
+        assert_eq!(of("the answer is b", &["a", "b"]), Some(1));
+    }
+
+    fn lettered(labels: &[&str]) -> Item {
+        Item { labels: labels.iter().map(|l| l.to_string()).collect(), ..item() }
+    }
+
+    #[test]
+    fn filters_give_labels() {
+        let one = |build, answer: Value, item: &Item| apply_to(build, json!({}), Answers::Repeats(vec![answer]), item);
+        let abc = lettered(&["A", "B", "C"]);
+        assert_eq!(one(choice_letter, json!(" B."), &abc), Ok(json!(["B"])));
+        assert_eq!(one(choice_letter, json!("well"), &abc), Ok(json!([null])));
+        assert!(one(choice_letter, json!(3), &abc).is_err());
+        let by_count = Item { choices: vec!["x".into(), "y".into()], ..item() };
+        assert_eq!(one(choice_letter, json!("B"), &by_count), Ok(json!(["B"])));
+        assert!(one(choice_letter, json!("B"), &item()).is_err());
+
+        assert_eq!(one(likeliest_label, json!([-2.0, -0.5, -3.0]), &abc), Ok(json!(["B"])));
+        assert_eq!(one(likeliest_label, json!([null, null, -9.5]), &abc), Ok(json!(["C"])));
+        assert_eq!(one(likeliest_label, json!([-1.0, -1.0, null]), &abc), Ok(json!(["A"])));
+        let none = one(likeliest_label, json!([null, null, null]), &abc).unwrap_err();
+        assert_eq!(none.reason, "none of the labels is among the likeliest first tokens");
+        assert!(one(likeliest_label, json!([-1.0]), &abc).is_err());
+    }
+}
