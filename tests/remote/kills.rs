@@ -18,7 +18,7 @@ fn a_run_killed_at_twenty_moments_ends_with_the_same_bytes() {
     place.run(&server.model(), TASKS, "whole", &FLAGS).expect(0);
     let plan = Plan {
         elsewhere: Some(format!("http://{}", other.address)),
-        storms: Some((700, 10)),
+        storms: Some(700),
         per_mille: 60,
         away: &[900],
         ..Plan::new(23, server.requests())

@@ -25,7 +25,7 @@ fn a_budget_of_tokens_stops_cleanly_and_is_resumed() {
             break;
         }
         let run = run.expect(3);
-        assert!(run.stderr.contains("--max-tokens-total") && run.stderr.contains("hint:"), "{}", run.stderr);
+        assert!(run.stderr.contains("budget") && run.stderr.contains("hint:"), "{}", run.stderr);
         assert!(answered < 400 && runs < 30);
         before = answered;
     }
@@ -42,8 +42,8 @@ fn requests_per_minute_are_kept_to() {
     let flags = [&OFF[..], &["--rpm", "900"]].concat();
     place.run(&server.model(), "toy_words", "out", &flags).expect(0);
     let (took, asked) = (begun.elapsed().as_secs_f64(), server.requests() as f64);
-    // 15 in a second, and at most one second's worth ahead.
-    assert!(asked <= 15.0 * (took + 1.0) + 1.0, "{asked} requests in {took:.2} s");
+    // 15 in a second, and a second's worth ahead for the probes and for the run.
+    assert!(asked <= 15.0 * (took + 2.0) + 1.0, "{asked} requests in {took:.2} s");
 }
 
 #[test]

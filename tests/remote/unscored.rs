@@ -24,7 +24,7 @@ fn documents_that_fail_are_asked_again_and_no_others() {
     );
     // The rest was scored all the same, and figures say what they could have been.
     assert!(run.stdout.contains("toy_choices") && run.stdout.contains("toy_words"), "{}", run.stdout);
-    assert!(run.stdout.contains('['), "bounds:\n{}", run.stdout);
+    assert!(run.stdout.contains("between"), "bounds:\n{}", run.stdout);
     assert!(!results(&place.folder("out"))["results"]["toy_choices"]["acc,none"].is_null());
 
     // Still so: the same documents are asked, and only they.
@@ -47,7 +47,7 @@ fn refusals_are_final_until_they_are_to_be_asked_again() {
     let server = Server::start(Setup { filtered: Some(is_filtered), ..Setup::default() });
     let run = place.run(&server.model(), "toy_words", "out", &OFF).expect(3);
     assert!(run.stderr.contains("3 documents not scored") && run.stderr.contains("refused"), "{}", run.stderr);
-    assert!(run.stdout.contains('['), "bounds:\n{}", run.stdout);
+    assert!(run.stdout.contains("between"), "bounds:\n{}", run.stdout);
     server.change(|setup| setup.filtered = None);
     server.forget();
     place.run(&server.model(), "toy_words", "out", &OFF).expect(3);
@@ -68,9 +68,12 @@ fn texts_cannot_be_scored_by_letters() {
     let server = Server::start(Setup { completions: Completions::Absent, chat: Chat::TopLogprobs, ..Setup::default() });
     let run = place.run(&server.model(), "toy_words,toy_texts", "out", &OFF);
     assert!(matches!(run.code, Some(2 | 3)), "{}", run.stderr);
-    assert!(run.stderr.contains("toy_texts") && run.stderr.contains("log-prob"), "{}", run.stderr);
-    // A server that scores does them.
-    let server = Server::start(Setup::default());
+    assert!(run.stderr.contains("toy_texts") && run.stderr.contains("does not score prompts"), "{}", run.stderr);
+    // A server that scores does them, if something stands before the first token.
+    let server = Server::start(Setup { bos: true, ..Setup::default() });
     place.run(&server.model(), "toy_texts", "scored", &OFF).expect(0);
     assert!(results(&place.folder("scored"))["results"]["toy_texts"]["word_perplexity,none"].as_f64().unwrap() > 1.0);
+    let server = Server::start(Setup::default());
+    let run = place.run(&server.model(), "toy_texts", "unscored", &OFF).expect(3);
+    assert!(run.stderr.contains("nothing stands before it"), "{}", run.stderr);
 }

@@ -6,6 +6,9 @@ use super::{Chat, Completions, Setup};
 use serde_json::{Value, json};
 use std::io::Write;
 
+/// What stands before every text, where something does.
+const BOS: &str = "<s>";
+
 /// A request as routes see it.
 pub struct Asked<'a> {
     pub path: &'a str,
@@ -198,7 +201,8 @@ fn completion(setup: &Setup, body: &Value, prompt: &str, twist: Option<Fault>) -
     let _ = write!(out, "{{\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"created\":1,\"model\":\"{name}\",");
     choices(&mut out, twist, "\"text\":\"zebra\",\"logprobs\":null", |out| {
         out.extend(b"{\"index\":0,\"text\":");
-        let text = if echoes { format!("{shown}{}", written.text) } else { written.text.clone() };
+        let bos = if setup.bos { BOS } else { "" };
+        let text = if echoes { format!("{bos}{shown}{}", written.text) } else { written.text.clone() };
         quote(out, &text);
         out.extend(b",\"logprobs\":");
         if has_logprobs.is_some() {
@@ -221,11 +225,12 @@ fn echoed<'a>(setup: &Setup, start: Seen, prompt: &'a str) -> Vec<Listed<'a>> {
         match setup.completions {
             Completions::Zeros => Listed { token, logprob: Some(0.0), top: Vec::new() },
             Completions::Nulls => Listed { token, logprob: None, top: Vec::new() },
-            _ if index == 0 => Listed { token, logprob: None, top: Vec::new() },
+            _ if index == 0 && !setup.bos => Listed { token, logprob: None, top: Vec::new() },
             _ => Listed { token, logprob: Some(logprob), top: vec![best] },
         }
     };
-    model::tokens(prompt).into_iter().enumerate().map(entry).collect()
+    let bos = setup.bos.then_some(Listed { token: BOS, logprob: None, top: Vec::new() });
+    bos.into_iter().chain(model::tokens(prompt).into_iter().enumerate().map(entry)).collect()
 }
 
 /// The tokens of an answer.

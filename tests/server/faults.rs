@@ -71,6 +71,10 @@ pub const PASSING: &[Fault] = &[
     Fault::Redirect,
 ];
 
+/// Requests in a row that fail in the same way.
+const STORMS: &[(Fault, u64)] =
+    &[(Fault::TooMany, 24), (Fault::TooManySeconds, 16), (Fault::Status(500), 8), (Fault::Status(503), 24)];
+
 /// Which requests fail, and how: all of it follows from the number of the request and the seed.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -82,8 +86,8 @@ pub struct Plan {
     /// Of a thousand requests so many fail.
     pub per_mille: u64,
     pub kinds: &'static [Fault],
-    /// Every so many requests, so many in a row get 429 or 500.
-    pub storms: Option<(u64, u64)>,
+    /// Every so many requests there is a storm.
+    pub storms: Option<u64>,
     /// Requests at which the listener goes away.
     pub away: &'static [u64],
     /// No prompt meets more faults than this.
@@ -100,7 +104,7 @@ impl Plan {
             only: "Question",
             per_mille: 80,
             kinds: PASSING,
-            storms: Some((500, 24)),
+            storms: Some(500),
             away: &[400, 1300],
             most_per_prompt: 3,
             elsewhere: None,
@@ -117,11 +121,11 @@ impl Plan {
             return Some(Fault::Away);
         }
         let draw = Seen::nothing("fault").then(&n.to_string()).mixed(self.seed);
-        if let Some((every, length)) = self.storms
-            && n % every >= every - length
-        {
-            let storm = [Fault::TooMany, Fault::TooManySeconds, Fault::Status(500), Fault::Status(503)];
-            return Some(storm[(n / every) as usize % storm.len()]);
+        if let Some(every) = self.storms {
+            let (fault, length) = STORMS[(n / every) as usize % STORMS.len()];
+            if n % every >= every - length {
+                return Some(fault);
+            }
         }
         if draw % 1000 >= self.per_mille || self.kinds.is_empty() {
             return None;

@@ -59,6 +59,8 @@ pub struct Setup {
     pub completions: Completions,
     pub chat: Chat,
     pub tokenize: bool,
+    /// Every text begins with a token of its own, which the echo shows.
+    pub bos: bool,
     pub template: bool,
     /// Prompts that a content filter stops.
     pub filtered: Option<Pick>,
@@ -82,6 +84,7 @@ impl Default for Setup {
             completions: Completions::Scores,
             chat: Chat::TopLogprobs,
             tokenize: false,
+            bos: false,
             template: false,
             filtered: None,
             rejected: None,
