@@ -35,7 +35,7 @@ fn a_run_killed_at_twenty_moments_ends_with_the_same_bytes() {
             .unwrap_or_default();
         server.forget();
         other.forget();
-        let until = server.answered() + random.u64(1..150);
+        let until = server.answered() + random.u64(1..95);
         let mut command = place.command(&server.model(), TASKS, "killed", &FLAGS);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         while server.answered() < until && child.try_wait().unwrap().is_none() {
@@ -46,16 +46,13 @@ fn a_run_killed_at_twenty_moments_ends_with_the_same_bytes() {
         let status = child.wait().unwrap();
         assert_asked_none_of(&recorded, &server);
         assert_asked_none_of(&recorded, &other);
-        if status.success() {
-            break;
-        }
+        assert!(!status.success(), "the run ended before kill {kills}");
         kills += 1;
         // A kill during the probe leaves no run yet.
         if let Some(header) = started_at(&place) {
             assert_eq!(*started.get_or_insert(header.clone()), header, "the run keeps its start");
         }
     }
-    assert!(kills >= KILLS / 2, "the run ended after {kills} kills");
     let recorded: HashSet<String> = Journal::read(&place.folder("killed")).answered.into_iter().collect();
     server.forget();
     place.run(&server.model(), TASKS, "killed", &FLAGS).expect(0);

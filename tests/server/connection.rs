@@ -90,7 +90,7 @@ async fn respond(stream: &mut TcpStream, shared: &Shared, head: &[u8], body: &[u
         if let Some(key) = key {
             shared.log.lock().unwrap().prompts.entry(key).or_default().answered += 1;
         }
-        shared.answered.fetch_add(1, Ordering::SeqCst);
+        shared.count_answer();
     }
     send(stream, shared, out, start, fault).await
 }

@@ -2,7 +2,7 @@
 //! alone, and faults on request. One thread, one connection task for each connection, no more parsing than needed.
 //!
 //! What it serves and how it fails can be changed while it runs ([`Server::change`]), so that a faulty and a faultless run see one address.
-#![allow(dead_code)] // Tests and bench use different parts.
+#![allow(dead_code, unused_imports)] // Tests and bench use different parts.
 
 mod answers;
 mod connection;
@@ -16,7 +16,7 @@ pub use log::Log;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -106,6 +106,12 @@ struct Shared {
     /// Answers to prompts that were sent whole.
     answered: AtomicU64,
     connections: AtomicUsize,
+    begun: Instant,
+    /// Of the first and the last answer, in nanoseconds since it began; 0: there was none.
+    first: AtomicU64,
+    last: AtomicU64,
+    /// The thread it runs on, where the system has a number for it.
+    thread_id: AtomicU64,
     /// Milliseconds for which the listener is to close; 0: it stays.
     away: AtomicU64,
     stop: AtomicBool,
@@ -129,6 +135,10 @@ impl Server {
             requests: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             connections: AtomicUsize::new(0),
+            begun: Instant::now(),
+            first: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            thread_id: AtomicU64::new(0),
             away: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
@@ -138,6 +148,7 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let seen = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
+            seen.thread_id.store(thread_id().unwrap_or(0), Ordering::SeqCst);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(listen(listener, address, seen));
         });
@@ -171,6 +182,25 @@ impl Server {
     /// Forgets what was asked so far. Faults count on.
     pub fn forget(&self) {
         *self.log() = Log::default();
+        self.shared.first.store(0, Ordering::SeqCst);
+    }
+
+    /// From the first to the last answer.
+    pub fn span(&self) -> Duration {
+        let (first, last) = (self.shared.first.load(Ordering::SeqCst), self.shared.last.load(Ordering::SeqCst));
+        Duration::from_nanos(last.saturating_sub(first))
+    }
+
+    /// Processor time of its thread (Linux).
+    pub fn cpu(&self) -> Duration {
+        let thread = self.shared.thread_id.load(Ordering::SeqCst);
+        let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).unwrap_or_default();
+        Duration::from_nanos(text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
+    }
+
+    /// The number of its thread (Linux).
+    pub fn thread_id(&self) -> u64 {
+        self.shared.thread_id.load(Ordering::SeqCst)
     }
 
     /// Requests so far, probes and faults included.
@@ -200,6 +230,20 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+impl Shared {
+    /// Counts an answer to a prompt.
+    fn count_answer(&self) {
+        let now = self.begun.elapsed().as_nanos() as u64;
+        let _ = self.first.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+        self.last.store(now, Ordering::SeqCst);
+        self.answered.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn thread_id() -> Option<u64> {
+    std::fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
 }
 
 /// Accepts until it is stopped; goes away for a while when a fault says so.
