@@ -27,3 +27,4 @@ pub mod score;
 pub mod stats;
 pub mod task;
 pub mod template;
+pub mod usage;

@@ -1,12 +1,14 @@
-//! `fairmark ls`: tasks, groups, metrics, filters, architectures, precisions.
+//! `fairmark ls`: tasks, groups, metrics, filters, architectures, precisions, endpoints, prices.
 
 use crate::catalog::{Catalog, Entry, Kind};
+use crate::engine::remote::address::{ENDPOINTS, Endpoint};
 use crate::error::Result;
+use crate::price::PriceTable;
 use crate::{model, score};
 use clap::{Args, ValueEnum};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Flags of `fairmark ls`.
@@ -18,6 +20,10 @@ pub struct LsArgs {
     /// Further folders of task files.
     #[arg(long, value_name = "DIR")]
     include_path: Vec<PathBuf>,
+
+    /// A price table over the built-in one.
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Clone, Copy)]
@@ -30,6 +36,8 @@ enum What {
     Aggregations,
     Architectures,
     Precisions,
+    Endpoints,
+    Prices,
 }
 
 /// Prints a list on stdout, a line each.
@@ -43,6 +51,8 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
         What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
         What::Precisions => model::Precision::all().map(|(name, doc)| row([name, doc])).collect(),
+        What::Endpoints => ENDPOINTS.iter().map(endpoint_row).collect(),
+        What::Prices => price_rows(args.prices.as_deref())?,
     };
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -62,6 +72,24 @@ fn metric_row(metric: &score::MetricRow) -> Vec<String> {
     let types: Vec<&str> = metric.output_types.iter().map(|t| t.as_str()).collect();
     let direction = if metric.higher_is_better { "↑" } else { "↓" };
     row([metric.name, direction, &types.join(", "), metric.doc])
+}
+
+/// `anthropic  https://...  ANTHROPIC_API_KEY  anthropic  Anthropic, by /messages`
+fn endpoint_row(endpoint: &Endpoint) -> Vec<String> {
+    let wires: Vec<&str> = endpoint.wires.iter().map(|wire| wire.name()).collect();
+    let url = endpoint.url.or(endpoint.url_var).unwrap_or("(an address)");
+    row([endpoint.name, url, endpoint.key_var.unwrap_or("-"), &wires.join(", "), endpoint.doc])
+}
+
+/// US dollars for a million tokens: input, input from the provider's cache, output.
+fn price_rows(file: Option<&Path>) -> Result<Vec<Vec<String>>> {
+    let header = row(["model", "input", "cached", "output", "as of"]);
+    let table = PriceTable::load(file)?;
+    let rows = table.rows().iter().map(|price| {
+        let cached = price.cached_input.unwrap_or(price.input);
+        row([&price.model, &price.input.to_string(), &cached.to_string(), &price.output.to_string(), &price.as_of])
+    });
+    Ok(std::iter::once(header).chain(rows).collect())
 }
 
 fn entries(include_path: &[PathBuf], kind: Kind) -> Result<Vec<Vec<String>>> {

@@ -8,6 +8,7 @@ use crate::data::DataSource;
 use crate::engine::local::show_bytes;
 use crate::engine::{self, Cancel, Engine, EngineOptions, Prompts};
 use crate::error::{Error, ErrorKind, Result};
+use crate::price::PriceTable;
 use crate::prompt::PromptOptions;
 use crate::report::{ResultsInput, Style, compare, render, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
@@ -23,7 +24,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// Flags of `fairmark run`.
 #[derive(Args)]
 pub struct RunArgs {
-    /// A folder with a Hugging Face checkpoint, a `.gguf` file, a hub id (`org/name[@revision]`), or `mock`. Several give one table.
+    /// A folder with a Hugging Face checkpoint, a `.gguf` file, a hub id (`org/name[@revision]`), a server (`openai:gpt-4o-mini`,
+    /// `http://127.0.0.1:8000/v1#my-model`; see `fairmark ls endpoints`), or `mock`. Several give one table.
     #[arg(long, short, required = true, value_name = "MODEL")]
     model: Vec<String>,
 
@@ -42,6 +44,10 @@ pub struct RunArgs {
     /// Forget what an earlier, equal run recorded and ask everything anew.
     #[arg(long)]
     fresh: bool,
+
+    /// Ask again what a model or its provider refused to answer in an earlier session of this run.
+    #[arg(long)]
+    retry_refused: bool,
 
     /// Draws for bootstrapped standard errors; 0 leaves all standard errors out.
     #[arg(long, default_value_t = 100_000, value_name = "N")]
@@ -223,8 +229,14 @@ fn run_one(
     if folder.num_damaged() > 0 {
         eprintln!("warning: {} damaged journal lines are ignored and asked again", folder.num_damaged());
     }
+    if args.retry_refused {
+        folder.forget_refusals();
+    }
+    let iters = args.bootstrap_iters;
+    let finished = execute(prepared, engine, &mut folder, iters, cancel, &mut |event| progress.event(&event));
+    report_usage(args, engine, &folder, talk)?;
     let finished =
-        execute(prepared, engine, &mut folder, args.bootstrap_iters, cancel, &mut |event| progress.event(&event))?;
+        finished.map_err(|err| if err.kind() == ErrorKind::Incomplete { err.file(&folder.path) } else { err })?;
     if finished.missing > 0 {
         return Err(Error::new(ErrorKind::Incomplete, format!("stopped with {} requests to go", finished.missing))
             .file(&folder.path)
@@ -235,6 +247,20 @@ fn run_one(
         eprintln!("{}: run folder {}", engine.identity().label, folder.path.display());
     }
     Ok(finished)
+}
+
+/// Writes what the run took so far, and says it where servers were asked.
+fn report_usage(args: &RunArgs, engine: &dyn Engine, folder: &RunFolder, talk: bool) -> Result<()> {
+    let prices = PriceTable::load(args.engine.endpoints.prices.as_deref())?;
+    let identity = engine.identity();
+    let model = identity.options.iter().find_map(|option| option.strip_prefix("model=")).unwrap_or(&identity.name);
+    let report = folder.totals().report(prices.price(model).as_ref());
+    let text = serde_json::to_string_pretty(&report).map_err(|e| Error::input("cannot encode the usage").cause(e))?;
+    folder.write_file("usage.json", format!("{text}\n").as_bytes())?;
+    if talk && (report.latency_ms.is_some() || report.from_cache > 0) {
+        eprintln!("{}: {}", identity.label, report.line());
+    }
+    Ok(())
 }
 
 fn write_outputs(folder: &mut RunFolder, finished: &Finished, engine: &dyn Engine, seconds: f64) -> Result<()> {

@@ -3,7 +3,7 @@
 
 use super::options::{self, Listed};
 use super::read::{Reader, Row};
-use super::turn::{Turn, qa_turns};
+use super::turn::{ChatForm, Turn, qa_turns};
 use super::{Builder, decoding, gold};
 use crate::data::TaskDocs;
 use crate::doc::Doc;
@@ -134,7 +134,10 @@ impl Builder<'_> {
             Some(index) => letters.get(index).cloned(),
             None => None,
         };
-        let listed = self.listed(row, spec, &Asked { written, target, choices, prefix })?;
+        let mut listed = self.listed(row, spec, &Asked { written, target, choices, prefix })?;
+        if self.chat_form() == ChatForm::Turns {
+            listed.question.truncate(listed.question.trim_end().len());
+        }
         Ok(qa_turns(&listed.question, answer.as_deref(), prefix, &listed.delimiter, &spec.fewshot_delimiter))
     }
 

@@ -16,7 +16,7 @@ fn rows(value: &Value) -> Vec<Fields> {
     value.as_array().unwrap().iter().map(|row| row.as_object().unwrap().clone()).collect()
 }
 
-fn task_docs(docs: &Value, pool: Option<&Value>, same_split: bool) -> TaskDocs {
+pub(super) fn task_docs(docs: &Value, pool: Option<&Value>, same_split: bool) -> TaskDocs {
     let docs: Vec<Doc> = rows(docs).into_iter().enumerate().map(|(id, fields)| Doc { id, fields }).collect();
     TaskDocs {
         columns: docs.first().map_or(Vec::new(), |doc| doc.fields.keys().cloned().collect()),
@@ -57,7 +57,7 @@ fn prompt_spec(over: &Value, under: &Value) -> PromptSpec {
     }
 }
 
-fn task(config: &Value) -> Task {
+pub(super) fn task(config: &Value) -> Task {
     let shots = &config["fewshot_config"];
     let metrics = config["metric_list"].as_array().into_iter().flatten();
     Task {

@@ -2,7 +2,7 @@
 
 use super::journal::Asker;
 use super::{Event, Prepared, PreparedTask, RunFolder};
-use crate::engine::{Cancel, Engine, Outcome, Update};
+use crate::engine::{Cancel, Delivery, Engine, Outcome, Update};
 use crate::error::Result;
 use crate::item::Item;
 use crate::request::{Request, Unscored};
@@ -61,14 +61,13 @@ pub fn execute(
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Finished> {
     let Prepared { nodes, tasks } = prepared;
-    let mut board = Board::new(&tasks, folder);
-    let (requests, keys) = board.pending(&tasks);
+    let (mut board, requests, keys) = Board::new(&tasks, folder);
     let total = board.total();
     let mut done = total - requests.len();
     on_event(Event::Started { total, answered: done });
     board.score_answered(&tasks, folder)?;
-    engine.answer(&requests, cancel, &mut |update| {
-        let (index, outcome) = match update {
+    let answered = engine.answer(&requests, cancel, &mut |update| {
+        let (index, outcome, delivery) = match update {
             Update::Planned(workload) => {
                 on_event(Event::Planned(workload));
                 return Ok(());
@@ -77,12 +76,15 @@ pub fn execute(
                 on_event(Event::Computed { computed, of });
                 return Ok(());
             }
-            Update::Answered(index, outcome, _) => (index, outcome),
+            Update::Answered(index, outcome, delivery) => (index, outcome, delivery),
         };
         let (Some(request), Some(key)) = (requests.get(index), keys.get(index)) else { return Ok(()) };
-        done += 1;
         let usage = outcome.as_ref().map(|r| r.usage).unwrap_or_default();
-        board.answered(&tasks, folder, key, request, outcome)?;
+        // A second answer to one request is none.
+        if !board.answered(&tasks, folder, key, request, (outcome, delivery))? {
+            return Ok(());
+        }
+        done += 1;
         on_event(Event::Answered {
             done,
             total,
@@ -90,8 +92,9 @@ pub fn execute(
             completion_tokens: usage.completion_tokens,
         });
         Ok(())
-    })?;
+    });
     on_event(Event::Ended { done, total });
+    answered?;
     let missing = total - done;
     if missing > 0 {
         return Ok(Finished { nodes, tasks: Vec::new(), groups: Vec::new(), missing, unscored: 0 });
@@ -102,11 +105,16 @@ pub fn execute(
     Ok(Finished { nodes, tasks, groups, missing: 0, unscored })
 }
 
+/// A request's key; shared, because many places name it.
+type Key = Arc<str>;
+
 /// Which answers there are, and which documents still wait for some.
 struct Board {
+    /// `[task][item][request][repeat]`
+    keys: Vec<Vec<Vec<Vec<Key>>>>,
     /// Distinct request keys to the slots that wait for them; a key stands once, whoever asks.
-    waiting: HashMap<String, Vec<Slot>>,
-    answers: HashMap<String, Outcome>,
+    waiting: HashMap<Key, Vec<Slot>>,
+    answers: HashMap<Key, Outcome>,
     /// `[task][item]`: answers still to come, repeats included.
     open: Vec<Vec<usize>>,
     /// `[task][item]`: scores, as soon as all answers are there.
@@ -114,39 +122,43 @@ struct Board {
 }
 
 impl Board {
-    fn new(tasks: &[PreparedTask], folder: &mut RunFolder) -> Board {
+    /// The board, and the distinct requests without an answer with their keys, in the order of the tasks and documents.
+    fn new(tasks: &[PreparedTask], folder: &mut RunFolder) -> (Board, Vec<Request>, Vec<Key>) {
         let mut board = Board {
+            keys: tasks.iter().map(|t| t.items.iter().map(|i| vec![Vec::new(); i.requests.len()]).collect()).collect(),
             waiting: HashMap::new(),
             answers: HashMap::new(),
             open: tasks.iter().map(|t| vec![0; t.items.len()]).collect(),
             samples: tasks.iter().map(|t| vec![Vec::new(); t.items.len()]).collect(),
         };
+        let (mut requests, mut keys) = (Vec::new(), Vec::new());
         for (slot, request) in slots(tasks) {
-            let key = request.key();
-            if let Some(response) = folder.recorded.answers.get(&key) {
-                board.answers.insert(key, Ok(response.clone()));
-            } else {
-                board.open[slot.task][slot.item] += 1;
-                board.waiting.entry(key).or_default().push(slot);
+            let key: Key = request.key().into();
+            board.keys[slot.task][slot.item][slot.request].push(key.clone());
+            if board.answers.contains_key(&key) {
+                continue;
+            }
+            if let Some(outcome) = folder.recorded.answers.remove(&*key) {
+                board.answers.insert(key, outcome);
+                continue;
+            }
+            board.open[slot.task][slot.item] += 1;
+            match board.waiting.get_mut(&key) {
+                Some(slots) => slots.push(slot),
+                None => {
+                    board.waiting.insert(key.clone(), vec![slot]);
+                    requests.push(request);
+                    keys.push(key);
+                }
             }
         }
         folder.recorded.answers.clear();
-        board
+        (board, requests, keys)
     }
 
     /// Distinct requests of the run.
     fn total(&self) -> usize {
         self.answers.len() + self.waiting.len()
-    }
-
-    /// The distinct requests without an answer, in the order of the tasks and documents, with their keys.
-    fn pending(&self, tasks: &[PreparedTask]) -> (Vec<Request>, Vec<String>) {
-        let mut seen = std::collections::HashSet::new();
-        slots(tasks)
-            .map(|(_, request)| (request.key(), request))
-            .filter(|(key, _)| self.waiting.contains_key(key) && seen.insert(key.clone()))
-            .map(|(key, request)| (request, key))
-            .unzip()
     }
 
     /// Scores the documents whose answers were all in the journal.
@@ -161,22 +173,23 @@ impl Board {
         Ok(())
     }
 
-    /// Journals an answer and scores the documents that it completes.
+    /// Journals an answer and scores the documents that it completes; `false` when nobody waits for it.
     fn answered(
         &mut self,
         tasks: &[PreparedTask],
         folder: &mut RunFolder,
-        key: &str,
+        key: &Key,
         request: &Request,
-        outcome: Outcome,
-    ) -> Result<()> {
-        let slots = self.waiting.remove(key).unwrap_or_default();
+        (outcome, delivery): (Outcome, Delivery),
+    ) -> Result<bool> {
+        let Some(slots) = self.waiting.remove(key) else { return Ok(false) };
         if let Some(first) = slots.first() {
             let t = &tasks[first.task];
             let asker = Asker { task: &t.task.name, doc_id: t.items[first.item].doc.id, request: first.request };
-            folder.journal.answer(key, asker, request, &outcome)?;
+            folder.journal.answer(key, asker, request, (&outcome, delivery))?;
         }
-        self.answers.insert(key.to_string(), outcome);
+        folder.recorded.totals.add(&outcome, &delivery);
+        self.answers.insert(key.clone(), outcome);
         for slot in slots {
             let open = &mut self.open[slot.task][slot.item];
             *open -= 1;
@@ -184,11 +197,11 @@ impl Board {
                 self.score(&tasks[slot.task], slot.task, slot.item, folder)?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn score(&mut self, t: &PreparedTask, task: usize, item: usize, folder: &mut RunFolder) -> Result<()> {
-        let samples = score_item(&t.task, &self.answered_item(&t.task, t.items[item].clone()));
+        let samples = score_item(&t.task, &self.answered_item(task, item, t.items[item].clone()));
         for sample in &samples {
             folder.journal.scores(&t.task.name, sample)?;
         }
@@ -196,16 +209,10 @@ impl Board {
         Ok(())
     }
 
-    fn answered_item(&self, task: &Task, item: Item) -> AnsweredItem {
-        let responses = item
-            .requests
-            .iter()
-            .map(|request| {
-                repeats(task, request)
-                    .map(|r| self.answers.get(&r.key()).cloned().unwrap_or(Err(Unscored::new("not answered"))))
-                    .collect()
-            })
-            .collect();
+    fn answered_item(&self, task: usize, index: usize, item: Item) -> AnsweredItem {
+        let outcome = |key: &Key| self.answers.get(key).cloned().unwrap_or(Err(Unscored::new("not answered")));
+        let of_request = |keys: &Vec<Key>| keys.iter().map(outcome).collect();
+        let responses = self.keys[task][index].iter().map(of_request).collect();
         AnsweredItem { item, responses }
     }
 
@@ -216,7 +223,8 @@ impl Board {
             .enumerate()
             .map(|(index, t)| {
                 let PreparedTask { task, items, original, num_fewshot, .. } = t;
-                let items: Vec<AnsweredItem> = items.into_iter().map(|item| self.answered_item(&task, item)).collect();
+                let items = items.into_iter().enumerate();
+                let items: Vec<AnsweredItem> = items.map(|(i, item)| self.answered_item(index, i, item)).collect();
                 // By filter first, then by document: the order of the reference's samples file.
                 let by_doc = std::mem::take(&mut samples[index]);
                 let samples: Vec<Sample> = task

@@ -3,6 +3,7 @@
 use super::journal::{Journal, Recorded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::{Effort, Environment, FORMAT_VERSION, Header, Spec, Status};
+use crate::usage::Totals;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,16 @@ impl RunFolder {
     /// Answers that an earlier, interrupted run left.
     pub fn num_recorded(&self) -> usize {
         self.recorded.answers.len()
+    }
+
+    /// Forgets what models and providers refused, so that it is asked again.
+    pub fn forget_refusals(&mut self) {
+        self.recorded.answers.retain(|_, outcome| outcome.is_ok());
+    }
+
+    /// What the answers took, those of earlier sessions included.
+    pub fn totals(&self) -> &Totals {
+        &self.recorded.totals
     }
 
     /// Journal lines that could not be read.
@@ -136,7 +147,7 @@ fn remove_outputs(path: &Path) -> Result<()> {
     for entry in fs::read_dir(path).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = ["run.json", "journal.jsonl", "samples.parquet"].contains(&name.as_str())
+        let ours = ["run.json", "journal.jsonl", "samples.parquet", "usage.json"].contains(&name.as_str())
             || (name.starts_with("results_") && name.ends_with(".json"))
             || (name.starts_with("samples_") && name.ends_with(".jsonl"));
         if ours {

@@ -3,9 +3,11 @@
 //! A line counts only when it is whole: a torn last line is cut off when the journal is opened again, a damaged one in the
 //! middle is ignored, and its request is asked again.
 
+use crate::engine::{Delivery, Outcome};
 use crate::error::{Error, Result};
 use crate::request::{Prompt, Request, RequestKind, Response, Unscored};
 use crate::sample::{Sample, Score};
+use crate::usage::Totals;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
@@ -41,6 +43,11 @@ enum Line {
         response: Option<Response>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unscored: Option<String>,
+        /// The model or its provider refused: final.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
+        #[serde(default, skip_serializing_if = "is_plain")]
+        delivery: Delivery,
     },
     Score {
         task: String,
@@ -50,11 +57,18 @@ enum Line {
     },
 }
 
+/// Nothing was sent: the engine runs in this process.
+fn is_plain(delivery: &Delivery) -> bool {
+    *delivery == Delivery::default()
+}
+
 /// What a journal held when it was opened.
 #[derive(Default)]
 pub struct Recorded {
-    /// Answers by request key.
-    pub answers: HashMap<String, Response>,
+    /// Answers and refusals by request key.
+    pub answers: HashMap<String, Outcome>,
+    /// What they took.
+    pub totals: Totals,
     /// Lines that could not be read and were ignored.
     pub damaged: usize,
 }
@@ -85,11 +99,14 @@ impl Journal {
                 Ok(Line::Prompt { id, .. }) => {
                     journal.prompts.insert(id);
                 }
-                Ok(Line::Answer { key, response: Some(response), .. }) => {
-                    recorded.answers.insert(key, response);
+                Ok(Line::Answer { key, response, unscored, refused, delivery, .. }) => {
+                    let outcome = response.ok_or(Unscored { reason: unscored.unwrap_or_default(), refused });
+                    recorded.totals.add(&outcome, &delivery);
+                    // Requests without an answer are asked again.
+                    if outcome.is_ok() || refused {
+                        recorded.answers.insert(key, outcome);
+                    }
                 }
-                // An unanswered request is asked again.
-                Ok(Line::Answer { .. }) => {}
                 Ok(Line::Score { task, doc_id, filter, .. }) => {
                     journal.scored.insert((task, doc_id, filter));
                 }
@@ -105,7 +122,7 @@ impl Journal {
         key: &str,
         asker: Asker<'_>,
         request: &Request,
-        outcome: &std::result::Result<Response, Unscored>,
+        (outcome, delivery): (&Outcome, Delivery),
     ) -> Result<()> {
         let asked = match &request.kind {
             RequestKind::Loglikelihood { context, continuation } => {
@@ -134,6 +151,8 @@ impl Journal {
             asked,
             response: outcome.as_ref().ok().cloned(),
             unscored: outcome.as_ref().err().map(|u| u.reason.clone()),
+            refused: outcome.as_ref().err().is_some_and(|u| u.refused),
+            delivery,
         })
     }
 
@@ -197,16 +216,21 @@ mod tests {
         let (mut journal, recorded) = Journal::open(&path).unwrap();
         assert!(recorded.answers.is_empty());
         let value = -0.1_f64 - 1e-17;
-        journal.answer("k1", ASKER, &request("a"), &Ok(response(value))).unwrap();
-        journal.answer("k2", ASKER, &request("b"), &Err(Unscored::new("no"))).unwrap();
+        let sent = Delivery { latency_ms: Some(7), retries: 1, cached: false };
+        journal.answer("k1", ASKER, &request("a"), (&Ok(response(value)), sent)).unwrap();
+        journal.answer("k2", ASKER, &request("b"), (&Err(Unscored::new("no")), Delivery::default())).unwrap();
+        journal.answer("k4", ASKER, &request("c"), (&Err(Unscored::refused("never")), Delivery::default())).unwrap();
         drop(journal);
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.lines().count(), 3, "the shared context is written once:\n{text}");
+        assert_eq!(text.lines().count(), 4, "the shared context is written once:\n{text}");
         std::fs::write(&path, format!("not json\n{text}{{\"line\":\"answer\",\"key\":\"k3\"")).unwrap();
         let (journal, recorded) = Journal::open(&path).unwrap();
         assert_eq!(recorded.damaged, 1);
-        assert_eq!(recorded.answers.len(), 1, "an unanswered request is asked again");
-        assert_eq!(recorded.answers["k1"], response(value), "floats come back bit for bit");
+        assert_eq!(recorded.answers.len(), 2, "an unanswered request is asked again, a refused one is not");
+        assert_eq!(recorded.answers["k1"], Ok(response(value)), "floats come back bit for bit");
+        assert_eq!(recorded.answers["k4"], Err(Unscored::refused("never")));
+        let report = recorded.totals.report(None);
+        assert_eq!((report.answers, report.refused, report.failed, report.retries), (1, 1, 1, 1));
         drop(journal);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("not json\n{text}"));
     }

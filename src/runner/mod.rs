@@ -8,6 +8,8 @@ mod folder;
 mod journal;
 mod prepare;
 mod protocol;
+#[cfg(test)]
+mod protocol_tests;
 
 pub use execute::{Finished, FinishedTask, execute};
 pub use folder::{RunFolder, check_writable};

@@ -122,7 +122,7 @@ impl Prober<'_> {
         let wire = self.wire;
         match self.transport.send_to(self.base, &call, &|body| wire.reply(&ask, body)).await {
             Ok(reply) => Ok(Ok(reply)),
-            Err(ProbeFailure::Missing(said) | ProbeFailure::Malformed(said)) => Ok(Err(said)),
+            Err(ProbeFailure::Missing(said) | ProbeFailure::Malformed(said)) => Ok(Err(brief(&said))),
             Err(ProbeFailure::Failed(err)) => Err(err),
         }
     }
@@ -233,6 +233,18 @@ impl Prober<'_> {
             _ => false,
         })
     }
+}
+
+/// What a server said, without its address and without the body that it sent.
+fn brief(said: &str) -> String {
+    let said = said.split(": {").next().unwrap_or(said);
+    let said = match said.split_once(" from http") {
+        Some((status, rest)) => {
+            format!("{status}{}", rest.find([' ', ':']).and_then(|end| rest.get(end..)).unwrap_or_default())
+        }
+        None => said.to_string(),
+    };
+    said.chars().take(200).collect()
 }
 
 /// The only model of a server.

@@ -6,6 +6,8 @@
 
 mod extraction;
 mod letter;
+#[cfg(test)]
+mod letter_tests;
 mod multi_choice;
 mod selection;
 mod spans;

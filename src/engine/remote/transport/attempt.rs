@@ -48,8 +48,9 @@ impl Transport {
             let started = Instant::now();
             let fault = match self.attempt(server, call, cancel, decode).await {
                 Ok(value) => {
-                    slot.succeeded();
-                    let latency_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
+                    let took = started.elapsed();
+                    slot.succeeded(took);
+                    let latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
                     return Ok((value, Delivery { latency_ms: Some(latency_ms), retries, cached: false }));
                 }
                 Err(Miss::Cancelled) => return Err(Failure::Cancelled),
@@ -65,6 +66,9 @@ impl Transport {
 
     /// See [`Transport::send_to`]. A server's refusals of probes say nothing about its health: they are what probes are for.
     pub(super) async fn probe<T>(&self, base: usize, call: &Call, decode: Decode<'_, T>) -> Result<T, ProbeFailure> {
+        if base >= self.num_bases() {
+            return Err(ProbeFailure::Failed(Error::input(format!("there is no server {base}"))));
+        }
         let limits = Limits { max_retries: self.limits.max_retries.min(PROBE_RETRIES), ..self.limits.clone() };
         let cancel = Cancel::default();
         let mut want = Want { call: self.calls.fetch_add(1, Ordering::Relaxed), only: Some(base), ..Want::default() };
@@ -73,9 +77,10 @@ impl Transport {
         loop {
             let slot =
                 self.queue.room(want, &cancel).await.map_err(|failure| ProbeFailure::Failed(error_of(failure)))?;
+            let started = Instant::now();
             let fault = match self.attempt(base, call, &cancel, decode).await {
                 Ok(value) => {
-                    slot.succeeded();
+                    slot.succeeded(started.elapsed());
                     return Ok(value);
                 }
                 Err(Miss::Cancelled) => return Err(ProbeFailure::Failed(error_of(Failure::Cancelled))),

@@ -1,4 +1,7 @@
 //! One attempt: a request, redirects, the body of the answer as JSON, or what went wrong.
+//!
+//! Bytes that nobody asked for close a connection when they come before the next request on it (the HTTP client sees to that, and tests hold it to
+//! it). What comes later than that cannot be told from an answer in HTTP/1.1: formats that repeat the prompt should compare it.
 
 use super::base::Target;
 use super::fault::{Fault, Kind, kind_of_status};

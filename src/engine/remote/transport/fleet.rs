@@ -133,9 +133,9 @@ impl Fleet {
         }
     }
 
-    pub fn succeeded(&mut self, grant: Grant, now: Instant) {
+    pub fn succeeded(&mut self, grant: Grant, took: Duration, now: Instant) {
         if let Some(server) = self.servers.get_mut(grant.server) {
-            server.succeeded();
+            server.succeeded(took, &self.limits);
         }
         self.last_success = Some(now);
         self.release(grant);

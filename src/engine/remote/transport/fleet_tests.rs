@@ -116,7 +116,7 @@ fn a_server_that_fails_is_taken_out_and_looked_at_again() {
     assert_eq!(waits, [0.5, 1.0, 2.0, 4.0]);
     now = fleet.next_event(now).unwrap();
     let grant = take(&mut fleet, 5, now).unwrap();
-    fleet.succeeded(grant, now);
+    fleet.succeeded(grant, seconds(0.01), now);
     assert_eq!((0..9).filter_map(|call| take(&mut fleet, call, now)).count(), 4, "it is back, and begins low");
     assert!(fleet.stop().is_none());
 }
@@ -128,7 +128,7 @@ fn failures_with_successes_between_take_nobody_out() {
     for call in 0..100 {
         let grant = take(&mut fleet, call, now).unwrap();
         if call % 5 == 4 {
-            fleet.succeeded(grant, now);
+            fleet.succeeded(grant, seconds(0.01), now);
         } else {
             fleet.failed(grant, call, &fault(Kind::Broken), now);
         }
@@ -205,7 +205,7 @@ fn ten_denied_calls_in_a_row_stop_everything() {
         fleet.failed(grant, call, &denied, now);
     }
     let grant = take(&mut fleet, 9, now).unwrap();
-    fleet.succeeded(grant, now);
+    fleet.succeeded(grant, seconds(0.01), now);
     for call in 0..10 {
         assert!(fleet.stop().is_none());
         let grant = take(&mut fleet, call, now).unwrap();
@@ -254,4 +254,33 @@ fn the_pace_holds_calls_back() {
     assert!(take(&mut fleet, 2, now).is_none());
     assert_eq!(fleet.next_event(now), Some(now + seconds(2.0)));
     assert!(take(&mut fleet, 2, now + seconds(2.0)).is_some());
+}
+
+#[test]
+fn a_server_that_lets_requests_wait_is_not_given_ever_more() {
+    // One request at a time, ten seconds each: the n-th of those that are open takes n times as long.
+    let mut now = Instant::now();
+    let mut fleet = fleet(1, Limits { max_concurrency: 256, request_timeout: seconds(600.0), ..limits() });
+    let mut open = std::collections::VecDeque::new();
+    for call in 0..2000 {
+        while let Some(grant) = take(&mut fleet, call, now) {
+            open.push_back((grant, now));
+        }
+        now += seconds(10.0);
+        let (grant, since) = open.pop_front().unwrap();
+        fleet.succeeded(grant, now - since, now);
+    }
+    assert!((14..=30).contains(&fleet.traffic().level), "{:?}", fleet.traffic());
+}
+
+#[test]
+fn a_server_that_is_slow_by_itself_gets_as_much_as_any_other() {
+    let mut now = Instant::now();
+    let mut fleet = fleet(1, Limits { max_concurrency: 64, request_timeout: seconds(600.0), ..limits() });
+    for _ in 0..15 {
+        let open: Vec<_> = std::iter::from_fn(|| take(&mut fleet, 1, now)).collect();
+        now += seconds(300.0);
+        open.into_iter().for_each(|grant| fleet.succeeded(grant, seconds(300.0), now));
+    }
+    assert_eq!(fleet.traffic().level, 64);
 }

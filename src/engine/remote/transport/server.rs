@@ -13,6 +13,9 @@ const FAILURES: u32 = 5;
 const LONGEST_ABSENCE: Duration = Duration::from_secs(30);
 /// Denied calls in a row, with no success between, that end all asking.
 const DENIALS: u32 = 10;
+/// An answer is slow when it takes this share of the request timeout (one fourth) and so many times as long as the fastest.
+const SLOW_SHARE: u32 = 4;
+const SLOW_FACTOR: u32 = 3;
 
 /// Whether a server is asked.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +54,8 @@ pub(super) struct Grant {
 pub(super) struct Server {
     level: Level,
     in_flight: usize,
+    /// The shortest time an answer took.
+    fastest: Option<Duration>,
     paused_until: Option<Instant>,
     health: Health,
     /// Failures in a row, and the call of the last one.
@@ -67,6 +72,7 @@ impl Server {
         Server {
             level: Level::new(limits.max_concurrency),
             in_flight: 0,
+            fastest: None,
             paused_until: None,
             health: Health::Up,
             failures: 0,
@@ -126,9 +132,16 @@ impl Server {
         }
     }
 
-    /// An answer, before its room is given back.
-    pub fn succeeded(&mut self) {
-        self.level.grow(self.in_flight);
+    /// An answer that took so long, before its room is given back.
+    ///
+    /// Many servers never say that it is too much: they let requests wait, until these run out of time. So answers that came slowly, and much
+    /// more slowly than others did, do not raise the level.
+    pub fn succeeded(&mut self, took: Duration, limits: &Limits) {
+        let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
+        self.fastest = Some(fastest);
+        if took < limits.request_timeout / SLOW_SHARE || took < fastest * SLOW_FACTOR {
+            self.level.grow(self.in_flight);
+        }
         self.denials = 0;
         self.is_alive();
     }
@@ -145,7 +158,7 @@ impl Server {
 
     /// A failure of a call, after its room was given back.
     pub fn failed(&mut self, grant: Grant, call: u64, fault: &Fault, limits: &Limits, now: Instant) {
-        if fault.kind.cuts_level() {
+        if fault.kind.cuts_level() && self.is_up() {
             self.level.cut(grant.epoch);
         }
         if let Some(wait) = fault.wait.filter(|wait| *wait >= LONG_WAIT) {

@@ -45,12 +45,21 @@ pub enum Act {
 
 type Handler = dyn Fn(&Seen) -> Act + Send + Sync;
 
+/// What the server has counted.
+#[derive(Default)]
+pub struct Counts {
+    seen: Mutex<Vec<Seen>>,
+    pub connections: AtomicUsize,
+    open: AtomicUsize,
+    /// Most requests that were open at the same time.
+    pub most_open: AtomicUsize,
+    /// Answers given that nobody had asked for.
+    pub unasked: AtomicUsize,
+}
+
 pub struct Server {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    pub connections: Arc<AtomicUsize>,
-    /// Most requests that were open at the same time.
-    pub most_open: Arc<AtomicUsize>,
+    pub counts: Arc<Counts>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -68,26 +77,19 @@ impl Server {
     pub async fn start_at(address: &str, handler: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> Server {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (seen, connections, open, most_open) =
-            <(Arc<Mutex<Vec<Seen>>>, Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
-        let (seen_by, counted, most) = (Arc::clone(&seen), Arc::clone(&connections), Arc::clone(&most_open));
+        let counts = Arc::new(Counts::default());
+        let counted = Arc::clone(&counts);
         let handler: Arc<Handler> = Arc::new(handler);
         let task = tokio::spawn(async move {
             // Dropped with this task: so are all connections.
             let mut all = tokio::task::JoinSet::new();
             loop {
                 let Ok((stream, _)) = listener.accept().await else { break };
-                counted.fetch_add(1, Ordering::SeqCst);
-                all.spawn(serve(
-                    stream,
-                    Arc::clone(&handler),
-                    Arc::clone(&seen_by),
-                    Arc::clone(&open),
-                    Arc::clone(&most),
-                ));
+                counted.connections.fetch_add(1, Ordering::SeqCst);
+                all.spawn(serve(stream, Arc::clone(&handler), Arc::clone(&counted)));
             }
         });
-        Server { address, seen, connections, most_open, task }
+        Server { address, counts, task }
     }
 
     pub fn base(&self) -> Base {
@@ -95,32 +97,26 @@ impl Server {
     }
 
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.counts.seen.lock().unwrap().clone()
     }
 
     pub fn count(&self) -> usize {
-        self.seen.lock().unwrap().len()
+        self.counts.seen.lock().unwrap().len()
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    handler: Arc<Handler>,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    open: Arc<AtomicUsize>,
-    most: Arc<AtomicUsize>,
-) {
+async fn serve(mut stream: TcpStream, handler: Arc<Handler>, counts: Arc<Counts>) {
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::new();
     while let Some((head, body)) = read(&mut stream, &mut buffer).await {
         let request = {
-            let mut seen = seen.lock().unwrap();
+            let mut seen = counts.seen.lock().unwrap();
             let request = Seen { head, body, index: seen.len() };
             seen.push(request.clone());
             request
         };
-        most.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        let goes_on = act(&mut stream, handler(&request), &open).await;
+        counts.most_open.fetch_max(counts.open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let goes_on = act(&mut stream, handler(&request), &counts).await;
         if !goes_on {
             return;
         }
@@ -128,8 +124,8 @@ async fn serve(
 }
 
 /// Says whether the connection goes on.
-async fn act(stream: &mut TcpStream, act: Act, open: &AtomicUsize) -> bool {
-    let done = || open.fetch_sub(1, Ordering::SeqCst);
+async fn act(stream: &mut TcpStream, act: Act, counts: &Counts) -> bool {
+    let done = || counts.open.fetch_sub(1, Ordering::SeqCst);
     match act {
         Act::Say(bytes) => {
             done();
@@ -151,7 +147,9 @@ async fn act(stream: &mut TcpStream, act: Act, open: &AtomicUsize) -> bool {
             done();
             let _ = stream.write_all(&first).await;
             tokio::time::sleep(pause).await;
-            stream.write_all(&second).await.is_ok()
+            let _ = stream.write_all(&second).await;
+            counts.unasked.fetch_add(1, Ordering::SeqCst);
+            true
         }
         Act::Later(pause, bytes) => {
             tokio::time::sleep(pause).await;

@@ -84,7 +84,22 @@ impl Secrets {
 
     /// The text with all secrets taken out. Servers do repeat keys in their refusals.
     pub fn hide(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_string(), |text, secret| text.replace(secret.as_str(), "(secret)"))
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        loop {
+            // The first one; of several at the same place the longest, which stands first.
+            let found = self
+                .0
+                .iter()
+                .filter_map(|secret| rest.split_once(secret.as_str()))
+                .min_by_key(|(before, _)| before.len());
+            let Some((before, after)) = found else { break };
+            out.push_str(before);
+            out.push_str("(secret)");
+            rest = after;
+        }
+        out.push_str(rest);
+        out
     }
 
     /// [`excerpt`] of the text without secrets.

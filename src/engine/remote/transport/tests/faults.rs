@@ -2,8 +2,10 @@
 
 use super::*;
 
+type Named = (&'static str, fn() -> Act);
+
 /// What may go wrong once, and is tried again.
-fn passing_faults() -> Vec<(&'static str, fn() -> Act)> {
+fn passing_faults() -> Vec<Named> {
     vec![
         ("408", || error(408, "x")),
         ("409", || error(409, "x")),
@@ -127,7 +129,7 @@ async fn bodies_are_bounded() {
     // A refusal without end is cut off and shown.
     let endless = format!(
         "HTTP/1.1 400 Bad\r\ntransfer-encoding: chunked\r\n\r\n{}",
-        format!("8000\r\n{}\r\n", "no ".repeat(0x8000 / 3 + 1)[..0x8000].to_string()).repeat(40)
+        format!("8000\r\n{}\r\n", &"no ".repeat(0x8000 / 3 + 1)[..0x8000]).repeat(40)
     );
     let server = Server::start(move |_| Act::Say(endless.clone().into_bytes())).await;
     let message = message(send(&transport(&[&server], limits()), 1).await);
@@ -168,7 +170,7 @@ async fn answers_that_come_twice_do_not_shift_those_that_follow() {
         assert_eq!(send(&transport, n).await.unwrap().0, n);
     }
     assert_all_right(&send_all(&transport, 1000).await);
-    assert!(server.connections.load(Ordering::SeqCst) > 100, "such connections are given up");
+    assert!(server.counts.connections.load(Ordering::SeqCst) > 100, "such connections are given up");
 }
 
 /// The same, a little later, while the connection is idle.
@@ -182,7 +184,9 @@ async fn answers_that_nobody_asked_for_close_idle_connections() {
     let transport = transport(&[&server], limits());
     for n in 0..20 {
         assert_eq!(send(&transport, n).await.unwrap().0, n);
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        while server.counts.unasked.load(Ordering::SeqCst) as u64 <= n {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
