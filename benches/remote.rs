@@ -76,6 +76,7 @@ fn main() -> Result<(), Failure> {
     for count in &options.requests {
         for is_apart in places {
             for _ in 0..options.runs {
+                eprintln!("{} {count} {}", LIKELIHOOD.name, if *is_apart { "apart" } else { "shared" });
                 table.add_row(run(&LIKELIHOOD, *count, *is_apart)?);
             }
         }
@@ -205,7 +206,7 @@ fn run(work: &Work, requests: usize, is_apart: bool) -> Result<Vec<String>, Fail
     write_task(folder.path(), work, requests)?;
     let server = fast();
     let mut command = if is_apart {
-        pin(server.thread_id())?;
+        pin(server.thread_id.ok_or("threads have no numbers here")?)?;
         let last = std::thread::available_parallelism()?.get() - 1;
         let mut command = Command::new("taskset");
         command.args(["-c", &format!("1-{last}"), env!("CARGO_BIN_EXE_fairmark")]);

@@ -110,8 +110,6 @@ struct Shared {
     /// Of the first and the last answer, in nanoseconds since it began; 0: there was none.
     first: AtomicU64,
     last: AtomicU64,
-    /// The thread it runs on, where the system has a number for it.
-    thread_id: AtomicU64,
     /// Milliseconds for which the listener is to close; 0: it stays.
     away: AtomicU64,
     stop: AtomicBool,
@@ -122,6 +120,8 @@ pub struct Server {
     pub address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// Where the system has a number for it (Linux).
+    pub thread_id: Option<u64>,
 }
 
 /// How often the listener looks whether it is to close.
@@ -138,7 +138,6 @@ impl Server {
             begun: Instant::now(),
             first: AtomicU64::new(0),
             last: AtomicU64::new(0),
-            thread_id: AtomicU64::new(0),
             away: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
@@ -147,12 +146,14 @@ impl Server {
         listener.set_nonblocking(true).expect("a nonblocking listener");
         let address = listener.local_addr().expect("an address");
         let seen = Arc::clone(&shared);
+        let (say, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
-            seen.thread_id.store(thread_id().unwrap_or(0), Ordering::SeqCst);
+            let _ = say.send(thread_id());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(listen(listener, address, seen));
         });
-        Server { address, shared, thread: Some(thread) }
+        let thread_id = told.recv().ok().flatten();
+        Server { address, shared, thread: Some(thread), thread_id }
     }
 
     /// `http://127.0.0.1:PORT/v1`
@@ -193,14 +194,9 @@ impl Server {
 
     /// Processor time of its thread (Linux).
     pub fn cpu(&self) -> Duration {
-        let thread = self.shared.thread_id.load(Ordering::SeqCst);
-        let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).unwrap_or_default();
+        let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.thread_id.unwrap_or(0)))
+            .unwrap_or_default();
         Duration::from_nanos(text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
-    }
-
-    /// The number of its thread (Linux).
-    pub fn thread_id(&self) -> u64 {
-        self.shared.thread_id.load(Ordering::SeqCst)
     }
 
     /// Requests so far, probes and faults included.
