@@ -201,6 +201,13 @@ impl RemoteEngine {
             self.scores(Input::Text(&prompt), prompt.len() / CHARS_PER_TOKEN + 1, cancel).await?;
         let at = boundary(context);
         let by_texts = if self.findings.tokenizes { None } else { scored.tokens_before(at) };
+        if by_texts.is_none() && at > 0 && !self.findings.tokenizes && !scored.starts.is_empty() {
+            self.notice(
+                "a token straddles the end of some contexts: the server scores another split than a local run does (--tokenizer gives the \
+                 same)"
+                .to_string(),
+            );
+        }
         let first = match by_texts {
             // With an empty context a token that is shown before the prompt is none of its own.
             Some(first) => first,

@@ -204,12 +204,10 @@ impl Prober<'_> {
     async fn scoring(&self, model: &str) -> Result<(std::result::Result<(), String>, bool, Option<f64>)> {
         let prompts = ENDINGS.map(|ending| format!("{CONTEXT}{ending}"));
         let mut answers = Vec::new();
-        let mut prompt_tokens = 0;
         for prompt in [&prompts[0], &prompts[0], &prompts[1]] {
             match self.ask(model, Ask::Score(Input::Text(prompt))).await? {
                 Ok(Reply::Scores { tokens, generated, usage, .. }) => {
-                    prompt_tokens = usage.prompt_tokens;
-                    answers.push((Scored::of_text(tokens, generated, prompt), prompt_tokens));
+                    answers.push((Scored::of_text(tokens, generated, prompt), (usage.prompt_tokens, generated)));
                 }
                 Ok(_) => return Ok((Err("it answers with something else".into()), false, None)),
                 Err(said) => return Ok((Err(said), false, None)),
@@ -218,7 +216,6 @@ impl Prober<'_> {
         let [(first, counted), (again, _), (other, _)] = answers.as_slice() else {
             return Ok((Err("it does not answer".into()), false, None));
         };
-        let _ = prompt_tokens;
         let judged = is_scoring(first, again, other, *counted);
         let sum = first.sum_from(1).ok().map(|(sum, _, _)| sum);
         Ok((judged, first.knows_greedy(), sum))

@@ -11,32 +11,30 @@ pub struct Scored {
     pub tokens: Vec<TokenScore>,
     /// Where each begins in the prompt, in characters; empty where texts do not say so.
     pub starts: Vec<usize>,
+    /// Tokens that the server wrote after the prompt and lists with it.
+    pub following: Vec<TokenScore>,
 }
 
 impl Scored {
     /// Separates a text prompt's tokens from those that follow. `generated`: how many follow as far as the server says.
-    pub fn of_text(tokens: Vec<TokenScore>, generated: usize, prompt: &str) -> Scored {
-        match starts(&tokens, prompt) {
+    pub fn of_text(mut tokens: Vec<TokenScore>, generated: usize, prompt: &str) -> Scored {
+        let starts = starts(&tokens, prompt);
+        let own = match &starts {
             Some(starts) => {
                 let length = prompt.chars().count();
-                let own = starts.iter().take_while(|start| **start < length).count();
-                let mut tokens = tokens;
-                tokens.truncate(own);
-                Scored { tokens, starts: starts.into_iter().take(own).collect() }
+                starts.iter().take_while(|start| **start < length).count()
             }
-            None => {
-                let own = tokens.len().saturating_sub(generated);
-                let mut tokens = tokens;
-                tokens.truncate(own);
-                Scored { tokens, starts: Vec::new() }
-            }
-        }
+            None => tokens.len().saturating_sub(generated),
+        };
+        let following = tokens.split_off(own);
+        let starts = starts.unwrap_or_default().into_iter().take(own).collect();
+        Scored { tokens, starts, following }
     }
 
     /// The first tokens, as many as were sent.
     pub fn of_ids(mut tokens: Vec<TokenScore>, sent: usize) -> Scored {
-        tokens.truncate(sent);
-        Scored { tokens, starts: Vec::new() }
+        let following = tokens.split_off(sent.min(tokens.len()));
+        Scored { tokens, starts: Vec::new(), following }
     }
 
     /// How many tokens stand before character `boundary`; `None` when a token straddles it, or nobody knows.
@@ -105,8 +103,13 @@ fn starts(tokens: &[TokenScore], prompt: &str) -> Option<Vec<usize>> {
 }
 
 /// Whether a server scores prompts: `first` and `again` are answers to one prompt, `other` to one with another ending.
-/// `prompt_tokens`: how many the server says the prompt has.
-pub fn is_scoring(first: &Scored, again: &Scored, other: &Scored, prompt_tokens: usize) -> Result<(), String> {
+/// `prompt_tokens`: how many the server says the prompt has; `written`: how many tokens it says to have written after it and should list.
+pub fn is_scoring(
+    first: &Scored,
+    again: &Scored,
+    other: &Scored,
+    (prompt_tokens, written): (usize, usize),
+) -> Result<(), String> {
     let scored = |of: &Scored| of.tokens.iter().filter_map(|token| token.logprob).collect::<Vec<f64>>();
     let (one, two, three) = (scored(first), scored(again), scored(other));
     let entries = first.tokens.len();
@@ -122,6 +125,15 @@ pub fn is_scoring(first: &Scored, again: &Scored, other: &Scored, prompt_tokens:
     }
     if let Some(place) = first.tokens.iter().skip(1).position(|token| token.logprob.is_none()) {
         return Err(format!("it gives no log-probability for token {} of the prompt", place + 2));
+    }
+    // A server that leaves one number out at the front has all others one place off, and none for the token that it wrote.
+    if written > 0 && first.following.is_empty() && other.following.is_empty() {
+        return Err("it lists no log-probability for the token after the prompt: its numbers may stand one place off"
+            .to_string());
+    }
+    let unlikely = |of: &Scored| of.following.first().and_then(|token| token.is_greedy) == Some(false);
+    if written > 0 && (unlikely(first) || unlikely(other)) {
+        return Err("the token that it wrote is not the likeliest one by its own numbers".to_string());
     }
     if one.iter().all(|value| *value == 0.0) {
         return Err("it says that every token of the prompt is certain (log-probability 0)".to_string());
@@ -188,21 +200,29 @@ mod tests {
     fn who_does_not_score_prompts_is_found_out() {
         let scored = |values: &[f64]| {
             let list: Vec<(&str, f64)> = values.iter().map(|v| ("x", *v)).collect();
-            Scored { tokens: tokens(&list), starts: Vec::new() }
+            Scored { tokens: tokens(&list), starts: Vec::new(), following: Vec::new() }
         };
         let (good, other) = (scored(&[0.0, -1.0, -2.0, -3.0]), scored(&[0.0, -1.0, -2.0, -7.0]));
-        assert_eq!(is_scoring(&good, &good, &other, 4), Ok(()));
-        assert_eq!(is_scoring(&good, &good, &other, 5), Ok(()), "a hidden BOS token");
+        assert_eq!(is_scoring(&good, &good, &other, (4, 0)), Ok(()));
+        assert_eq!(is_scoring(&good, &good, &other, (5, 0)), Ok(()), "a hidden BOS token");
         let zero = scored(&[0.0; 4]);
-        assert!(is_scoring(&zero, &zero, &zero, 4).unwrap_err().contains("certain"));
-        assert!(is_scoring(&good, &good, &good, 4).unwrap_err().contains("same log-probability"));
+        assert!(is_scoring(&zero, &zero, &zero, (4, 0)).unwrap_err().contains("certain"));
+        assert!(is_scoring(&good, &good, &good, (4, 0)).unwrap_err().contains("same log-probability"));
         let drifting = scored(&[0.0, -1.0, -2.0, -3.1]);
-        assert!(is_scoring(&good, &drifting, &other, 4).unwrap_err().contains("differently"));
-        assert!(is_scoring(&good, &good, &other, 9).unwrap_err().contains("4 tokens of a prompt that has 9"));
+        assert!(is_scoring(&good, &drifting, &other, (4, 0)).unwrap_err().contains("differently"));
+        assert!(is_scoring(&good, &good, &other, (9, 0)).unwrap_err().contains("4 tokens of a prompt that has 9"));
         let generated_only = scored(&[0.0]);
-        assert!(is_scoring(&generated_only, &generated_only, &other, 4).unwrap_err().contains("0 of the prompt's 4"));
+        assert!(
+            is_scoring(&generated_only, &generated_only, &other, (4, 0)).unwrap_err().contains("0 of the prompt's 4")
+        );
         let mut gap = good.clone();
         gap.tokens[2].logprob = None;
-        assert!(is_scoring(&gap, &gap, &other, 4).unwrap_err().contains("token 3"));
+        assert!(is_scoring(&gap, &gap, &other, (4, 0)).unwrap_err().contains("token 3"));
+        // llama-cpp-python's server with a model without BOS: all numbers one place off.
+        let told = |following| Scored { following, ..good.clone() };
+        assert!(is_scoring(&good, &good, &other, (4, 1)).unwrap_err().contains("one place off"));
+        assert_eq!(is_scoring(&told(tokens(&[("x", 0.0)])), &good, &other, (4, 1)), Ok(()));
+        let unlikely = TokenScore { is_greedy: Some(false), ..TokenScore::default() };
+        assert!(is_scoring(&told(vec![unlikely]), &good, &other, (4, 1)).unwrap_err().contains("not the likeliest"));
     }
 }

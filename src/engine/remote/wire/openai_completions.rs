@@ -204,8 +204,12 @@ fn from_prompt_logprobs(entries: &[Value]) -> Result<Vec<TokenScore>, WireError>
 /// `logprobs` of a choice with `echo`: one entry for every token, prompt first.
 fn from_echo(choice: &Value) -> Result<Vec<TokenScore>, WireError> {
     let logprobs = at(choice, &["logprobs"]);
-    if let Some(content) = at(logprobs, &["content"]).as_array() {
-        return content.iter().map(chat_token).collect();
+    if logprobs.is_null() {
+        return Err(malformed("it gives no log-probabilities (`echo` and `logprobs` are ignored)"));
+    }
+    if at(logprobs, &["content"]).is_array() {
+        // llama.cpp's form: written tokens only, whatever `echo` says.
+        return Err(malformed("it gives log-probabilities of the tokens that it writes only (`echo` is ignored)"));
     }
     let values = list(logprobs, &["token_logprobs"])?;
     let texts = list(logprobs, &["tokens"])?;
@@ -236,20 +240,6 @@ fn from_echo(choice: &Value) -> Result<Vec<TokenScore>, WireError> {
 fn is_best(own: f64, best: &Map<String, Value>) -> Option<bool> {
     let highest = best.values().filter_map(Value::as_f64).reduce(f64::max)?;
     Some(own >= highest)
-}
-
-/// A token as chat routes list them.
-pub fn chat_token(entry: &Value) -> Result<TokenScore, WireError> {
-    let own = logprob(at(entry, &["logprob"]))?;
-    let top = at(entry, &["top_logprobs"]).as_array();
-    let highest = top.and_then(|top| top.iter().filter_map(|t| at(t, &["logprob"]).as_f64()).reduce(f64::max));
-    Ok(TokenScore {
-        id: at(entry, &["id"]).as_u64().and_then(|id| u32::try_from(id).ok()),
-        text: text(entry, &["token"]).map(str::to_string),
-        offset: None,
-        logprob: own,
-        is_greedy: own.zip(highest).map(|(own, highest)| own >= highest),
-    })
 }
 
 /// The likeliest first tokens.
@@ -295,7 +285,9 @@ pub fn sorted(mut top: Vec<(String, f64)>) -> Result<Vec<(String, f64)>, WireErr
 fn same_prompt(input: &Input<'_>, tokens: &[TokenScore]) -> Result<(), WireError> {
     let Input::Text(prompt) = input else { return Ok(()) };
     let echoed: Option<String> = tokens.iter().map(|token| token.text.as_deref()).collect();
-    let Some(echoed) = echoed.filter(|echoed| !echoed.contains('\u{fffd}') && !echoed.is_empty()) else {
+    // Bytes of a character are listed as empty or broken texts by some servers.
+    let is_whole = tokens.iter().skip(1).all(|token| token.text.as_deref() != Some(""));
+    let Some(echoed) = echoed.filter(|echoed| is_whole && !echoed.contains('\u{fffd}')) else {
         return Ok(());
     };
     let prompt = prompt.trim_start();

@@ -23,6 +23,8 @@ impl Wire for OpenAiResponses {
         let mut body = Map::new();
         body.insert("model".into(), json!(model));
         body.insert("store".into(), json!(false));
+        // Some servers stream unless told otherwise.
+        body.insert("stream".into(), json!(false));
         match *ask {
             Ask::Generate(Input::Chat(messages), sampling) => {
                 body.insert("input".into(), messages_json(messages));
