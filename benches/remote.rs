@@ -6,13 +6,17 @@
 //! The real binary runs tasks of so many requests against the toy server of the tests: prompts, probe, requests, journal, scores, result
 //! files. The server is one thread of this process, the harness a process of its own; `shared`: both on all cores, `apart`: the server's thread
 //! on one core and the harness on the others (with `taskset`). First the server alone: a minimal load generator, 64 connections on one
-//! thread. A rate is over the time between the server's first and last answer, probes included; `whole` is over the whole process. Memory of the harness
-//! is read from `/proc` while it runs: as the first tenth of the requests is answered, as the last is, and its peak.
+//! thread. A rate is over the time between the server's first and last answer, probes included; `whole` is over the whole process. Memory
+//! is read from `/proc` while it runs: as the first tenth of the requests is answered, as the last is, and its peak. A run keeps
+//! documents and answers for scores and samples files; `engine` is a process that lets answers go, so that what grows there is the engine.
 
 #[path = "../tests/server/mod.rs"]
 mod server;
 
 use comfy_table::{Table, presets};
+use fairmark::engine::remote::CacheMode;
+use fairmark::engine::{Cancel, EngineOptions, Update};
+use fairmark::request::{Prompt, Request, RequestKind};
 use server::{Server, Setup};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,6 +32,9 @@ const CHOICES: usize = 4;
 const CONNECTIONS: usize = 64;
 /// Requests of the load generator.
 const LOAD: usize = 100_000;
+
+/// What makes this process one that only asks.
+const ENGINE: &str = "--engine";
 
 /// What is asked.
 struct Work {
@@ -50,6 +57,12 @@ struct Options {
 }
 
 fn main() -> Result<(), Failure> {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, flag, model, count] = words.as_slice()
+        && flag == ENGINE
+    {
+        return answer(model, count.parse()?);
+    }
     let options = options()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{cores} cores; prompts of about 150 characters, {CONNECTIONS} requests in flight at most\n");
@@ -64,13 +77,13 @@ fn main() -> Result<(), Failure> {
         "cores",
         "requests/s",
         "whole",
-        "harness CPU us",
-        "server CPU us",
+        "CPU (us each)",
+        "server's CPU",
         "RSS at 10 %",
         "RSS at 100 %",
-        "peak MB",
+        "peak (MB)",
         "connections",
-        "asked again",
+        "beside",
     ]);
     let places: &[bool] = if cores > 1 && has_taskset() { &[false, true] } else { &[false] };
     for count in &options.requests {
@@ -81,7 +94,12 @@ fn main() -> Result<(), Failure> {
             }
         }
     }
+    for count in &options.requests {
+        eprintln!("engine {count}");
+        table.add_row(engine_only(*count)?);
+    }
     for work in OTHERS {
+        eprintln!("{}", work.name);
         for _ in 0..options.runs {
             table.add_row(run(work, options.requests.first().copied().unwrap_or(10_000), false)?);
         }
@@ -225,10 +243,45 @@ fn run(work: &Work, requests: usize, is_apart: bool) -> Result<Vec<String>, Fail
         ".",
     ]);
     command.args(["--out", "out", "--cache", "off", "--bootstrap-iters", "0", "--mc-protocol", work.protocol]);
-    command.args(["--max-concurrency", &CONNECTIONS.to_string()]).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.args(["--max-concurrency", &CONNECTIONS.to_string()]);
+    let place = if is_apart { "apart" } else { "shared" };
+    watch([work.name.to_string(), requests.to_string(), place.to_string()], command, &server, requests)
+}
+
+/// One run of the engine without a run around it.
+fn engine_only(requests: usize) -> Result<Vec<String>, Failure> {
+    let server = fast();
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([ENGINE, &server.model(), &requests.to_string()]);
+    watch(["engine".to_string(), requests.to_string(), "shared".to_string()], command, &server, requests)
+}
+
+/// Asks so many requests and lets the answers go.
+fn answer(model: &str, count: usize) -> Result<(), Failure> {
+    let mut options = EngineOptions::default();
+    options.remote.cache = CacheMode::Off;
+    options.remote.limits.max_concurrency = CONNECTIONS;
+    let engine = fairmark::engine::open(model, &options)?;
+    let request = |n: usize| {
+        let text = format!("Question {}: {}\nAnswer:", n / CHOICES, format!("meadow {} winter ", n % 97).repeat(8));
+        let continuation = format!(" lantern copper {}", n % CHOICES);
+        let kind = RequestKind::Loglikelihood { context: Prompt::Text(text), continuation };
+        Request { kind, sample: 0, seed: 0 }
+    };
+    let requests: Vec<Request> = (0..count).map(request).collect();
+    let mut answered = 0;
+    engine.answer(&requests, &Cancel::default(), &mut |update| {
+        answered += usize::from(matches!(update, Update::Answered(_, Ok(_), _)));
+        Ok(())
+    })?;
+    if answered == count { Ok(()) } else { Err(format!("{answered} of {count} answers").into()) }
+}
+
+/// Runs a command to its end; the figures of its row.
+fn watch(names: [String; 3], mut command: Command, server: &Server, requests: usize) -> Result<Vec<String>, Failure> {
     let (before, server_before) = (children_cpu(), server.cpu());
     let started = Instant::now();
-    let mut child = command.spawn()?;
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let process = format!("/proc/{}/status", child.id());
     let (mut early, mut late, mut peak) = (0.0, 0.0, 0.0_f64);
     while child.try_wait()?.is_none() {
@@ -251,10 +304,8 @@ fn run(work: &Work, requests: usize, is_apart: bool) -> Result<Vec<String>, Fail
     let each = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e6 / requests as f64);
     let rate = |seconds: f64| format!("{:.0}", requests as f64 / seconds);
     let megabytes = |value: f64| format!("{value:.0}");
-    Ok(vec![
-        work.name.to_string(),
-        requests.to_string(),
-        if is_apart { "apart" } else { "shared" }.to_string(),
+    let mut row = names.to_vec();
+    row.extend([
         rate(server.span().as_secs_f64()),
         rate(wall),
         each(children_cpu() - before),
@@ -263,12 +314,13 @@ fn run(work: &Work, requests: usize, is_apart: bool) -> Result<Vec<String>, Fail
         megabytes(late),
         megabytes(peak),
         server.connections().to_string(),
-        again(&server, requests),
-    ])
+        beside(server, requests),
+    ]);
+    Ok(row)
 }
 
-/// Answers beyond one for each request; probes are a few.
-fn again(server: &Server, requests: usize) -> String {
+/// Requests beyond one for each: probes, and retries if there are any.
+fn beside(server: &Server, requests: usize) -> String {
     (server.requests() as i64 - requests as i64).to_string()
 }
 
