@@ -96,6 +96,7 @@ impl RemoteEngine {
         let decode = |body: &Value| {
             let reply = self.wire.reply(&ask, body)?;
             self.same_model(&reply)?;
+            whole(&reply)?;
             Ok(reply)
         };
         self.transport.send(&call, tokens, cancel, &decode).await
@@ -209,11 +210,8 @@ impl RemoteEngine {
             );
         }
         let first = match by_texts {
-            // With an empty context a token that is shown before the prompt is none of its own.
             Some(first) => first,
-            None if at == 0 => {
-                scored.starts.iter().zip(&scored.tokens).take_while(|(_, token)| token.logprob.is_none()).count().min(1)
-            }
+            None if at == 0 => 0,
             None => self.count(rstrip(context), &scored, cancel).await?,
         };
         Ok((loglikelihood(&scored, first, usage), delivery))
@@ -252,9 +250,8 @@ impl RemoteEngine {
             let (scored, usage, delivery) =
                 self.scores(Input::Text(text), text.len() / CHARS_PER_TOKEN + 1, cancel).await?;
             // A BOS token that the server shows is not the text's.
-            let shown = scored.starts.get(1) == Some(&0)
-                || scored.tokens.first().is_some_and(|t| t.text.as_deref() == Some(""));
-            return Ok((rolling(&[(scored, usize::from(shown))], usage), delivery));
+            let shown = scored.shown_before();
+            return Ok((rolling(&[(scored, shown)], usage), delivery));
         };
         let encoder = encoder.map_err(Failure::Stopped)?;
         let tokens = encoder.text(text).map_err(Failure::Stopped)?;
@@ -384,6 +381,16 @@ impl RemoteEngine {
         let finish = if cut_off && answer.len() == told.answer.len() { Finish::Length } else { Finish::Stop };
         let reasoning = told.thought;
         Ok(Response { answer: Answer::Text { text: answer, finish }, usage, reasoning })
+    }
+}
+
+/// All tokens of a prompt but the first have a log-probability: a gap is worth another try.
+fn whole(reply: &Reply) -> Result<(), WireError> {
+    let Reply::Scores { tokens, generated, .. } = reply else { return Ok(()) };
+    let own = tokens.len().saturating_sub(*generated);
+    match tokens.iter().take(own).skip(1).position(|token| token.logprob.is_none()) {
+        Some(place) => Err(WireError::Malformed(format!("no log-probability for token {} of the prompt", place + 2))),
+        None => Ok(()),
     }
 }
 

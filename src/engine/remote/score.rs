@@ -42,6 +42,9 @@ impl Scored {
         if self.starts.is_empty() {
             return None;
         }
+        if boundary == 0 {
+            return Some(self.shown_before());
+        }
         let before = self.starts.iter().take_while(|start| **start < boundary).count();
         let next = self.starts.get(before).copied();
         match next {
@@ -49,6 +52,11 @@ impl Scored {
             // Nothing begins there: the last token goes beyond.
             None => None,
         }
+    }
+
+    /// Tokens that are listed before the prompt's text begins: a BOS token that the server shows.
+    pub fn shown_before(&self) -> usize {
+        self.starts.iter().skip(1).take_while(|start| **start == 0).count()
     }
 
     /// Sum over the tokens from an index on, and whether each is the likeliest at its place (unknown counts as not).
@@ -176,7 +184,7 @@ mod tests {
         with_bos.extend(list.clone());
         with_bos[1].logprob = Some(-0.5);
         let scored = Scored::of_text(with_bos, 0, "Once upon a time");
-        assert_eq!((scored.tokens.len(), scored.tokens_before(4), scored.tokens_before(0)), (5, Some(2), None));
+        assert_eq!((scored.tokens.len(), scored.tokens_before(4), scored.tokens_before(0)), (5, Some(2), Some(1)));
         // The first blank is swallowed.
         let scored = Scored::of_text(list, 1, " Once upon a time");
         assert_eq!(scored.tokens_before(boundary(" Once upon")), Some(2));
@@ -184,7 +192,7 @@ mod tests {
 
     #[test]
     fn texts_that_do_not_spell_the_prompt_are_counted() {
-        let list = tokens(&[("▁On", 0.0), ("ce", -1.0), ("!", -2.0)]);
+        let list = tokens(&[("On", 0.0), ("▁", -1.0), ("ce!", -2.0)]);
         let scored = Scored::of_text(list, 1, "Once");
         assert_eq!((scored.tokens.len(), scored.tokens_before(2)), (2, None));
     }
