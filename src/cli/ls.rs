@@ -77,18 +77,14 @@ fn metric_row(metric: &score::MetricRow) -> Vec<String> {
 /// `anthropic  https://...  ANTHROPIC_API_KEY  anthropic  Anthropic, by /messages`
 fn endpoint_row(endpoint: &Endpoint) -> Vec<String> {
     let wires: Vec<&str> = endpoint.wires.iter().map(|wire| wire.name()).collect();
-    let url = endpoint.url.or(endpoint.url_var).unwrap_or("(an address)");
-    row([endpoint.name, url, endpoint.key_var.unwrap_or("-"), &wires.join(", "), endpoint.doc])
+    let url = endpoint.base_url.or(endpoint.base_var).unwrap_or("(an address)");
+    row([endpoint.name, url, endpoint.key_vars.first().copied().unwrap_or("-"), &wires.join(", "), endpoint.about])
 }
 
 /// US dollars for a million tokens: input, input from the provider's cache, output.
 fn price_rows(file: Option<&Path>) -> Result<Vec<Vec<String>>> {
-    let header = row(["model", "input", "cached", "output", "as of"]);
-    let table = PriceTable::load(file)?;
-    let rows = table.rows().iter().map(|price| {
-        let cached = price.cached_input.unwrap_or(price.input);
-        row([&price.model, &price.input.to_string(), &cached.to_string(), &price.output.to_string(), &price.as_of])
-    });
+    let header = row(["model", "input", "cached", "output", "as of", ""]);
+    let rows = PriceTable::load(file)?.list();
     Ok(std::iter::once(header).chain(rows).collect())
 }
 

@@ -40,6 +40,14 @@ pub struct Tokenizer {
     pub notice: Option<String>,
 }
 
+/// What a model's configuration says about tokens.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ids {
+    vocab_size: Option<usize>,
+    bos: Option<u32>,
+    eos: Option<u32>,
+}
+
 /// The keys of `tokenizer_config.json` that are read. (`special_tokens_map.json` has some of them.)
 #[derive(Deserialize, Default)]
 struct Written {
@@ -73,9 +81,40 @@ impl Tokenizer {
         if gguf::is_gguf(dir) {
             return Tokenizer::of_header(dir, config);
         }
-        let file = dir.join(TOKENIZER);
-        let mut inner = read(&file)?;
-        check_size(&inner, config.vocab_size).map_err(|e| e.file(&file))?;
+        let ids = Ids {
+            vocab_size: Some(config.vocab_size),
+            bos: config.bos_token_id,
+            eos: config.eos_token_ids.first().copied(),
+        };
+        Tokenizer::of_files(&dir.join(TOKENIZER), ids)
+    }
+
+    /// Loads a tokenizer whose model is elsewhere: a folder, a `tokenizer.json` or a GGUF file. A configuration beside it is heeded as
+    /// far as it can be read.
+    pub fn alone(path: &Path) -> Result<Tokenizer> {
+        if gguf::is_gguf(path) {
+            return Tokenizer::of_header(path, &ModelConfig::load(path)?);
+        }
+        let file = if path.is_dir() { path.join(TOKENIZER) } else { path.to_path_buf() };
+        let dir = file.parent().unwrap_or(Path::new(""));
+        let ids = ModelConfig::load(dir).map_or_else(
+            |_| Ids::default(),
+            |config| Ids {
+                vocab_size: Some(config.vocab_size),
+                bos: config.bos_token_id,
+                eos: config.eos_token_ids.first().copied(),
+            },
+        );
+        Tokenizer::of_files(&file, ids)
+    }
+
+    /// The tokenizer in a file and those beside it.
+    fn of_files(file: &Path, ids: Ids) -> Result<Tokenizer> {
+        let dir = file.parent().unwrap_or(Path::new(""));
+        let mut inner = read(file)?;
+        if let Some(vocab_size) = ids.vocab_size {
+            check_size(&inner, vocab_size).map_err(|e| e.file(file))?;
+        }
         let written: Written = read_json(&dir.join(TOKENIZER_CONFIG))?.unwrap_or_default();
         let map: Written = read_json(&dir.join(SPECIAL_TOKENS_MAP))?.unwrap_or_default();
         let text = |key: &str| written.token(key).or_else(|| map.token(key));
@@ -85,15 +124,23 @@ impl Tokenizer {
             let by_text = text(key).and_then(|text| Some(SpecialToken { id: inner.token_to_id(&text)?, text }));
             by_text.or_else(|| id.and_then(|id| Some(SpecialToken { id, text: inner.id_to_token(id)? })))
         };
-        let (bos, eos) =
-            (named("bos_token", config.bos_token_id), named("eos_token", config.eos_token_ids.first().copied()));
+        let (bos, eos) = (named("bos_token", ids.bos), named("eos_token", ids.eos));
         let pad = named("pad_token", None);
         let max_length = written.model_max_length.filter(|n| *n >= 1.0 && *n < NO_LIMIT).map(|n| n as usize);
         let (prepends_bos, bos_contradiction, notice) = (false, false, None);
+        let file = file.to_path_buf();
         let mut tokenizer =
             Tokenizer { inner, file, bos, eos, pad, max_length, prepends_bos, bos_contradiction, notice };
         tokenizer.decide_bos(written.add_bos_token)?;
         Ok(tokenizer)
+    }
+
+    /// SHA-256 (hex) of all that decides the ids of a text.
+    pub fn fingerprint(&self) -> Result<String> {
+        let inner = self.inner.to_string(false);
+        let inner = inner.map_err(|e| Error::input("cannot be written down").file(&self.file).cause(e))?;
+        let (bos, eos) = (self.bos.as_ref().map(|t| t.id), self.eos.as_ref().map(|t| t.id));
+        Ok(crate::python::json::sha256(&format!("{inner}#{bos:?}#{eos:?}#{}", self.prepends_bos)))
     }
 
     /// The tokenizer in the header of a GGUF file.
@@ -240,6 +287,24 @@ mod tests {
         config.vocab_size = 500;
         let err = Tokenizer::load(&file, &config).err().unwrap().to_string();
         assert!(err.contains("stories260K-q8_0.gguf") && err.contains("vocabulary has 500"), "{err}");
+    }
+
+    #[test]
+    fn a_tokenizer_may_stand_alone() {
+        let Some(model) = copy_model("stories260K") else { return };
+        let dir = model.path();
+        let expected = load(dir).unwrap();
+        for path in [dir.to_path_buf(), dir.join(TOKENIZER)] {
+            let found = Tokenizer::alone(&path).unwrap();
+            assert_eq!(found.encode("Once upon a time", true).unwrap(), [1, 403, 407, 261, 378]);
+            assert_eq!((&found.bos, &found.eos), (&expected.bos, &expected.eos));
+            assert_eq!(found.fingerprint().unwrap(), expected.fingerprint().unwrap());
+        }
+        std::fs::remove_file(dir.join("config.json")).unwrap();
+        assert_eq!(Tokenizer::alone(dir).unwrap().bos, expected.bos);
+        assert!(Tokenizer::alone(&dir.join("none.json")).is_err());
+        let Some(other) = copy_model("tiny-gemma") else { return };
+        assert_ne!(Tokenizer::alone(other.path()).unwrap().fingerprint().unwrap(), expected.fingerprint().unwrap());
     }
 
     #[test]

@@ -173,6 +173,7 @@ impl LocalEngine {
         for (index, (prepared, request)) in prepared.into_iter().zip(requests).enumerate() {
             let added = match prepared {
                 Ok(Prepared::Pair(pair)) => plan.add_pair(index, &pair).map(|()| None),
+                Ok(Prepared::Choice(labels)) => plan.add_choice(index, &labels).map(|()| None),
                 Ok(Prepared::Rolling { tokens, prefix }) => Ok(plan.add_rolling(index, &tokens, prefix)),
                 Ok(Prepared::Prompt { ids, generation }) => Ok(plan.add_prompt(ids, generation, Picker::new(request))),
                 Err(reason) => Err(reason),
@@ -264,8 +265,9 @@ impl Engine for LocalEngine {
             }
             RequestKind::Choose { context, .. } => {
                 let text = self.render(context)?;
-                let ids = encoder.prompt(&text)?;
-                (text, ids, Vec::new(), 0)
+                let ids = encoder.text(&text)?;
+                let cut = (ids.len() + 1).saturating_sub(self.max_length + 1);
+                (text, ids, Vec::new(), cut)
             }
             RequestKind::Generate { context, decoding } => {
                 let text = self.render(context)?;

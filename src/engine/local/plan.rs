@@ -6,18 +6,28 @@ use super::decode::{Continuation, Generation};
 use super::sampling::Picker;
 use super::score::SpanScore;
 use super::tree::TreeBuilder;
-use crate::engine::tokens::{Pair, fit_pair, rolling_windows};
+use crate::engine::tokens::{Pair, fit_pair, log_sum_exp, rolling_windows};
 use crate::request::{Answer, Finish, Response, Unscored, Usage};
 use std::collections::HashMap;
 
 /// What the answers to a request's parts will make.
 struct Asked {
-    rolling: bool,
+    form: Form,
     parts: Vec<Option<SpanScore>>,
     usage: Usage,
 }
 
-/// Where the score of a sequence belongs: a request, and which part of it (windows of a long text; else 0).
+/// What the parts of a request are.
+enum Form {
+    /// One continuation.
+    Pair,
+    /// Windows of a long text.
+    Rolling,
+    /// So many ways to write each label, one label after the other.
+    Choice(Vec<usize>),
+}
+
+/// Where the score of a sequence belongs: a request, and which part of it (windows of a long text, ways to write labels; else 0).
 #[derive(Debug, Clone, Copy)]
 struct Part {
     request: usize,
@@ -57,8 +67,27 @@ impl<'a> Plan<'a> {
             truncated_tokens: cut,
             ..Usage::default()
         };
-        self.ledger.asked.insert(request, Asked { rolling: false, parts: vec![None], usage });
+        self.ledger.asked.insert(request, Asked { form: Form::Pair, parts: vec![None], usage });
         self.add_part(Part { request, part: 0 }, input, &pair.continuation);
+        Ok(())
+    }
+
+    /// Adds a choice among labels: for each label the ways to write it, as continuations of one context. Each is an ordinary pair.
+    pub fn add_choice(&mut self, request: usize, labels: &[Vec<Pair>]) -> Result<(), Unscored> {
+        let pairs = || labels.iter().flatten();
+        let inputs: Vec<_> = pairs().map(|pair| fit_pair(pair, self.max_length)).collect::<Result<_, _>>()?;
+        let usage = Usage {
+            prompt_tokens: pairs().map(|pair| pair.context.len()).max().unwrap_or(0),
+            completion_tokens: pairs().map(|pair| pair.continuation.len()).sum(),
+            truncated_tokens: inputs.iter().map(|(_, cut)| *cut).max().unwrap_or(0),
+            ..Usage::default()
+        };
+        let usage = Usage { prompt_tokens: usage.prompt_tokens - usage.truncated_tokens, ..usage };
+        let form = Form::Choice(labels.iter().map(Vec::len).collect());
+        self.ledger.asked.insert(request, Asked { form, parts: vec![None; inputs.len()], usage });
+        for (part, ((input, _), pair)) in inputs.into_iter().zip(pairs()).enumerate() {
+            self.add_part(Part { request, part }, input, &pair.continuation);
+        }
         Ok(())
     }
 
@@ -69,7 +98,7 @@ impl<'a> Plan<'a> {
         if windows.is_empty() {
             return Some(Response::new(Answer::Rolling { logprob: 0.0, num_tokens: 0 }, usage));
         }
-        self.ledger.asked.insert(request, Asked { rolling: true, parts: vec![None; windows.len()], usage });
+        self.ledger.asked.insert(request, Asked { form: Form::Rolling, parts: vec![None; windows.len()], usage });
         for (part, (input, targets)) in windows.into_iter().enumerate() {
             self.add_part(Part { request, part }, input, &targets);
         }
@@ -121,10 +150,16 @@ impl Ledger {
         let asked = self.asked.remove(&request)?;
         let logprob = parts.iter().map(|part| part.logprob).sum();
         let num_tokens = asked.usage.completion_tokens;
-        let answer = if asked.rolling {
-            Answer::Rolling { logprob, num_tokens }
-        } else {
-            Answer::Loglikelihood { logprob, is_greedy: parts.iter().all(|part| part.is_greedy), num_tokens }
+        let answer = match asked.form {
+            Form::Pair => {
+                Answer::Loglikelihood { logprob, is_greedy: parts.iter().all(|part| part.is_greedy), num_tokens }
+            }
+            Form::Rolling => Answer::Rolling { logprob, num_tokens },
+            Form::Choice(ways) => {
+                let mut rest = parts.iter();
+                let label = |ways: usize| log_sum_exp(rest.by_ref().take(ways).map(|part| part.logprob));
+                Answer::Choice { logprobs: ways.into_iter().map(label).collect() }
+            }
         };
         Some((request, Ok(Response::new(answer, asked.usage))))
     }
@@ -149,6 +184,21 @@ mod tests {
         assert_eq!((request, response.unwrap().answer), (7, Answer::Rolling { logprob: -3.0, num_tokens: 3 }));
         plan.add_pair(3, &pair(&[1, 2], &[7])).unwrap();
         assert!(plan.ledger.scored(2, score(f64::NAN)).unwrap().1.is_err());
+    }
+
+    #[test]
+    fn the_ways_to_write_a_label_are_added_up() {
+        let mut plan = Plan::new(3, &|_| 0);
+        plan.add_choice(4, &[vec![pair(&[1, 2, 3], &[7]), pair(&[1, 2, 3], &[8])], vec![pair(&[1, 2, 3], &[9, 6])]])
+            .unwrap();
+        let score = |p: f64| SpanScore { logprob: p.ln(), is_greedy: true };
+        assert!(plan.ledger.scored(1, score(0.25)).is_none());
+        assert!(plan.ledger.scored(2, score(0.125)).is_none());
+        let (request, response) = plan.ledger.scored(0, score(0.5)).unwrap();
+        let Response { answer: Answer::Choice { logprobs }, usage, .. } = response.unwrap() else { panic!("a choice") };
+        assert_eq!((request, usage.completion_tokens, usage.truncated_tokens), (4, 4, 1));
+        assert!((logprobs[0].unwrap() - 0.75f64.ln()).abs() < 1e-12 && logprobs[1] == Some(0.125f64.ln()));
+        assert!(plan.add_choice(5, &[vec![pair(&[1], &[7, 7, 7, 7])]]).is_err());
     }
 
     #[test]

@@ -12,8 +12,16 @@ use std::collections::{HashMap, HashSet};
 /// A request as token ids.
 pub enum Prepared {
     Pair(Pair),
-    Rolling { tokens: Vec<u32>, prefix: u32 },
-    Prompt { ids: Vec<u32>, generation: Generation },
+    Rolling {
+        tokens: Vec<u32>,
+        prefix: u32,
+    },
+    /// For each label the ways to write it.
+    Choice(Vec<Vec<Pair>>),
+    Prompt {
+        ids: Vec<u32>,
+        generation: Generation,
+    },
 }
 
 impl LocalEngine {
@@ -44,7 +52,7 @@ impl LocalEngine {
         let prompts: HashSet<&Prompt> = requests
             .iter()
             .filter_map(|request| match &request.kind {
-                RequestKind::Loglikelihood { context, .. } => Some(context),
+                RequestKind::Loglikelihood { context, .. } | RequestKind::Choose { context, .. } => Some(context),
                 _ => None,
             })
             .collect();
@@ -68,7 +76,10 @@ impl LocalEngine {
                 Ok(context) => Ok(encoder.pair(context, continuation)?.map(Prepared::Pair)),
                 Err(reason) => Ok(Err(reason.clone())),
             },
-            RequestKind::Choose { .. } => Ok(Err(Unscored::new("not built"))),
+            RequestKind::Choose { context: prompt, labels } => match context(prompt)? {
+                Ok(context) => Ok(encoder.choice(context, labels)?.map(Prepared::Choice)),
+                Err(reason) => Ok(Err(reason.clone())),
+            },
             RequestKind::LoglikelihoodRolling { text } => {
                 let Some(prefix) = self.tokenizer.prefix() else {
                     return Ok(Err(Unscored::new("the tokenizer has neither a BOS nor an EOS token to begin with")));

@@ -123,6 +123,20 @@ fn bf16_is_near_the_reference_in_bf16() {
     }
 }
 
+#[test]
+fn labels_are_scored_as_ordinary_continuations() {
+    let Some(engine) = load("stories260K", |_| {}) else { return };
+    let kind = RequestKind::Choose { context: text("Question: which?\nAnswer:"), labels: vec!["A".into(), "B".into()] };
+    let way = |way: &str| score("Question: which?\nAnswer:", way);
+    let requests = [Request { kind, sample: 0, seed: 0 }, way("A"), way(" A"), way("B"), way(" B")];
+    let answers = answers(&engine, &requests);
+    let Answer::Choice { logprobs } = &answers[0].as_ref().unwrap().answer else { panic!("a choice") };
+    for (found, ways) in logprobs.iter().zip([1, 3]) {
+        let sum = logprob(&answers[ways]).exp() + logprob(&answers[ways + 1]).exp();
+        assert!((found.unwrap() - sum.ln()).abs() < 1e-9, "{logprobs:?}");
+    }
+}
+
 fn mixed_requests() -> Vec<Request> {
     let mut requests = Vec::new();
     for (i, context) in [STORY, "The cat", "Lily was very", "One day,\n"].iter().enumerate() {

@@ -1,449 +1,302 @@
-//! What `--model` names: which servers, which format, which model, which key.
+//! What `--model` says of a server: whose, where, which model, with which key.
 //!
-//! A provider's key goes to the provider's own address, or to the one that its own variable names. An address that stands on the
-//! command line never gets it: who copies a command from somewhere must not send a key somewhere. Such addresses get
-//! `FAIRMARK_API_KEY`.
+//! - `ROW:MODEL`, `ROW:` (the only model that it serves): a provider or a server of [`ENDPOINTS`];
+//! - `ROW:URL[,URL...][#MODEL]`: the same at other addresses, several of them as a fleet;
+//! - `URL[,URL...][#MODEL]`: any server with OpenAI's routes.
+//!
+//! Keys come from the environment only. A provider's key goes to the provider's own address, or to the one that its own variable
+//! (`OPENAI_BASE_URL`) names. Whoever gets another to type an address must not get the key with it, so addresses typed on the command
+//! line have a key of their own, [`OWN_KEY`].
 
 use super::transport::{Base, Secret};
-use super::wire::{
-    Wire, anthropic, gemini, llama_server, openai_chat, openai_completions, openai_responses, sglang, tgi,
-};
+use super::wire::Wire;
 use crate::error::{Error, Result, nearest};
 use reqwest::Url;
+use std::fmt;
 
-/// How a key is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyHeader {
-    /// `Authorization: Bearer ...`
-    Bearer,
-    /// A header of that name.
-    Named(&'static str),
-}
+mod endpoints;
 
-/// A provider or kind of server.
-pub struct Endpoint {
-    /// The name before the colon.
-    pub name: &'static str,
-    pub doc: &'static str,
-    /// Formats that it speaks, in the order in which they are tried.
-    pub wires: &'static [&'static dyn Wire],
-    /// Where it is; `None`: an address must be named.
-    pub url: Option<&'static str>,
-    /// The variable that names another address.
-    pub url_var: Option<&'static str>,
-    /// The variable of the key.
-    pub key_var: Option<&'static str>,
-    pub key_header: KeyHeader,
-    /// Headers and parameters of every request.
-    pub headers: &'static [(&'static str, &'static str)],
-    /// The part of the address that routes lie under, where an address on the command line leaves it out.
-    pub path: &'static str,
-}
+pub use endpoints::{Auth, ENDPOINTS, Endpoint, OPENAI_COMPATIBLE, by_name, by_owner};
 
-/// All formats.
-pub const WIRES: &[&dyn Wire] = &[
-    &openai_completions::PLAIN,
-    &openai_completions::VLLM,
-    &openai_chat::OPENAI,
-    &openai_chat::COMPATIBLE,
-    &openai_chat::VLLM,
-    &openai_responses::OpenAiResponses,
-    &anthropic::Anthropic,
-    &gemini::Gemini,
-    &llama_server::LlamaServer,
-    &tgi::Tgi,
-    &sglang::SgLang,
-];
+/// The variable of the key for addresses typed on the command line, and for servers without a variable of their own.
+pub const OWN_KEY: &str = "FAIRMARK_API_KEY";
 
-/// The row of addresses without a name.
-const COMPATIBLE: &str = "openai-compatible";
-/// The key for addresses on the command line.
-const OWN_KEY: &str = "FAIRMARK_API_KEY";
-const AZURE_VERSION: &str = "AZURE_OPENAI_API_VERSION";
-const AZURE_DEFAULT_VERSION: &str = "2024-10-21";
+/// Variables of Azure's version of the interface, and the version without them.
+const AZURE_VERSION_VARS: &[&str] = &["AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"];
+const AZURE_VERSION: &str = "2024-10-21";
 
-const BLANK: Endpoint = Endpoint {
-    name: "",
-    doc: "",
-    wires: &[&openai_chat::COMPATIBLE],
-    url: None,
-    url_var: None,
-    key_var: None,
-    key_header: KeyHeader::Bearer,
-    headers: &[],
-    path: "",
-};
+/// Routes that people copy along with an address.
+const ROUTES: &[&str] = &["/chat/completions", "/completions", "/responses", "/messages", "/generate", "/completion"];
 
-/// A provider with OpenAI's chat route.
-const fn provider(name: &'static str, doc: &'static str, url: &'static str, key_var: &'static str) -> Endpoint {
-    Endpoint { name, doc, url: Some(url), key_var: Some(key_var), ..BLANK }
-}
+/// Words in names of parameters that carry keys.
+const KEY_WORDS: &[&str] = &["key", "token", "secret", "sig", "auth", "password", "credential", "code"];
 
-/// All kinds of endpoints. To add one, write its format (if it has one of its own) and a row.
-pub const ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        name: COMPATIBLE,
-        doc: "any server with OpenAI's routes; an address alone means this",
-        wires: &[&openai_completions::PLAIN, &openai_chat::COMPATIBLE],
-        ..BLANK
-    },
-    Endpoint {
-        name: "openai",
-        doc: "OpenAI, by /chat/completions",
-        wires: &[&openai_chat::OPENAI],
-        url: Some("https://api.openai.com/v1"),
-        url_var: Some("OPENAI_BASE_URL"),
-        key_var: Some("OPENAI_API_KEY"),
-        ..BLANK
-    },
-    Endpoint {
-        name: "openai-chat",
-        doc: "OpenAI's /chat/completions, at any address",
-        wires: &[&openai_chat::COMPATIBLE],
-        url: Some("https://api.openai.com/v1"),
-        url_var: Some("OPENAI_BASE_URL"),
-        key_var: Some("OPENAI_API_KEY"),
-        ..BLANK
-    },
-    Endpoint {
-        name: "openai-completions",
-        doc: "OpenAI's /completions, at any address",
-        wires: &[&openai_completions::PLAIN],
-        url: Some("https://api.openai.com/v1"),
-        url_var: Some("OPENAI_BASE_URL"),
-        key_var: Some("OPENAI_API_KEY"),
-        ..BLANK
-    },
-    Endpoint {
-        name: "openai-responses",
-        doc: "OpenAI's /responses",
-        wires: &[&openai_responses::OpenAiResponses],
-        url: Some("https://api.openai.com/v1"),
-        url_var: Some("OPENAI_BASE_URL"),
-        key_var: Some("OPENAI_API_KEY"),
-        ..BLANK
-    },
-    Endpoint {
-        name: "azure",
-        doc: "Azure OpenAI: the model is the deployment's name",
-        wires: &[&openai_chat::OPENAI],
-        url_var: Some("AZURE_OPENAI_ENDPOINT"),
-        key_var: Some("AZURE_OPENAI_API_KEY"),
-        key_header: KeyHeader::Named("api-key"),
-        ..BLANK
-    },
-    Endpoint {
-        name: "anthropic",
-        doc: "Anthropic, by /messages",
-        wires: &[&anthropic::Anthropic],
-        url: Some("https://api.anthropic.com/v1"),
-        url_var: Some("ANTHROPIC_BASE_URL"),
-        key_var: Some("ANTHROPIC_API_KEY"),
-        key_header: KeyHeader::Named("x-api-key"),
-        headers: &[("anthropic-version", "2023-06-01")],
-        ..BLANK
-    },
-    Endpoint {
-        name: "gemini",
-        doc: "Google, by generateContent",
-        wires: &[&gemini::Gemini],
-        url: Some("https://generativelanguage.googleapis.com/v1beta"),
-        key_var: Some("GEMINI_API_KEY"),
-        key_header: KeyHeader::Named("x-goog-api-key"),
-        ..BLANK
-    },
-    provider("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-    provider("mistral", "Mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
-    provider("groq", "Groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
-    provider("together", "Together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),
-    provider("fireworks", "Fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
-    provider("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
-    provider("xai", "xAI", "https://api.x.ai/v1", "XAI_API_KEY"),
-    Endpoint {
-        name: "ollama",
-        doc: "Ollama on this machine, by its OpenAI routes",
-        url: Some("http://127.0.0.1:11434/v1"),
-        path: "v1",
-        ..BLANK
-    },
-    Endpoint {
-        name: "lmstudio",
-        doc: "LM Studio on this machine",
-        wires: &[&openai_completions::PLAIN, &openai_chat::COMPATIBLE],
-        url: Some("http://127.0.0.1:1234/v1"),
-        path: "v1",
-        ..BLANK
-    },
-    Endpoint {
-        name: "vllm",
-        doc: "vLLM: prompts scored by prompt_logprobs, chat beside it",
-        wires: &[&openai_completions::VLLM, &openai_chat::VLLM],
-        url: Some("http://127.0.0.1:8000/v1"),
-        path: "v1",
-        ..BLANK
-    },
-    Endpoint {
-        name: "sglang",
-        doc: "SGLang, by /generate",
-        wires: &[&sglang::SgLang],
-        url: Some("http://127.0.0.1:30000"),
-        ..BLANK
-    },
-    Endpoint {
-        name: "llama-server",
-        doc: "llama.cpp's server, by its own routes",
-        wires: &[&llama_server::LlamaServer],
-        url: Some("http://127.0.0.1:8080"),
-        ..BLANK
-    },
-    Endpoint {
-        name: "tgi",
-        doc: "Hugging Face text-generation-inference, by /generate",
-        wires: &[&tgi::Tgi],
-        url: Some("http://127.0.0.1:3000"),
-        ..BLANK
-    },
-];
+/// Beginnings of keys that end up where a model belongs.
+const KEY_BEGINNINGS: &[&str] = &["sk-", "gsk_", "xai-", "AIza", "hf_", "nvapi-", "fw_", "csk-"];
 
-/// A model on servers.
+/// Reads an environment variable.
+pub type Var<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// A model at its servers.
 #[derive(Clone)]
 pub struct Address {
     pub row: &'static Endpoint,
+    /// The servers, at least one.
     pub bases: Vec<Base>,
-    /// `None`: the only one that the servers have.
+    /// `None`: the only one that the servers list.
     pub model: Option<String>,
-    /// As typed.
+    /// Formats to try, in this order.
+    pub wires: &'static [&'static dyn Wire],
+    /// As it was typed. Holds no key: what looks like one is refused.
     pub name: String,
-    /// What the user should know: a key that goes over an open connection.
+    /// Name for tables: the last part of the model's, or the host.
+    pub label: String,
+    /// Things that the user should know.
     pub notices: Vec<String>,
+    /// Where a key comes from, for errors 401 and 403.
+    pub key_hint: String,
 }
 
-/// The row and what follows its name, if a model's name means servers.
-fn split(model: &str) -> Option<(&'static Endpoint, &str)> {
-    if model.starts_with("http://") || model.starts_with("https://") {
-        return ENDPOINTS.iter().find(|row| row.name == COMPATIBLE).map(|row| (row, model));
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wires: Vec<&str> = self.wires.iter().map(|wire| wire.name()).collect();
+        f.debug_struct("Address").field("name", &self.name).field("bases", &self.bases).field("wires", &wires).finish()
     }
-    let (name, rest) = model.split_once(':')?;
-    ENDPOINTS.iter().find(|row| row.name == name).map(|row| (row, rest))
 }
 
-/// Whether a model's name means servers.
+/// Whether a model's name means a server: an address, or a row's name before a colon (also a mistyped one, so that the error can say so).
+/// Paths and hub ids have no such beginning.
 pub fn is_remote(model: &str) -> bool {
-    split(model).is_some() || unknown_row(model).is_some()
+    if is_url(model) {
+        return true;
+    }
+    let Some((row, rest)) = model.split_once(':') else { return false };
+    let is_word = row.len() > 1 && row.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    is_word && row != "mock" && (by_name(row).is_some() || is_url(rest) || nearest_row(row).is_some())
 }
 
-/// `opnai:gpt-4o` is no file either: a word, a colon, something.
-fn unknown_row(model: &str) -> Option<&str> {
-    let (name, rest) = model.split_once(':')?;
-    let is_word = name.len() > 1 && name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-    (is_word && name != "mock" && !rest.starts_with('\\') && !std::path::Path::new(model).exists()).then_some(name)
+/// Reads the name of a model that [`is_remote`]. Nothing is sent.
+pub fn parse(typed: &str, var: &Var<'_>) -> Result<Address> {
+    let typed = typed.trim();
+    let (row, rest) = if is_url(typed) { (&OPENAI_COMPATIBLE, typed) } else { row(typed)? };
+    let (places, model) = match rest.split_once('#') {
+        Some((places, model)) => (places, model.trim()),
+        None if is_url(rest) => (rest, ""),
+        None => ("", rest.trim()),
+    };
+    refuse_keys(row, model)?;
+    let model = Some(model).filter(|model| !model.is_empty()).map(str::to_string);
+    let mut urls = Vec::new();
+    for place in places.split(',').map(str::trim).filter(|place| !place.is_empty()) {
+        urls.push(read_url(place, row)?);
+    }
+    let is_typed = !urls.is_empty();
+    let own = own_url(row, var)?;
+    if !is_typed {
+        urls.extend(own.clone());
+    }
+    let mut address = Address {
+        row,
+        bases: Vec::new(),
+        label: label(model.as_deref(), urls.first()),
+        model,
+        wires: row.wires,
+        name: typed.to_string(),
+        notices: Vec::new(),
+        key_hint: String::new(),
+    };
+    for url in urls {
+        let is_own = !is_typed || is_own_origin(&url, row, own.as_ref());
+        address.add(url, is_own, var)?;
+    }
+    if address.bases.is_empty() {
+        return Err(no_address(row));
+    }
+    Ok(address)
 }
 
 impl Address {
-    /// Reads a model's name; `var` looks variables up.
-    pub fn parse(model: &str, var: &dyn Fn(&str) -> Option<String>) -> Result<Address> {
-        let Some((row, rest)) = split(model) else {
-            let name = unknown_row(model).unwrap_or(model);
-            let known = "`fairmark ls endpoints` prints the kinds of endpoints".to_string();
-            let near = nearest(name, ENDPOINTS.iter().map(|row| row.name));
-            return Err(Error::input(format!("there is no kind of endpoint `{name}`"))
-                .hint(near.map_or(known, |near| format!("did you mean `{near}:`?"))));
-        };
-        let set = |name: &str| var(name).map(|value| value.trim().to_string()).filter(|value| !value.is_empty());
-        let typed = rest.starts_with("http://") || rest.starts_with("https://");
-        let (urls, model_name) = match (typed, rest.split_once('#')) {
-            (true, Some((urls, model))) => (Some(urls), model),
-            (true, None) => (Some(rest), ""),
-            (false, _) => (None, rest),
-        };
-        let (urls, key) = match urls {
-            Some(urls) => (urls.split(',').map(str::to_string).collect(), key(OWN_KEY, &set)?),
-            None => (vec![own_url(row, &set)?], row.key_var.map(|name| required_key(row, name, &set)).transpose()?),
-        };
-        let mut bases = Vec::new();
-        let mut notices = Vec::new();
-        for url in &urls {
-            let url = base_url(url, row, typed, model_name)?;
-            if key.is_some() && url.scheme() == "http" && !is_loopback(&url) {
-                notices.push(format!("the key goes to {} over a connection that is not encrypted", host(&url)));
+    /// Adds a server, with its key and headers.
+    fn add(&mut self, mut url: Url, is_own: bool, var: &Var<'_>) -> Result<()> {
+        let mut query: Vec<(String, String)> =
+            url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        url.set_query(None);
+        if self.row.name == "azure" {
+            azure(&mut url, &mut query, self.model.as_deref(), var)?;
+        }
+        if self.bases.iter().any(|base| base.url == url) {
+            return Err(Error::input(format!("`{}` names {url} twice", self.name)));
+        }
+        let vars: &[&str] = if is_own && !self.row.key_vars.is_empty() { self.row.key_vars } else { &[OWN_KEY] };
+        let key = read_key(vars, var)?;
+        self.key_hint = match vars {
+            [OWN_KEY] => {
+                format!("typed addresses and servers of your own get the key in {OWN_KEY}, never a provider's")
             }
-            bases.push(Base { url, headers: headers(row, key.as_ref()), query: query(row, &set) });
-        }
-        let model_name = Some(model_name.to_string()).filter(|model| !model.is_empty());
-        Ok(Address { row, bases, model: model_name, name: model.to_string(), notices })
-    }
-
-    /// The model's last part, or the first server's name: for tables.
-    pub fn label(&self, model: &str) -> String {
-        let last = model.trim_end_matches('/').rsplit('/').next().unwrap_or(model);
-        if last.is_empty() { self.row.name.to_string() } else { last.to_string() }
-    }
-}
-
-fn own_url(row: &Endpoint, set: &dyn Fn(&str) -> Option<String>) -> Result<String> {
-    let named = row.url_var.and_then(set);
-    named.or_else(|| row.url.map(str::to_string)).ok_or_else(|| {
-        let hint = match row.url_var {
-            Some(name) => format!("set {name}, or write `{}:https://...#MODEL`", row.name),
-            None => format!("write `{}:http://HOST:PORT/v1#MODEL`", row.name),
+            vars => format!("the key is read from {}", vars.join(" or ")),
         };
-        Error::input(format!("`{}` needs an address", row.name)).hint(hint)
-    })
-}
-
-/// A key from the environment; one that no header can carry is refused without being shown.
-fn key(name: &str, set: &dyn Fn(&str) -> Option<String>) -> Result<Option<Secret>> {
-    let Some(value) = set(name) else { return Ok(None) };
-    if value.chars().any(|c| c.is_control() || !c.is_ascii()) {
-        return Err(Error::input(format!("the key in {name} holds characters that no key has"))
-            .hint("copy it again, without line breaks or quotes"));
-    }
-    Ok(Some(Secret::new(value)))
-}
-
-fn required_key(row: &Endpoint, name: &str, set: &dyn Fn(&str) -> Option<String>) -> Result<Secret> {
-    key(name, set)?.ok_or_else(|| {
-        Error::input(format!("`{}` needs a key", row.name))
-            .hint(format!("set {name}; keys are read from the environment only"))
-    })
-}
-
-fn base_url(text: &str, row: &Endpoint, typed: bool, model: &str) -> Result<Url> {
-    let hint = "write it like http://127.0.0.1:8000/v1#MODEL";
-    let mut url = Url::parse(text.trim())
-        .map_err(|err| Error::input("the address of the server makes no sense").cause(err).hint(hint))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(Error::input("the address of the server is neither http:// nor https://").hint(hint));
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
-        return Err(Error::input(format!("the address of {} holds a name, password or parameters", host(&url)))
-            .hint(format!("keys are read from the environment only: set {OWN_KEY}")));
-    }
-    if row.name == "azure" {
-        let path = url.path().trim_end_matches('/').to_string();
-        if !path.contains("/openai") {
-            url.set_path(&format!("{path}/openai/deployments/{model}"));
+        if key.is_none() && is_own && self.row.needs_key {
+            return Err(
+                Error::input(format!("no key for `{}`", self.row.name)).hint(format!("set {}", vars.join(" or ")))
+            );
         }
-    } else if typed && url.path() == "/" && !row.path.is_empty() {
-        url.set_path(row.path);
+        let mut headers: Vec<(String, Secret)> =
+            self.row.headers.iter().map(|(name, value)| ((*name).to_string(), Secret::new(*value))).collect();
+        if let Some((from, key)) = key {
+            if url.scheme() == "http" && !is_loopback(&url) {
+                self.notices.push(format!("the key in {from} goes to {} unencrypted (http://)", host(&url)));
+            }
+            headers.push(match self.row.auth {
+                Auth::Bearer => ("authorization".to_string(), Secret::new(format!("Bearer {key}"))),
+                Auth::Header(name) => (name.to_string(), Secret::new(key)),
+            });
+        }
+        self.bases.push(Base { url, headers, query });
+        Ok(())
     }
-    if !url.path().ends_with('/') {
-        url.set_path(&format!("{}/", url.path()));
+}
+
+fn is_url(text: &str) -> bool {
+    let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    begins("http://") || begins("https://")
+}
+
+fn nearest_row(word: &str) -> Option<&'static str> {
+    nearest(word, ENDPOINTS.iter().map(|row| row.name))
+}
+
+/// The row before the colon, and what stands behind it.
+fn row(typed: &str) -> Result<(&'static Endpoint, &str)> {
+    let (name, rest) = typed.split_once(':').unwrap_or((typed, ""));
+    let row = by_name(name).ok_or_else(|| {
+        let known = || format!("there are {}", ENDPOINTS.iter().map(|row| row.name).collect::<Vec<_>>().join(", "));
+        let hint = nearest_row(name).map_or_else(known, |near| format!("did you mean `{near}`?"));
+        Error::input(format!("no endpoint is called `{name}`")).hint(hint)
+    })?;
+    Ok((row, rest.trim()))
+}
+
+/// Keys on the command line stand in the shell's history and in everybody's list of processes.
+fn refuse_keys(row: &Endpoint, model: &str) -> Result<()> {
+    let is_key = model.len() >= 20 && KEY_BEGINNINGS.iter().any(|start| model.starts_with(start));
+    if !is_key || model.contains('/') {
+        return Ok(());
     }
+    let var = row.key_vars.first().copied().unwrap_or(OWN_KEY);
+    Err(Error::input(format!("what stands behind `{}:` looks like a key, not a model", row.name))
+        .hint(format!("keys come from the environment only: set {var}, and take this one out of your shell's history")))
+}
+
+fn no_address(row: &Endpoint) -> Error {
+    let err = Error::input(format!("`{}` needs an address", row.name));
+    match row.base_var {
+        Some(var) => err.hint(format!("set {var}, or write it like `{}:https://HOST#MODEL`", row.name)),
+        None => err.hint(format!("write it like `{}:http://127.0.0.1:8000/v1#MODEL`", row.name)),
+    }
+}
+
+/// An address with a path that ends in a slash, without a route. What it says about keys is refused, and not repeated.
+fn read_url(text: &str, row: &Endpoint) -> Result<Url> {
+    let hint = "write it like `http://127.0.0.1:8000/v1`";
+    let bare = text.split(['?', '@']).next().unwrap_or_default();
+    let mut url = match Url::parse(text) {
+        Ok(url) if is_url(text) => url,
+        Ok(_) => return Err(Error::input(format!("`{bare}` is no http:// or https:// address")).hint(hint)),
+        Err(err) if text.contains('@') => {
+            return Err(Error::input(format!("an address is not readable: {err}")).hint(hint));
+        }
+        Err(err) => return Err(Error::input(format!("`{bare}` is no address: {err}")).hint(hint)),
+    };
+    let keys = "keys come from the environment only";
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::input(format!("the address of {} has a user or password in it", host(&url)))
+            .hint(format!("{keys}: set {OWN_KEY}")));
+    }
+    let is_key = |name: &str| KEY_WORDS.iter().any(|word| name.to_ascii_lowercase().contains(word));
+    if let Some((name, _)) = url.query_pairs().find(|(name, _)| is_key(name)) {
+        return Err(Error::input(format!("the address of {} has a key in it (`{name}`)", host(&url)))
+            .hint(format!("{keys}: set {OWN_KEY}")));
+    }
+    url.set_fragment(None);
+    let path = url.path().trim_end_matches('/');
+    let path = ROUTES.iter().find_map(|route| path.strip_suffix(route)).unwrap_or(path).trim_end_matches('/');
+    let path = if path.is_empty() { format!("/{}", row.path) } else { format!("{path}/") };
+    url.set_path(&path);
     Ok(url)
 }
 
-fn headers(row: &Endpoint, key: Option<&Secret>) -> Vec<(String, Secret)> {
-    let fixed = row.headers.iter().map(|(name, value)| (name.to_string(), Secret::new(*value)));
-    let key = key.map(|key| match row.key_header {
-        KeyHeader::Bearer => ("authorization".to_string(), Secret::new(format!("Bearer {}", key.expose()))),
-        KeyHeader::Named(name) => (name.to_string(), key.clone()),
-    });
-    fixed.chain(key).collect()
+/// The address of a row's own: its variable's, else the one in its row.
+fn own_url(row: &Endpoint, var: &Var<'_>) -> Result<Option<Url>> {
+    let named = row.base_var.and_then(|name| Some((name, set(name, var)?)));
+    match (named, row.base_url) {
+        (Some((name, value)), _) => {
+            let value = if value.contains("://") { value } else { format!("http://{value}") };
+            read_url(&value, row).map(Some).map_err(|err| err.context(name))
+        }
+        (None, Some(url)) => read_url(url, row).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
-fn query(row: &Endpoint, set: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
-    if row.name != "azure" {
-        return Vec::new();
+fn set(name: &str, var: &Var<'_>) -> Option<String> {
+    var(name).map(|value| value.trim().to_string()).filter(|value| !value.is_empty())
+}
+
+fn is_own_origin(url: &Url, row: &Endpoint, own: Option<&Url>) -> bool {
+    let default = row.base_url.and_then(|url| Url::parse(url).ok());
+    row.needs_key && own.into_iter().chain(&default).any(|own| own.origin() == url.origin())
+}
+
+/// The first key that is set, and its variable. White space around it (a line break of a file) does not belong to it.
+fn read_key(vars: &[&'static str], var: &Var<'_>) -> Result<Option<(&'static str, String)>> {
+    let Some((name, key)) = vars.iter().find_map(|name| Some((*name, set(name, var)?))) else { return Ok(None) };
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::input(format!(
+            "{name} holds more than a key: a space, a line break or a letter that no key has"
+        ))
+        .hint("set it to the key alone"));
     }
-    let version = set(AZURE_VERSION).unwrap_or_else(|| AZURE_DEFAULT_VERSION.to_string());
-    vec![("api-version".to_string(), version)]
+    Ok(Some((name, key)))
+}
+
+/// Azure's routes stand below a deployment, and say their version; its newer ones (`/openai/v1/`) do neither.
+fn azure(url: &mut Url, query: &mut Vec<(String, String)>, model: Option<&str>, var: &Var<'_>) -> Result<()> {
+    if url.path().contains("/openai/v1/") {
+        return Ok(());
+    }
+    if !url.path().contains("/openai/") {
+        let model = model.ok_or_else(|| {
+            Error::input("`azure` needs the name of a deployment").hint("write it like `azure:DEPLOYMENT`")
+        })?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["openai", "deployments", model, ""]);
+        }
+    }
+    if !query.iter().any(|(name, _)| name == "api-version") {
+        let version = AZURE_VERSION_VARS.iter().find_map(|name| set(name, var));
+        query.push(("api-version".to_string(), version.unwrap_or_else(|| AZURE_VERSION.to_string())));
+    }
+    Ok(())
 }
 
 fn host(url: &Url) -> String {
-    url.host_str().unwrap_or_default().to_string()
+    let host = url.host_str().unwrap_or("?");
+    url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
 }
 
 fn is_loopback(url: &Url) -> bool {
-    matches!(url.host_str(), Some("localhost" | "[::1]")) || url.host_str().is_some_and(|host| host.starts_with("127."))
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn label(model: Option<&str>, url: Option<&Url>) -> String {
+    let last = model.and_then(|model| model.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next());
+    last.filter(|last| !last.is_empty()).map_or_else(|| url.map_or_else(String::new, host), str::to_string)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: &str = "sk-CANARY";
-
-    fn parse(model: &str, vars: &[(&str, &str)]) -> Result<Address> {
-        Address::parse(model, &|name| vars.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string()))
-    }
-
-    fn shown(address: &Address) -> Vec<(&str, Vec<(&str, &str)>)> {
-        let headers = |base: &Base| -> Vec<(String, String)> {
-            base.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_string())).collect()
-        };
-        let _ = headers;
-        address
-            .bases
-            .iter()
-            .map(|b| (b.url.as_str(), b.headers.iter().map(|(n, v)| (n.as_str(), v.expose())).collect()))
-            .collect()
-    }
-
-    #[test]
-    fn providers_and_addresses() {
-        let openai = parse("openai:gpt-4o-mini", &[("OPENAI_API_KEY", " sk-CANARY\n")]).unwrap();
-        let bearer = "Bearer sk-CANARY";
-        assert_eq!(shown(&openai), [("https://api.openai.com/v1/", vec![("authorization", bearer)])]);
-        assert_eq!(openai.model.as_deref(), Some("gpt-4o-mini"));
-        let bare = parse("http://127.0.0.1:8000/v1#org/my-model", &[]).unwrap();
-        assert_eq!((shown(&bare), bare.row.name), (vec![("http://127.0.0.1:8000/v1/", vec![])], "openai-compatible"));
-        assert_eq!((bare.model.as_deref(), bare.label("org/my-model").as_str()), (Some("org/my-model"), "my-model"));
-        let fleet = parse("vllm:http://a:1,http://b:2/v1/#m", &[]).unwrap();
-        let urls: Vec<&str> = fleet.bases.iter().map(|base| base.url.as_str()).collect();
-        assert_eq!(urls, ["http://a:1/v1/", "http://b:2/v1/"]);
-        assert_eq!(parse("llama-server:http://127.0.0.1:8080", &[]).unwrap().model, None);
-        let anthropic = parse("anthropic:claude", &[("ANTHROPIC_API_KEY", KEY)]).unwrap();
-        assert_eq!(anthropic.bases[0].headers.len(), 2);
-        let vars = [("AZURE_OPENAI_ENDPOINT", "https://x.example"), ("AZURE_OPENAI_API_KEY", KEY)];
-        let azure = parse("azure:my-gpt", &vars).unwrap();
-        assert_eq!(azure.bases[0].url.as_str(), "https://x.example/openai/deployments/my-gpt/");
-        assert_eq!(azure.bases[0].query[0].0, "api-version");
-    }
-
-    #[test]
-    fn a_providers_key_never_goes_to_a_typed_address() {
-        let vars = [("OPENAI_API_KEY", KEY)];
-        let typed = parse("openai-chat:http://elsewhere.example/v1#m", &vars).unwrap();
-        assert!(typed.bases[0].headers.is_empty());
-        let own = parse("openai-chat:http://elsewhere.example/v1#m", &[("FAIRMARK_API_KEY", KEY)]).unwrap();
-        assert_eq!(own.bases[0].headers[0].1.expose(), "Bearer sk-CANARY");
-        assert!(own.notices[0].contains("not encrypted"));
-        let named =
-            parse("openai:m", &[("OPENAI_API_KEY", KEY), ("OPENAI_BASE_URL", "https://proxy.example/v1")]).unwrap();
-        assert_eq!(named.bases[0].url.as_str(), "https://proxy.example/v1/");
-        assert!(!format!("{:?}", own.bases).contains("CANARY"));
-    }
-
-    #[test]
-    fn what_is_wrong_is_said() {
-        let refusal = |model: &str, vars: &[(&str, &str)]| parse(model, vars).err().unwrap().to_string();
-        assert!(refusal("openai:gpt", &[]).contains("set OPENAI_API_KEY"));
-        assert!(refusal("opnai:gpt", &[]).contains("did you mean `openai:`"));
-        assert!(refusal("azure:x", &[]).contains("AZURE_OPENAI_ENDPOINT"));
-        let with_key = refusal("http://user:sk-CANARY@host/v1#m", &[]);
-        assert!(with_key.contains("environment only") && !with_key.contains("CANARY"), "{with_key}");
-        assert!(refusal("http://host/v1?key=sk-CANARY#m", &[]).contains("environment only"));
-        let bad = refusal("openai:gpt", &[("OPENAI_API_KEY", "sk-CANARY\nsk-2")]);
-        assert!(bad.contains("no key has") && !bad.contains("CANARY"), "{bad}");
-        assert!(refusal("openai-compatible:m", &[]).contains("needs an address"));
-    }
-
-    #[test]
-    fn files_and_hub_ids_are_not_servers() {
-        for local in ["mock", "mock:seed=1", "org/name", "./model", "C:\\models\\x", "model.gguf", "org/name@main"] {
-            assert!(!is_remote(local), "{local}");
-        }
-        for remote in ["openai:gpt-4o", "http://x/v1", "llama-server:http://x", "opnai:x"] {
-            assert!(is_remote(remote), "{remote}");
-        }
-    }
-
-    #[test]
-    fn names_are_unique() {
-        let mut names: Vec<&str> = ENDPOINTS.iter().map(|row| row.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), ENDPOINTS.len());
-    }
-}
+#[path = "address/tests.rs"]
+mod tests;

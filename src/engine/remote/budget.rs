@@ -1,92 +1,173 @@
-//! What may be spent: tokens and money of one command, with a reserve for what is on its way.
+//! What may be spent, and what was.
 
-use crate::price::Price;
-use crate::request::Usage;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use super::RemoteOptions;
+use crate::engine::tokens::DEFAULT_MAX_GEN_TOKS;
+use crate::error::{Error, ErrorKind, Result};
+use crate::price::PriceTable;
+use crate::request::Prompt;
+use crate::request::{Request, RequestKind, Usage};
+use std::sync::{Mutex, PoisonError};
 
-/// Bounds, and what was spent so far.
-#[derive(Debug)]
+/// Bytes that make a token before anything is known: fewer than usual, so that the first guesses are high.
+const BYTES_PER_TOKEN: f64 = 2.0;
+
+/// How much higher than what was seen so far guesses are.
+const MARGIN: f64 = 1.25;
+
+/// What a number of tokens costs.
+pub type Cost = Box<dyn Fn(&Usage) -> f64 + Send + Sync>;
+
+/// Limits of what one session spends.
 pub struct Budget {
     max_tokens: Option<u64>,
     max_cost: Option<f64>,
-    price: Option<Price>,
-    state: Mutex<State>,
+    cost: Option<Cost>,
+    /// Tokens that may be added to each text, for thoughts.
+    reasoning_tokens: usize,
+    books: Mutex<Books>,
 }
 
-#[derive(Debug, Default)]
-struct State {
+#[derive(Debug, Clone, Default)]
+struct Books {
     tokens: u64,
     cost: f64,
     reserved_tokens: u64,
     reserved_cost: f64,
-    stopped: bool,
+    /// Prompts so far, in bytes and tokens.
+    prompt_bytes: u64,
+    prompt_tokens: u64,
 }
 
-/// What a request may take, at most.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
-    pub prompt_tokens: usize,
-    pub completion_tokens: usize,
+/// What is set aside for a request that is in flight.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reserve {
+    tokens: u64,
+    cost: f64,
+    bytes: u64,
 }
 
-impl Estimate {
-    fn usage(self) -> Usage {
-        Usage { prompt_tokens: self.prompt_tokens, completion_tokens: self.completion_tokens, ..Usage::default() }
+/// Whether a request may be asked.
+#[derive(Debug)]
+pub enum Grant {
+    Go(Reserve),
+    /// Not before others have come back and show that they took less.
+    Wait,
+    /// Not in this session.
+    Spent,
+}
+
+/// What tokens of a model cost; `None`: nobody knows, and nobody asked.
+pub fn cost(model: &str, options: &RemoteOptions) -> Result<Option<Cost>> {
+    let price = PriceTable::load(options.prices.as_deref())?.price(model);
+    if options.max_cost.is_some() && price.is_none() {
+        return Err(Error::input(format!("--max-cost: nobody knows what `{model}` costs"))
+            .hint("put a row for it into a file and name that with --prices, or use --max-tokens-total"));
     }
+    Ok(price.map(|price| -> Cost { Box::new(move |usage| price.cost(usage)) }))
 }
 
 impl Budget {
-    pub fn new(max_tokens: Option<u64>, max_cost: Option<f64>, price: Option<Price>) -> Budget {
-        Budget { max_tokens, max_cost, price, state: Mutex::new(State::default()) }
-    }
-
-    /// Sets something aside for a request; `false` when that might exceed the budget, and nothing more is to be asked.
-    pub fn reserve(&self, estimate: Estimate) -> bool {
-        let mut state = self.lock();
-        let (tokens, cost) = self.of(estimate.usage());
-        let too_many = self.max_tokens.is_some_and(|max| state.tokens + state.reserved_tokens + tokens > max);
-        let too_dear = self.max_cost.is_some_and(|max| state.cost + state.reserved_cost + cost > max);
-        if too_many || too_dear {
-            // What is on its way usually takes less than was set aside: only when nothing is, this is the end.
-            state.stopped = state.reserved_tokens == 0;
-            return false;
+    /// `cost`: what tokens of this model cost, where that is known.
+    pub fn new(options: &RemoteOptions, cost: Option<Cost>) -> Budget {
+        Budget {
+            max_tokens: options.max_tokens_total,
+            max_cost: options.max_cost,
+            cost,
+            reasoning_tokens: options.reasoning_tokens,
+            books: Mutex::default(),
         }
-        state.reserved_tokens += tokens;
-        state.reserved_cost += cost;
-        true
     }
 
-    /// Books what a request really took.
-    pub fn spend(&self, estimate: Estimate, usage: Usage) {
-        let mut state = self.lock();
-        let (reserved_tokens, reserved_cost) = self.of(estimate.usage());
-        let (tokens, cost) = self.of(usage);
-        state.reserved_tokens = state.reserved_tokens.saturating_sub(reserved_tokens);
-        state.reserved_cost = (state.reserved_cost - reserved_cost).max(0.0);
-        state.tokens += tokens;
-        state.cost += cost;
+    fn is_limited(&self) -> bool {
+        self.max_tokens.is_some() || self.max_cost.is_some()
     }
 
-    /// Says what was spent, when the budget ended the work.
-    pub fn notice(&self) -> Option<String> {
-        let state = self.lock();
-        if !state.stopped {
-            return None;
+    fn cost(&self, usage: &Usage) -> f64 {
+        self.cost.as_ref().map_or(0.0, |cost| cost(usage))
+    }
+
+    /// Sets aside what a request may take.
+    pub fn reserve(&self, request: &Request) -> Grant {
+        if !self.is_limited() {
+            return Grant::Go(Reserve::default());
         }
-        let spent = match self.max_cost {
-            Some(max) => format!("{:.4} of {max} US dollars", state.cost),
-            None => format!("{} of {} tokens", state.tokens, self.max_tokens.unwrap_or_default()),
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let (calls, bytes, written) = size(request);
+        let per_byte = match books.prompt_bytes {
+            0 => 1.0 / BYTES_PER_TOKEN,
+            bytes => books.prompt_tokens as f64 / bytes as f64 * MARGIN,
         };
-        Some(format!("stopped by the budget: {spent} spent; the same command goes on with a new one"))
+        let usage = Usage {
+            prompt_tokens: (bytes as f64 * per_byte).ceil() as usize + calls,
+            completion_tokens: written.map_or(calls, |written| written + self.reasoning_tokens),
+            ..Usage::default()
+        };
+        let reserve = Reserve {
+            tokens: (usage.prompt_tokens + usage.completion_tokens) as u64,
+            cost: self.cost(&usage),
+            bytes: bytes as u64,
+        };
+        let fits = |reserved_tokens: u64, reserved_cost: f64| {
+            self.max_tokens.is_none_or(|most| books.tokens + reserved_tokens + reserve.tokens <= most)
+                && self.max_cost.is_none_or(|most| books.cost + reserved_cost + reserve.cost <= most)
+        };
+        if fits(books.reserved_tokens, books.reserved_cost) {
+            books.reserved_tokens += reserve.tokens;
+            books.reserved_cost += reserve.cost;
+            Grant::Go(reserve)
+        } else if fits(0, 0.0) {
+            Grant::Wait
+        } else {
+            Grant::Spent
+        }
     }
 
-    fn of(&self, usage: Usage) -> (u64, f64) {
-        let tokens = (usage.prompt_tokens + usage.completion_tokens) as u64;
-        (tokens, self.price.as_ref().map_or(0.0, |price| price.cost(&usage)))
+    /// Takes down what a request took.
+    pub fn settle(&self, reserve: Reserve, usage: &Usage) {
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        books.reserved_tokens = books.reserved_tokens.saturating_sub(reserve.tokens);
+        books.reserved_cost = (books.reserved_cost - reserve.cost).max(0.0);
+        books.tokens += (usage.prompt_tokens + usage.completion_tokens) as u64;
+        books.cost += self.cost(usage);
+        if usage.prompt_tokens > 0 {
+            books.prompt_bytes += reserve.bytes;
+            books.prompt_tokens += usage.prompt_tokens as u64;
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Why nothing more is asked: what was spent, and of which limit.
+    pub fn spent(&self, answered: usize, of: usize) -> Error {
+        let books = self.books.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut limits = Vec::new();
+        limits.extend(self.max_tokens.map(|most| format!("--max-tokens-total {most}")));
+        limits.extend(self.max_cost.map(|most| format!("--max-cost {most}")));
+        let cost = if self.cost.is_some() { format!(" and {:.4} of money", books.cost) } else { String::new() };
+        let problem = format!(
+            "{answered} of {of} requests are answered: the next would go beyond {} ({} tokens{cost} are spent)",
+            limits.join(" or "),
+            books.tokens
+        );
+        Error::new(ErrorKind::Incomplete, problem)
+            .hint("every answer is kept: the same command goes on, with a budget of its own")
+    }
+}
+
+/// Calls, bytes of prompts and tokens to be written (`None`: none but what a call cannot do without) of a request.
+fn size(request: &Request) -> (usize, usize, Option<usize>) {
+    match &request.kind {
+        RequestKind::Loglikelihood { context, continuation } => (1, bytes(context) + continuation.len(), None),
+        RequestKind::LoglikelihoodRolling { text } => (1, text.len(), None),
+        RequestKind::Generate { context, decoding } => {
+            (1, bytes(context), Some(decoding.max_gen_toks.unwrap_or(DEFAULT_MAX_GEN_TOKS)))
+        }
+        RequestKind::Choose { context, .. } => (1, bytes(context), None),
+    }
+}
+
+fn bytes(prompt: &Prompt) -> usize {
+    match prompt {
+        Prompt::Text(text) => text.len(),
+        Prompt::Chat(turns) => turns.iter().map(|turn| turn.content.len() + 16).sum(),
     }
 }
 
@@ -94,38 +175,40 @@ impl Budget {
 mod tests {
     use super::*;
 
-    const ASK: Estimate = Estimate { prompt_tokens: 60, completion_tokens: 40 };
+    fn score(bytes: usize) -> Request {
+        let kind = RequestKind::Loglikelihood { context: Prompt::Text("x".repeat(bytes)), continuation: String::new() };
+        Request { kind, sample: 0, seed: 0 }
+    }
 
-    #[test]
-    fn stops_before_more_is_spent() {
-        let budget = Budget::new(Some(250), None, None);
-        assert!(budget.reserve(ASK) && budget.reserve(ASK));
-        assert!(!budget.reserve(ASK), "a third might exceed it");
-        assert_eq!(budget.notice(), None, "two are still on their way");
-        budget.spend(ASK, Usage { prompt_tokens: 60, completion_tokens: 10, ..Usage::default() });
-        assert!(!budget.reserve(ASK), "70 + 100 + 100");
-        budget.spend(ASK, Usage { prompt_tokens: 60, completion_tokens: 10, ..Usage::default() });
-        assert!(budget.reserve(ASK), "140 + 100");
-        budget.spend(ASK, Usage { prompt_tokens: 60, completion_tokens: 20, ..Usage::default() });
-        assert!(!budget.reserve(ASK));
-        assert!(budget.notice().unwrap().contains("220 of 250 tokens"));
+    fn used(prompt_tokens: usize) -> Usage {
+        Usage { prompt_tokens, ..Usage::default() }
     }
 
     #[test]
-    fn counts_money() {
-        let price = Price { input: 1e6, cached_input: 5e5, output: 2e6 };
-        let budget = Budget::new(None, Some(150.0), Some(price));
-        assert!(budget.reserve(ASK), "60 + 2 x 40 = 140");
-        assert!(!budget.reserve(ASK));
-        budget.spend(ASK, Usage { prompt_tokens: 60, cached_tokens: 20, completion_tokens: 0, ..Usage::default() });
-        assert!(!budget.reserve(ASK), "40 + 10 = 50 spent, 140 more");
-        assert!(budget.notice().unwrap().contains("50.0000 of 150 US dollars"));
+    fn what_is_in_flight_is_set_aside_until_it_is_known() {
+        let options = RemoteOptions { max_tokens_total: Some(120), ..RemoteOptions::default() };
+        let budget = Budget::new(&options, None);
+        let Grant::Go(first) = budget.reserve(&score(100)) else { panic!("50 tokens, guessed high") };
+        let Grant::Go(second) = budget.reserve(&score(100)) else { panic!("50 tokens more") };
+        assert!(matches!(budget.reserve(&score(100)), Grant::Wait));
+        budget.settle(first, &used(20));
+        budget.settle(second, &used(20));
+        let Grant::Go(third) = budget.reserve(&score(100)) else { panic!("20 tokens each") };
+        budget.settle(third, &used(75));
+        assert!(matches!(budget.reserve(&score(100)), Grant::Spent));
+        let err = budget.spent(3, 9);
+        assert_eq!(err.kind(), ErrorKind::Incomplete);
+        assert!(err.to_string().contains("3 of 9") && err.to_string().contains("115 tokens"), "{err}");
     }
 
     #[test]
-    fn without_bounds_everything_goes() {
-        let budget = Budget::new(None, None, None);
-        assert!((0..1000).all(|_| budget.reserve(ASK)));
-        assert_eq!(budget.notice(), None);
+    fn money_is_counted() {
+        let options = RemoteOptions { max_cost: Some(1.0), ..RemoteOptions::default() };
+        let budget = Budget::new(&options, Some(Box::new(|usage| usage.prompt_tokens as f64 * 0.01)));
+        let Grant::Go(first) = budget.reserve(&score(100)) else { panic!("half of it") };
+        budget.settle(first, &used(80));
+        assert!(matches!(budget.reserve(&score(100)), Grant::Spent));
+        assert!(budget.spent(1, 2).to_string().contains("0.8000"));
+        assert!(matches!(Budget::new(&RemoteOptions::default(), None).reserve(&score(1 << 20)), Grant::Go(_)));
     }
 }

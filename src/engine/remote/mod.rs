@@ -1,47 +1,71 @@
 //! The engine that asks servers.
 //!
-//! Comes in: requests and the address of a model. Goes out: what servers answer, checked. Never: keys in anything that is written or
-//! shown, numbers that a server did not really give.
+//! Comes in: requests, and the address of an endpoint. Goes out: answers, as far as the endpoint can give them. Never: guesses: what a
+//! server cannot do is found out before the run (`probe`) and said.
 //!
-//! `address` reads what `--model` names, `probe` finds out what the servers can do, `wire` has one file for each format, `transport` sends.
-//! `answer` makes calls of requests; `score`, `thinking` and `tokens` make answers of what comes back.
+//! An address names a wire format (`address`, `wire`); `transport` brings bodies to the servers and back (`client`). Log-likelihoods are
+//! in `score` and `spans`, texts and first tokens in `generate` and `thinking`; `answer` runs many requests at a time, within a `budget`.
 
 pub mod address;
 mod answer;
 mod budget;
+mod client;
+mod generate;
+mod memo;
 mod probe;
 mod score;
+mod spans;
 mod thinking;
 mod tokens;
 pub mod transport;
 pub mod wire;
 
 #[cfg(test)]
-mod tests;
+mod answer_tests;
+#[cfg(test)]
+mod probe_tests;
+#[cfg(test)]
+mod testing;
 
-use super::tokens::Encoder;
-use super::{
-    Cancel, Capabilities, Delivery, Engine, EngineOptions, Identity, Inspection, Outcome, Prompts, Sink, Update,
-};
-use crate::error::{Error, ErrorKind, Result};
-use crate::price::PriceTable;
-use crate::request::{Message, Prompt, Request, RequestKind};
+use super::{Cancel, Capabilities, Engine, EngineOptions, Identity, Inspection, Sink};
+use crate::engine::tokens::fit_pair;
+use crate::error::{Error, Result};
+use crate::request::{Prompt, Request, RequestKind};
 use address::Address;
+use answer::Job;
 use budget::Budget;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use probe::{Findings, probe};
+use client::{Client, Miss, Tally};
+use memo::Memo;
+use probe::{Facts, Turns};
 use serde_json::{Map, Value};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokens::LocalTokens;
-use tokio::runtime::Runtime;
-use transport::{Failure, Limits, Transport};
-use wire::{Ask, Reply, Wire};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+use tokens::Tokens;
+use tokio::runtime::{Builder, Runtime};
+use transport::Limits;
 
+/// Threads for connections.
+const WORKERS: usize = 2;
+
+/// Contexts whose number of tokens is kept, and conversations whose text is.
+const KEPT: usize = 512;
+
+/// Window of servers that name none.
+const DEFAULT_MAX_LENGTH: usize = 2048;
+
+/// Settings of a body that are the engine's own, with what to use in their place.
+const RESERVED: &[(&str, &str)] = &[
+    ("stream", "answers are taken whole"),
+    ("n", "tasks have `repeats`"),
+    ("best_of", "tasks have `repeats`"),
+    ("echo", "prompts are scored where the endpoint can"),
+    ("model", "name the model with --model ADDRESS#NAME"),
+    ("prompt", "prompts come from tasks"),
+    ("messages", "prompts come from tasks"),
+    ("stop", "tasks have `until`"),
+];
 /// How servers are asked.
 #[derive(Debug, Clone, Default)]
 pub struct RemoteOptions {
@@ -56,7 +80,7 @@ pub struct RemoteOptions {
     pub reasoning_tokens: usize,
     /// Stop before more tokens than this are spent.
     pub max_tokens_total: Option<u64>,
-    /// Stop before more than this is paid, in US dollars.
+    /// Stop before more than this is paid, in the price table's currency.
     pub max_cost: Option<f64>,
     /// A price table over the built-in one.
     pub prices: Option<PathBuf>,
@@ -78,258 +102,118 @@ pub enum CacheMode {
     Refresh,
 }
 
-/// Answers that wait for the journal, at most; servers wait when it is full.
-const WAITING: usize = 1024;
+/// What decides how requests are answered.
+pub(crate) struct Settings {
+    pub reasoning: Option<bool>,
+    pub reasoning_tokens: usize,
+    pub max_concurrency: usize,
+    /// Window that the user asks for.
+    pub max_length: Option<usize>,
+}
 
-/// Contexts whose token counts are remembered.
-const CONTEXTS: usize = 4096;
-
-/// A model on servers.
+/// A model behind an address.
 pub struct RemoteEngine {
     identity: Identity,
-    wire: &'static dyn Wire,
-    transport: Transport,
-    findings: Findings,
-    tokens: Option<LocalTokens>,
-    options: RemoteOptions,
-    budget: Budget,
     runtime: Runtime,
-    /// Tokens of contexts that a continuation's first token straddles.
-    context_tokens: Mutex<HashMap<String, usize>>,
-    /// What the server's template made of conversations.
-    rendered: Mutex<HashMap<Prompt, String>>,
+    client: Client,
+    facts: Facts,
+    tokens: Option<Tokens>,
+    settings: Settings,
+    budget: Budget,
+    /// Numbers of tokens of contexts that stand alone.
+    lengths: Memo<usize>,
+    /// Conversations as the server's template renders them.
+    rendered: Memo<String>,
+    load_seconds: f64,
     notices: Mutex<BTreeSet<String>>,
 }
 
 impl RemoteEngine {
-    /// Looks whether the name, key and options make sense; nothing is sent.
+    /// Looks whether the endpoint could be opened, without asking it: the address, the key, the options.
     pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
-        if options.offline {
-            return Err(Error::input(format!("`{model}` is a server, and --offline forbids to ask it")));
+        let address = address::parse(model, &|name| std::env::var(name).ok())?;
+        check_options(options)?;
+        if let Some(model) = &address.model {
+            budget::cost(model, &options.remote)?;
         }
-        Address::parse(model, &|name| std::env::var(name).ok())?;
-        let remote = &options.remote;
-        let prices = PriceTable::load(remote.prices.as_deref())?;
-        if remote.max_cost.is_some() && prices.rows().is_empty() {
-            return Err(Error::input("--max-cost needs prices").hint("write some, and name the file with --prices"));
-        }
-        Ok(())
-    }
-
-    /// Probes the servers.
-    pub fn open(name: &str, options: &EngineOptions) -> Result<RemoteEngine> {
-        RemoteEngine::check(name, options)?;
-        let address = Address::parse(name, &|name| std::env::var(name).ok())?;
-        let remote = options.remote.clone();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|e| Error::input("cannot start the network's threads").cause(e))?;
-        let tokens = remote.tokenizer.as_deref().map(|name| LocalTokens::load(name, options)).transpose()?;
-        let (wire, transport, findings) = runtime.block_on(choose_wire(&address, options, tokens.as_ref()))?;
-        let price = PriceTable::load(remote.prices.as_deref())?.price(&findings.model);
-        if remote.max_cost.is_some() && price.is_none() {
-            return Err(Error::input(format!("--max-cost: nobody knows what `{}` costs", findings.model))
-                .hint("put a row for it into a file and name that with --prices, or use --max-tokens-total"));
-        }
-        let max_length = options.max_length.or(findings.max_length).or(tokens.as_ref().and_then(|t| t.max_length));
-        let identity = identity(&address, wire, &findings, tokens.as_ref(), options, max_length);
-        let engine = RemoteEngine {
-            budget: Budget::new(remote.max_tokens_total, remote.max_cost, price),
-            identity,
-            wire,
-            transport,
-            findings,
-            tokens,
-            options: remote,
-            runtime,
-            context_tokens: Mutex::new(HashMap::new()),
-            rendered: Mutex::new(HashMap::new()),
-            notices: Mutex::new(BTreeSet::new()),
-        };
-        engine.notice(engine.findings.describe(engine.wire.name(), engine.tokens_by()));
-        address.notices.iter().for_each(|notice| engine.notice(notice.clone()));
-        if engine.findings.scores.is_ok() && !engine.findings.knows_greedy {
-            engine.notice(
-                "the server does not say which token is the likeliest at its place: `is_greedy` is false everywhere, and the acc of \
-                 `loglikelihood` tasks is too low"
-                    .to_string(),
-            );
-        }
-        Ok(engine)
-    }
-
-    /// Whether prompts go as token ids.
-    fn sends_ids(&self) -> bool {
-        self.tokens.is_some() && self.findings.takes_ids
-    }
-
-    /// How context and continuation are told apart.
-    fn tokens_by(&self) -> &'static str {
-        tokens_by(self.tokens.as_ref(), &self.findings)
-    }
-
-    fn encoder(&self) -> Option<Result<Encoder<'_>>> {
-        self.tokens.as_ref().filter(|_| self.findings.takes_ids).map(LocalTokens::encoder)
-    }
-
-    fn notice(&self, notice: String) {
-        lock(&self.notices).insert(notice);
-    }
-
-    /// Whether turns must become a text before they are sent.
-    fn renders(&self) -> bool {
-        self.findings.takes_text
-    }
-
-    /// Asks until everything is answered, the user or the budget says stop, or nothing can be answered any more.
-    async fn drive(
-        &self,
-        requests: &[Request],
-        stop: &AtomicBool,
-        cancel: &Cancel,
-        out: SyncSender<(usize, Outcome, Delivery)>,
-    ) -> Result<()> {
-        let mut open = FuturesUnordered::new();
-        let mut next = requests.iter().enumerate().peekable();
-        let mut stopped = None;
-        loop {
-            while open.len() < self.options.limits.max_concurrency
-                && stopped.is_none()
-                && !stop.load(Ordering::Relaxed)
-                && !cancel.is_cancelled()
-                && let Some((_, request)) = next.peek()
-            {
-                let estimate = self.estimate(request);
-                if !self.budget.reserve(estimate) {
-                    break;
-                }
-                let Some((index, request)) = next.next() else { break };
-                open.push(async move { (index, estimate, self.answer_one(request, cancel).await) });
-            }
-            let Some((index, estimate, answered)) = open.next().await else { break };
-            let usage = answered.as_ref().map(|(outcome, _)| outcome.as_ref().map(|r| r.usage).unwrap_or_default());
-            self.budget.spend(estimate, usage.unwrap_or_default());
-            match answered {
-                // Nobody listens any more: the sink failed.
-                Ok((outcome, delivery)) => {
-                    if out.send((index, outcome, delivery)).is_err() {
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                }
-                Err(Failure::Stopped(err)) => stopped = Some(err),
-                Err(_) => {}
-            }
-        }
-        match stopped {
-            Some(err) => Err(Error::new(ErrorKind::Incomplete, err.message().to_string()).hint(
-                err.hint_text()
-                    .unwrap_or("what was answered is kept; run the same command again to continue")
-                    .to_string(),
-            )),
+        match &options.remote.tokenizer {
+            Some(name) => Tokens::check(name, options),
             None => Ok(()),
         }
     }
-}
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn tokens_by(tokens: Option<&LocalTokens>, findings: &Findings) -> &'static str {
-    match tokens {
-        Some(_) if findings.takes_ids => "ids",
-        _ if findings.tokenizes => "the server's tokenizer",
-        _ => "their texts",
+    /// Finds out what the endpoint can do.
+    pub fn open(model: &str, options: &EngineOptions) -> Result<RemoteEngine> {
+        let address = address::parse(model, &|name| std::env::var(name).ok())?;
+        RemoteEngine::open_at(&address, options)
     }
-}
 
-/// The best of the formats that the servers speak.
-async fn choose_wire(
-    address: &Address,
-    options: &EngineOptions,
-    tokens: Option<&LocalTokens>,
-) -> Result<(&'static dyn Wire, Transport, Findings)> {
-    let ids = match tokens {
-        Some(tokens) => Some(tokens.encoder()?.text("The quick brown fox")?),
-        None => None,
-    };
-    let mut found = Vec::new();
-    let mut refused = Vec::new();
-    for wire in address.row.wires {
-        let reasoning = options.remote.reasoning == Some(true);
-        match probe(address, *wire, &options.remote.limits, ids.as_deref(), reasoning).await? {
-            Ok((transport, findings)) => found.push((*wire, transport, findings)),
-            Err(said) => refused.push(format!("{}: {said}", wire.name())),
+    fn open_at(address: &Address, options: &EngineOptions) -> Result<RemoteEngine> {
+        let started = Instant::now();
+        check_options(options)?;
+        let tokens = options.remote.tokenizer.as_ref().map(|name| Tokens::load(name, options)).transpose()?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(WORKERS).enable_all().thread_name("fairmark-net").build();
+        let runtime = runtime.map_err(|e| Error::input("cannot start threads").cause(e))?;
+        let found = runtime.block_on(probe::probe(address, options, tokens.as_ref()))?;
+        let cost = budget::cost(&found.client.model, &options.remote)?;
+        let settings = Settings {
+            reasoning: options.remote.reasoning,
+            reasoning_tokens: options.remote.reasoning_tokens,
+            max_concurrency: options.remote.limits.max_concurrency,
+            max_length: options.max_length,
+        };
+        let mut notices: BTreeSet<String> = found.notices.into_iter().collect();
+        notices.insert(found.description);
+        Ok(RemoteEngine {
+            identity: identity(address, &found.client, &found.facts, tokens.as_ref(), options),
+            runtime,
+            client: found.client,
+            facts: found.facts,
+            tokens,
+            settings,
+            budget: Budget::new(&options.remote, cost),
+            lengths: Memo::new(KEPT),
+            rendered: Memo::new(KEPT),
+            load_seconds: started.elapsed().as_secs_f64(),
+            notices: Mutex::new(notices),
+        })
+    }
+
+    /// Tokens that a model is fed to score what follows them: one less than are sent, as the last is only predicted; and a server may
+    /// want room for one that it writes.
+    fn window(&self) -> usize {
+        let served = self.facts.max_length.map(|most| most.saturating_sub(2));
+        served.into_iter().chain(self.settings.max_length).min().unwrap_or(DEFAULT_MAX_LENGTH).max(1)
+    }
+
+    /// Tokens that a prompt and its answer have together.
+    fn room(&self) -> usize {
+        self.facts.max_length.into_iter().chain(self.settings.max_length).min().unwrap_or(DEFAULT_MAX_LENGTH)
+    }
+
+    fn notice(&self, notice: impl Into<String>) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.into());
+    }
+
+    /// Runs something that asks the server, for whoever waits.
+    fn now<T>(&self, work: impl AsyncFnOnce(&mut Job<'_>) -> std::result::Result<T, Miss>) -> Result<T> {
+        let cancel = Cancel::default();
+        let mut job = Job { engine: self, cancel: &cancel, tally: Tally::default() };
+        self.runtime.block_on(work(&mut job)).map_err(|miss| match miss {
+            Miss::Unscored(reason) => Error::input(reason.reason),
+            Miss::Stopped(err) => err,
+            Miss::Cancelled => Error::input("stopped"),
+        })
+    }
+
+    /// Ids of a text, as far as anybody can tell: the tokenizer, or the server's tokenize route.
+    fn ids(&self, text: &str) -> Result<Vec<u32>> {
+        match (&self.tokens, &self.facts.scoring) {
+            (Some(tokens), _) => tokens.encoder()?.text(text),
+            (None, Ok(scoring)) if scoring.tokenize.is_some() => self.now(async |job| job.server_ids(text).await),
+            _ => Ok(Vec::new()),
         }
-    }
-    let has_template = |findings: &Findings| tokens.is_some_and(|t| t.chat.is_some()) || findings.applies_template;
-    let rank = |findings: &Findings| -> u8 {
-        let fits = if options.chat { !findings.takes_text || has_template(findings) } else { findings.takes_text };
-        match (fits, findings.scores.is_ok(), findings.generates.is_ok()) {
-            (true, true, _) => 3,
-            // A chat route applies the template itself.
-            (true, false, true) if options.chat && !findings.takes_text => 2,
-            (true, false, true) => 1,
-            _ => 0,
-        }
-    };
-    // Of equals the first: formats stand in order of preference.
-    let best = found.iter().map(|(_, _, findings)| rank(findings)).max();
-    if options.chat && best == Some(0) {
-        return Err(Error::input(format!("`{}` takes texts only, and nobody knows the chat template", address.name))
-            .hint("name the model's tokenizer with --tokenizer, use a chat route (`openai-chat:URL#MODEL`), or leave out --apply-chat-template"));
-    }
-    let place = found.iter().position(|(_, _, findings)| Some(rank(findings)) == best);
-    match place {
-        Some(place) => Ok(found.swap_remove(place)),
-        None => Err(Error::input(format!("`{}` cannot be asked: {}", address.name, refused.join("; ")))
-            .hint("check the address (does it need `/v1`?), the model's name and the server's log")),
-    }
-}
-
-fn identity(
-    address: &Address,
-    wire: &'static dyn Wire,
-    findings: &Findings,
-    tokens: Option<&LocalTokens>,
-    options: &EngineOptions,
-    max_length: Option<usize>,
-) -> Identity {
-    let remote = &options.remote;
-    let mut written: Vec<String> = address.bases.iter().map(|base| format!("url={}", base.url)).collect();
-    written.sort();
-    written.push(format!("model={}", findings.model));
-    written.push(format!("tokens={}", tokens_by(tokens, findings)));
-    written.extend(tokens.map(|tokens| format!("tokenizer={}", tokens.sha)));
-    written.extend(options.add_bos.map(|add_bos| format!("add_bos_token={add_bos}")));
-    if !remote.extra_body.is_empty() {
-        written.push(format!("extra_body={}", Value::Object(remote.extra_body.clone())));
-    }
-    written.extend(remote.reasoning.map(|reasoning| format!("reasoning={reasoning}")));
-    if remote.reasoning_tokens > 0 {
-        written.push(format!("reasoning_tokens={}", remote.reasoning_tokens));
-    }
-    let text = |token: Option<&crate::model::SpecialToken>| token.map(|token| token.text.clone());
-    Identity {
-        engine: wire.name().to_string(),
-        name: address.name.clone(),
-        label: address.label(&findings.model),
-        architecture: None,
-        num_parameters: None,
-        dtype: None,
-        storage: None,
-        model_bytes: None,
-        revision: None,
-        sha: None,
-        max_length,
-        bos_token: text(tokens.and_then(|t| t.tokenizer.bos.as_ref())),
-        eos_token: text(tokens.and_then(|t| t.tokenizer.eos.as_ref())),
-        pad_token: text(tokens.and_then(|t| t.tokenizer.pad.as_ref())),
-        eot_token_id: None,
-        chat_template: tokens.and_then(|t| t.chat_template.clone()),
-        options: written,
     }
 }
 
@@ -338,122 +222,129 @@ impl Engine for RemoteEngine {
         &self.identity
     }
 
+    fn capabilities(&self) -> Capabilities {
+        self.facts.capabilities()
+    }
+
     fn render(&self, prompt: &Prompt) -> Result<String> {
-        match prompt {
-            Prompt::Text(text) => Ok(text.clone()),
-            Prompt::Chat(messages) if self.renders() => {
-                self.runtime.block_on(self.rendered_turns(messages)).map_err(Error::input)
+        match (prompt, self.facts.turns) {
+            (Prompt::Text(text), _) => Ok(text.clone()),
+            (Prompt::Chat(turns), Some(Turns::Native)) => {
+                // The template is the server's affair.
+                let turn = |turn: &crate::request::Message| format!("<{}>{}", turn.role.as_str(), turn.content);
+                Ok(turns.iter().map(turn).collect::<Vec<_>>().join("\n"))
             }
-            // The server's template is not known: the turns as they are sent.
-            Prompt::Chat(messages) => {
-                let turn = |message: &Message| format!("<{}>{}", message.role.as_str(), message.content);
-                Ok(messages.iter().map(turn).collect::<Vec<_>>().join("\n"))
-            }
+            _ => self.now(async |job| job.rendered(prompt).await),
         }
     }
 
     fn inspect(&self, request: &Request) -> Result<Inspection> {
-        let (context, continuation) = match &request.kind {
-            RequestKind::Loglikelihood { context, continuation } => {
-                (self.render(context)?, Some(continuation.as_str()))
-            }
+        let (rendered, continuation) = match &request.kind {
+            RequestKind::Loglikelihood { context, continuation } => (self.render(context)?, Some(continuation)),
             RequestKind::LoglikelihoodRolling { text } => (text.clone(), None),
             RequestKind::Generate { context, .. } | RequestKind::Choose { context, .. } => {
                 (self.render(context)?, None)
             }
         };
-        let mut inspection = Inspection {
-            rendered: context.clone(),
-            context_ids: Vec::new(),
-            continuation_ids: Vec::new(),
-            bos_count: 0,
-            truncated_tokens: 0,
-        };
-        let Some(encoder) = self.encoder() else { return Ok(inspection) };
-        let encoder = encoder?;
-        match continuation {
-            Some(continuation) => {
-                let pair = encoder.pair(&encoder.context(context)?, continuation)?;
+        let (context_ids, continuation_ids) = match (continuation, &self.tokens) {
+            (Some(continuation), Some(tokens)) => {
+                let encoder = tokens.encoder()?;
+                let pair = encoder.pair(&encoder.context(rendered.clone())?, continuation)?;
                 let pair = pair.map_err(|reason| Error::input(reason.reason))?;
-                (inspection.context_ids, inspection.continuation_ids) = (pair.context, pair.continuation);
+                let cut = fit_pair(&pair, self.window()).map_or(0, |(_, cut)| cut);
+                let bos_count = encoder.bos_count(&pair.context);
+                let (context_ids, continuation_ids) = (pair.context, pair.continuation);
+                return Ok(Inspection { rendered, context_ids, continuation_ids, bos_count, truncated_tokens: cut });
             }
-            None => inspection.context_ids = encoder.prompt(&context)?,
-        }
-        inspection.bos_count = encoder.bos_count(&inspection.context_ids);
-        Ok(inspection)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let at = |said: &String| format!("{} at {}: {said}", self.wire.name(), self.identity.name);
-        let findings = &self.findings;
-        Capabilities {
-            scoring: findings.scores.as_ref().map(|_| ()).map_err(at),
-            choosing: findings.first_tokens.as_ref().map(|_| ()).map_err(at),
-            generation: findings.generates.as_ref().map(|_| ()).map_err(at),
-            prompts: if findings.takes_text { Prompts::Any } else { Prompts::ChatOnly },
-        }
+            (Some(continuation), None) => {
+                let context = self.ids(crate::python::text::rstrip(&rendered))?;
+                let whole = self.ids(&format!("{rendered}{continuation}"))?;
+                let own = whole.get(context.len()..).unwrap_or_default().to_vec();
+                (context, own)
+            }
+            (None, _) => (self.ids(&rendered)?, Vec::new()),
+        };
+        let bos_count = match &self.tokens {
+            Some(tokens) => tokens.encoder()?.bos_count(&context_ids),
+            None => self.facts.scoring.as_ref().map_or(0, |scoring| scoring.leading.min(context_ids.len())),
+        };
+        Ok(Inspection { rendered, context_ids, continuation_ids, bos_count, truncated_tokens: 0 })
     }
 
     fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
-        let (out, answers) = sync_channel(WAITING);
-        let stop = AtomicBool::new(false);
-        let mut sunk = Ok(());
-        let driven = std::thread::scope(|scope| {
-            let driver = scope.spawn(|| self.runtime.block_on(self.drive(requests, &stop, cancel, out)));
-            for (index, outcome, delivery) in answers {
-                if sunk.is_ok() {
-                    sunk = sink(Update::Answered(index, outcome, delivery));
-                    if sunk.is_err() {
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                }
-            }
-            driver.join().unwrap_or_else(|_| Err(Error::input("the network's thread ended unexpectedly")))
-        });
-        if let Some(notice) = self.budget.notice() {
-            self.notice(notice);
-        }
-        sunk.and(driven)
+        answer::answer(self, requests, cancel, sink)
+    }
+
+    fn load_seconds(&self) -> f64 {
+        self.load_seconds
     }
 
     fn notices(&self) -> Vec<String> {
-        lock(&self.notices).iter().cloned().collect()
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
-impl RemoteEngine {
-    /// Turns through the model's template: the tokenizer's own, else the server's.
-    async fn rendered_turns(&self, messages: &[Message]) -> std::result::Result<String, String> {
-        if let Some(chat) = self.tokens.as_ref().and_then(|tokens| tokens.chat.as_ref()) {
-            let rendered = chat.render(messages)?;
-            if let Some(notice) = rendered.notice {
-                self.notice(notice.to_string());
-            }
-            return Ok(rendered.text);
-        }
-        let key = Prompt::Chat(messages.to_vec());
-        if let Some(text) = lock(&self.rendered).get(&key) {
-            return Ok(text.clone());
-        }
-        let ask = Ask::ApplyTemplate(messages);
-        let call = self.wire.call(&self.findings.model, &ask).ok_or("nobody knows the model's chat template")?;
-        let decode = |body: &Value| self.wire.reply(&ask, body);
-        match self.transport.send(&call, 0, &Cancel::default(), &decode).await {
-            Ok((Reply::Template(text), _)) => {
-                lock(&self.rendered).insert(key, text.clone());
-                Ok(text)
-            }
-            Ok(_) => Err("the server's template route answers with something else".to_string()),
-            Err(failure) => Err(said(failure)),
+fn check_options(options: &EngineOptions) -> Result<()> {
+    for (key, instead) in RESERVED {
+        if options.remote.extra_body.contains_key(*key) {
+            return Err(Error::input(format!("--extra-body cannot set `{key}`")).hint(*instead));
         }
     }
+    if options.add_bos.is_some() && options.remote.tokenizer.is_none() {
+        return Err(Error::input("whether a beginning-of-sequence token stands before prompts is up to the server")
+            .hint("name the model's tokenizer (--tokenizer) to send token ids"));
+    }
+    let cost = options.remote.max_cost;
+    if cost.is_some_and(|most| !most.is_finite() || most < 0.0) {
+        return Err(Error::input("--max-cost must be a number from 0 on"));
+    }
+    Ok(())
 }
 
-/// What a failure says.
-fn said(failure: Failure) -> String {
-    match failure {
-        Failure::Refused(said) | Failure::Unanswered(said) => said,
-        Failure::Stopped(err) => err.message().to_string(),
-        Failure::Cancelled => "cancelled".to_string(),
+/// Who answers: all that decides numbers, and nothing that decides only the time.
+fn identity(
+    address: &Address,
+    client: &Client,
+    facts: &Facts,
+    tokens: Option<&Tokens>,
+    options: &EngineOptions,
+) -> Identity {
+    let remote = &options.remote;
+    let mut bases: Vec<String> = address.bases.iter().map(probe::shown).collect();
+    bases.sort();
+    let mut written = vec![format!("servers={}", bases.join(" ")), format!("tokens={}", facts.split(tokens.is_some()))];
+    written.extend(tokens.map(|tokens| format!("tokenizer={}", tokens.fingerprint)));
+    written.extend(options.add_bos.map(|add_bos| format!("add_bos_token={add_bos}")));
+    if !remote.extra_body.is_empty() {
+        written.push(format!("extra_body={}", Value::Object(remote.extra_body.clone())));
+    }
+    written.extend(remote.reasoning.map(|reasoning| format!("reasoning={reasoning}")));
+    if remote.reasoning_tokens > 0 {
+        written.push(format!("reasoning_tokens={}", remote.reasoning_tokens));
+    }
+    if facts.turns == Some(Turns::Tokenizer) {
+        written.push(format!("system_fallback={}", options.system_fallback.as_str()));
+    }
+    let text = |token: fn(&crate::model::Tokenizer) -> &Option<crate::model::SpecialToken>| {
+        tokens.and_then(|tokens| token(&tokens.tokenizer).as_ref()).map(|token| token.text.clone())
+    };
+    Identity {
+        engine: client.wire.name().to_string(),
+        name: address.name.clone(),
+        label: address.label.clone(),
+        architecture: None,
+        num_parameters: None,
+        dtype: None,
+        storage: None,
+        model_bytes: None,
+        revision: None,
+        sha: None,
+        max_length: facts.max_length.into_iter().chain(options.max_length).min(),
+        bos_token: text(|tokenizer| &tokenizer.bos),
+        eos_token: text(|tokenizer| &tokenizer.eos),
+        pad_token: text(|tokenizer| &tokenizer.pad),
+        eot_token_id: tokens.and_then(|tokens| tokens.tokenizer.eos.as_ref()).map(|eos| eos.id),
+        chat_template: tokens.filter(|tokens| tokens.has_chat()).and_then(|tokens| tokens.template.clone()),
+        options: written,
     }
 }

@@ -1,272 +1,346 @@
-//! What a server can really do, found out by a few tiny requests before anything is asked of it.
+//! What an endpoint can do, found out before anything else is asked of it.
+//!
+//! `examine` asks one server in one format, `scoring` judges whether what it says about prompts can be believed, `models` finds the
+//! model. Here formats are tried in their order, and servers of a fleet held against each other.
 
-use super::address::Address;
-use super::score::{Scored, is_scoring};
-use super::transport::{Limits, ProbeFailure, Transport};
-use super::wire::{Ask, Input, Reply, Sampling, ServedModel, Wire};
-use crate::error::{Error, Result, nearest};
-use crate::request::{Message, Role};
+mod examine;
+mod models;
+mod scoring;
 
-/// Texts of the probes: one context with two endings.
-const CONTEXT: &str = "The quick brown fox jumps over the lazy";
-const ENDINGS: [&str; 2] = [" dog again", " cat alone"];
-/// First tokens that are asked for; servers give fewer.
-const TOP: usize = 20;
-/// How far log-likelihoods of two servers may be apart, in parts of the value.
-const FLEET_TOLERANCE: f64 = 1e-2;
-/// Tokens of a probing answer: some routes refuse fewer.
-const ANSWER: usize = 16;
+use super::address::{self, Address, OPENAI_COMPATIBLE};
+use super::client::Client;
+use super::tokens::Tokens;
+use super::transport::{Base, Transport};
+use super::wire::{ServedModel, Wire};
+use crate::engine::{Capabilities, EngineOptions, Prompts};
+use crate::error::{Error, Result};
+use examine::{Examined, Trouble, examine};
+use models::{Listing, Model};
 
-/// What was found out about a format at the servers of an address.
+/// How far scores of one prompt by two servers of a fleet may be apart, relative: other devices round otherwise.
+const FLEET_TOLERANCE: f64 = 2e-2;
+
+/// How conversations become what the model sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turns {
+    /// By the template that comes with `--tokenizer`.
+    Tokenizer,
+    /// By the server's template route.
+    Server,
+    /// They are sent as they are.
+    Native,
+}
+
+/// That a server scores prompts, and how they are to be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scoring {
+    /// Tokens that it shows before those of every text (BOS).
+    pub leading: usize,
+    /// Its tokenize route gives so many more tokens than it scores; `None`: it has no such route, or one of another tokenizer.
+    pub tokenize: Option<usize>,
+    /// What a certain prompt scored.
+    pub sum: f64,
+}
+
+/// What an endpoint can do.
 #[derive(Debug, Clone)]
-pub struct Findings {
-    /// The model as the servers call it.
-    pub model: String,
-    /// The name that stands in their answers.
-    pub answers_as: Option<String>,
+pub struct Facts {
     pub max_length: Option<usize>,
-    /// It takes texts (else turns).
-    pub takes_text: bool,
-    pub generates: std::result::Result<(), String>,
-    pub scores: std::result::Result<(), String>,
-    /// How many first tokens it lists.
-    pub first_tokens: std::result::Result<usize, String>,
-    /// It says whether a token is the likeliest at its place.
-    pub knows_greedy: bool,
-    pub tokenizes: bool,
-    pub applies_template: bool,
-    /// It takes token ids for prompts.
-    pub takes_ids: bool,
-    /// The probed prompt's log-likelihood: servers of a fleet must agree on it.
-    sum: Option<f64>,
+    /// It takes texts.
+    pub texts: bool,
+    /// It takes token ids.
+    pub ids: bool,
+    pub turns: Option<Turns>,
+    pub scoring: std::result::Result<Scoring, String>,
+    /// First tokens to ask for.
+    pub top: std::result::Result<usize, String>,
+    pub generation: std::result::Result<(), String>,
+    /// The model thinks before it answers.
+    pub thinks: bool,
+    /// Its thoughts are part of its texts.
+    pub thinks_inline: bool,
 }
 
-/// Probes one format at all servers of an address. `Ok(Err(..))`: they do not speak it, and why. `ids`: a prompt in token ids, if the
-/// tokenizer is there.
-pub async fn probe(
-    address: &Address,
-    wire: &'static dyn Wire,
-    limits: &Limits,
-    ids: Option<&[u32]>,
-    reasoning: bool,
-) -> Result<std::result::Result<(Transport, Findings), String>> {
-    let transport = Transport::new(address.bases.clone(), limits.clone(), wire)?;
-    let mut found: Option<Findings> = None;
-    for base in 0..transport.num_bases() {
-        let prober = Prober { transport: &transport, base, wire, reasoning };
-        match (prober.probe(address.model.as_deref(), ids).await?, &found) {
-            (Err(reason), _) => return Ok(Err(reason)),
-            (Ok(one), None) => found = Some(one),
-            (Ok(one), Some(first)) => first.agrees_with(&one).map_err(|what| {
-                Error::input(format!("server {} of the fleet differs from the first: {what}", base + 1))
-                    .hint("all servers of a fleet must run the same model with the same settings")
-            })?,
-        }
-    }
-    match found {
-        Some(found) => Ok(Ok((transport, found))),
-        None => Ok(Err("no server is named".to_string())),
-    }
-}
-
-impl Findings {
-    /// Two servers of one model.
-    fn agrees_with(&self, other: &Findings) -> std::result::Result<(), String> {
-        if self.model != other.model {
-            return Err(format!("it has the model `{}`, not `{}`", other.model, self.model));
-        }
-        if self.scores.is_ok() != other.scores.is_ok() {
-            return Err("only one of them scores prompts".to_string());
-        }
-        match (self.sum, other.sum) {
-            (Some(one), Some(two)) if !((one - two).abs() < FLEET_TOLERANCE * one.abs().max(1.0)) => {
-                Err(format!("it scores the same prompt {two:.4}, the first {one:.4}"))
-            }
-            _ => Ok(()),
-        }
-    }
-
+/// An endpoint, ready to be asked.
+pub struct Found {
+    pub client: Client,
+    pub facts: Facts,
     /// One line for people.
-    pub fn describe(&self, wire: &str, tokens: &str) -> String {
+    pub description: String,
+    pub notices: Vec<String>,
+}
+
+impl Facts {
+    pub fn capabilities(&self) -> Capabilities {
+        let scoring = self.scoring.as_ref().map(|_| ()).map_err(Clone::clone);
+        let choosing = match (&self.top, &scoring) {
+            (Ok(_), _) | (_, Ok(())) => Ok(()),
+            (Err(reason), Err(_)) => Err(reason.clone()),
+        };
+        let prompts = match (self.texts, self.turns) {
+            (false, _) => Prompts::ChatOnly,
+            (true, None) => Prompts::TextOnly,
+            (true, Some(_)) => Prompts::Any,
+        };
+        Capabilities { scoring, choosing, generation: self.generation.clone(), prompts }
+    }
+
+    /// How tokens of contexts and continuations are told apart, for the identity.
+    pub fn split(&self, has_tokenizer: bool) -> &'static str {
+        match (has_tokenizer, self.ids, &self.scoring) {
+            (true, true, _) => "ids",
+            (true, false, _) => "texts, counted by the tokenizer",
+            (false, _, Ok(Scoring { tokenize: Some(_), .. })) => "text offsets, else the server's tokenizer",
+            (false, _, Ok(_)) => "text offsets, else contexts alone",
+            (false, _, Err(_)) => "the server's",
+        }
+    }
+
+    fn describe(&self, wire: &str, bases: &[Base], has_tokenizer: bool) -> String {
+        let place = match bases {
+            [first, rest @ ..] if !rest.is_empty() => format!("{} and {} more", shown(first), rest.len()),
+            [first, ..] => shown(first),
+            [] => String::new(),
+        };
         let mut can = Vec::new();
-        match &self.scores {
-            Ok(()) => can.push(format!("scores prompts (tokens by {tokens})")),
-            Err(said) => can.push(format!("does not score prompts ({said})")),
+        match &self.scoring {
+            Ok(_) => can.push(format!("scores prompts (by {})", self.split(has_tokenizer))),
+            Err(reason) => can.push(format!("does not score prompts ({reason})")),
         }
-        match &self.first_tokens {
-            Ok(top) => can.push(format!("lists the {top} likeliest first tokens")),
-            Err(_) => can.push("lists no first tokens".to_string()),
+        match &self.top {
+            Ok(top) => can.push(format!("top {top} first tokens")),
+            Err(reason) => can.push(format!("no first tokens ({reason})")),
         }
-        can.push(if self.generates.is_ok() { "generates".into() } else { "does not generate".into() });
-        can.push(if self.takes_text { "takes texts".into() } else { "takes turns".into() });
-        if let Some(length) = self.max_length {
-            can.push(format!("window {length}"));
+        match &self.generation {
+            Ok(()) => can.push("generates".to_string()),
+            Err(reason) => can.push(format!("does not generate ({reason})")),
         }
-        format!("{wire}: {}", can.join("; "))
+        can.push(match self.capabilities().prompts {
+            Prompts::Any => "takes texts and turns".to_string(),
+            Prompts::ChatOnly => "takes turns only".to_string(),
+            Prompts::TextOnly => "takes texts only".to_string(),
+        });
+        let window = self.max_length.map(|most| format!("; window {most}")).unwrap_or_default();
+        format!("{wire} at {place}: {}{window}", can.join(", "))
+    }
+
+    /// How well it suits what is wanted; 0: not at all.
+    fn rank(&self, chat: bool) -> u8 {
+        let suits = if chat { self.turns.is_some() } else { self.texts };
+        match (suits, &self.scoring, &self.generation) {
+            (true, Ok(_), _) => 3,
+            (true, Err(_), Ok(())) => 2,
+            (false, _, Ok(())) => 1,
+            _ => 0,
+        }
     }
 }
 
+/// A server's address without user, password and parameters.
+pub fn shown(base: &Base) -> String {
+    let mut url = base.url.clone();
+    // These fail for addresses that can have neither.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.as_str().trim_end_matches('/').to_string()
+}
+
+/// What all probes of an endpoint need.
 struct Prober<'a> {
-    transport: &'a Transport,
-    base: usize,
-    wire: &'static dyn Wire,
-    reasoning: bool,
+    address: &'a Address,
+    options: &'a EngineOptions,
+    tokens: Option<&'a Tokens>,
+}
+
+/// Finds out what an endpoint can do, and the best way to ask it.
+pub async fn probe(address: &Address, options: &EngineOptions, tokens: Option<&Tokens>) -> Result<Found> {
+    let prober = Prober { address, options, tokens };
+    let (listings, wires) = prober.listings().await?;
+    let mut refusals: Vec<String> = Vec::new();
+    let mut best: Option<(u8, Client, Examined)> = None;
+    for wire in wires {
+        let client = prober.client(*wire, &address.bases)?;
+        match prober.first(client, &listings).await {
+            Ok((client, examined)) => {
+                let rank = examined.facts.rank(options.chat);
+                if rank == 0 {
+                    refusals.push(format!("{}: {}", wire.name(), useless(&examined.facts)));
+                } else if best.as_ref().is_none_or(|(least, ..)| rank > *least) {
+                    best = Some((rank, client, examined));
+                }
+                if rank == 3 {
+                    break;
+                }
+            }
+            Err(Trouble::Failed(err)) if wires.len() == 1 => return Err(err),
+            Err(Trouble::Failed(err)) => refusals.push(format!("{}: {}", wire.name(), err.message())),
+            Err(Trouble::Fatal(err)) => return Err(err),
+        }
+    }
+    match best {
+        Some((1, ..)) if options.chat => Err(Error::input(format!("`{}` takes texts only, and nobody knows the chat template", address.name))
+            .hint("name the model's tokenizer (--tokenizer) for its template, name a chat route, or leave out --apply-chat-template")),
+        Some((_, client, examined)) => prober.fleet(client, examined, &listings).await,
+        None => Err(Error::input(format!("`{}` cannot be asked: {}", address.name, refusals.join("; ")))
+            .hint("look at the address (does its path end in `v1`?), the model's name and the server's log")),
+    }
+}
+
+/// Why facts are of no use.
+fn useless(facts: &Facts) -> String {
+    match (&facts.generation, &facts.scoring) {
+        (Err(generation), _) => format!("it does not generate ({generation})"),
+        (_, Err(scoring)) => format!("it does not score prompts ({scoring})"),
+        _ => "it does not take these prompts".to_string(),
+    }
 }
 
 impl Prober<'_> {
-    /// Asks; `Ok(Err(..))`: the server has no such route, or not what the format promises.
-    async fn ask(&self, model: &str, ask: Ask<'_>) -> Result<std::result::Result<Reply, String>> {
-        let Some(call) = self.wire.call(model, &ask) else {
-            return Ok(Err("the format has no such route".to_string()));
-        };
-        let wire = self.wire;
-        match self.transport.send_to(self.base, &call, &|body| wire.reply(&ask, body)).await {
-            Ok(reply) => Ok(Ok(reply)),
-            Err(ProbeFailure::Missing(said) | ProbeFailure::Malformed(said)) => Ok(Err(brief(&said))),
-            Err(ProbeFailure::Failed(err)) => Err(err),
-        }
-    }
-
-    async fn probe(&self, named: Option<&str>, ids: Option<&[u32]>) -> Result<std::result::Result<Findings, String>> {
-        let served = match self.ask("", Ask::Models).await {
-            Ok(Ok(Reply::Models(models))) => models,
-            // A list of models is a courtesy; the key may not be for it.
-            Ok(_) => Vec::new(),
-            Err(err) if named.is_none() => return Err(err),
-            Err(_) => Vec::new(),
-        };
-        let model = match named {
-            Some(model) => model.to_string(),
-            None => only(&served)?,
-        };
-        let listed = served.iter().find(|one| one.id == model).or(served.first().filter(|_| served.len() == 1));
-        let max_length = listed.and_then(|one| one.max_length);
-        let turn = [Message { role: Role::User, content: "Say the letter A.".into() }];
-        let sampling = Sampling {
-            max_tokens: ANSWER,
-            stops: Vec::new(),
-            temperature: 0.0,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            seed: None,
-            reasoning: self.reasoning,
-        };
-        let takes_text = self.wire.call(&model, &Ask::Generate(Input::Text(""), &sampling)).is_some();
-        let input = if takes_text { Input::Text(CONTEXT) } else { Input::Chat(&turn) };
-        let (generates, answers_as) = match self.ask(&model, Ask::Generate(input, &sampling)).await? {
-            Ok(Reply::Text { model, .. }) => (Ok(()), model),
-            Ok(_) => (Err("it answers with something else".to_string()), None),
-            Err(said) => (Err(said), None),
-        };
-        if let Err(said) = &generates
-            && !takes_text
-        {
-            return Ok(Err(unknown_model(&model, &served, said)));
-        }
-        let (scores, knows_greedy, sum) = self.scoring(&model).await?;
-        if generates.is_err() && scores.is_err() {
-            return Ok(Err(unknown_model(&model, &served, generates.as_ref().err().map_or("", |said| said))));
-        }
-        let first_tokens = match self.ask(&model, Ask::FirstToken { input, top: TOP }).await? {
-            Ok(Reply::FirstToken { top, .. }) if top.len() > 1 => Ok(top.len()),
-            Ok(Reply::FirstToken { .. }) => Err("it lists the likeliest first token only".to_string()),
-            Ok(_) => Err("it answers with something else".to_string()),
-            Err(said) => Err(said),
-        };
-        let tokenizes = matches!(
-            self.ask(&model, Ask::Tokenize { text: CONTEXT, special: true }).await?,
-            Ok(Reply::Tokens(tokens)) if !tokens.is_empty()
-        );
-        let applies_template =
-            takes_text && matches!(self.ask(&model, Ask::ApplyTemplate(&turn)).await?, Ok(Reply::Template(_)));
-        let takes_ids = match ids {
-            Some(ids) => self.takes_ids(&model, ids, &sampling, scores.is_ok()).await?,
-            None => false,
-        };
-        Ok(Ok(Findings {
-            model,
-            answers_as,
-            max_length,
-            takes_text,
-            generates,
-            scores,
-            first_tokens,
-            knows_greedy,
-            tokenizes,
-            applies_template,
-            takes_ids,
-            sum,
-        }))
-    }
-
-    /// Whether prompts are scored, whether it is told which tokens are the likeliest, and the first prompt's log-likelihood.
-    async fn scoring(&self, model: &str) -> Result<(std::result::Result<(), String>, bool, Option<f64>)> {
-        let prompts = ENDINGS.map(|ending| format!("{CONTEXT}{ending}"));
-        let mut answers = Vec::new();
-        for prompt in [&prompts[0], &prompts[0], &prompts[1]] {
-            match self.ask(model, Ask::Score(Input::Text(prompt))).await? {
-                Ok(Reply::Scores { tokens, generated, usage, .. }) => {
-                    answers.push((Scored::of_text(tokens, generated, prompt), (usage.prompt_tokens, generated)));
-                }
-                Ok(_) => return Ok((Err("it answers with something else".into()), false, None)),
-                Err(said) => return Ok((Err(said), false, None)),
-            }
-        }
-        let [(first, counted), (again, _), (other, _)] = answers.as_slice() else {
-            return Ok((Err("it does not answer".into()), false, None));
-        };
-        let judged = is_scoring(first, again, other, *counted);
-        let sum = first.sum_from(1).ok().map(|(sum, _, _)| sum);
-        Ok((judged, first.knows_greedy(), sum))
-    }
-
-    async fn takes_ids(&self, model: &str, ids: &[u32], sampling: &Sampling, scores: bool) -> Result<bool> {
-        let input = Input::Ids(ids);
-        let ask = if scores { Ask::Score(input) } else { Ask::Generate(input, sampling) };
-        Ok(match self.ask(model, ask).await? {
-            Ok(Reply::Scores { tokens, generated, .. }) => tokens.len().saturating_sub(generated) == ids.len(),
-            Ok(Reply::Text { .. }) => true,
-            _ => false,
+    fn client(&self, wire: &'static dyn Wire, bases: &[Base]) -> Result<Client> {
+        Ok(Client {
+            transport: Transport::new(bases.to_vec(), self.options.remote.limits.clone(), wire)?,
+            wire,
+            model: self.address.model.clone().unwrap_or_default(),
+            told: None,
+            extra_body: self.options.remote.extra_body.clone(),
         })
     }
-}
 
-/// What a server said, without its address and without the body that it sent.
-fn brief(said: &str) -> String {
-    let said = said.split(": {").next().unwrap_or(said);
-    let said = match said.split_once(" from http") {
-        Some((status, rest)) => {
-            format!("{status}{}", rest.find([' ', ':']).and_then(|end| rest.get(end..)).unwrap_or_default())
+    /// The models of each server, and the formats to try: those of the address, or of the server that the models say it is.
+    async fn listings(&self) -> Result<(Vec<Listing>, &'static [&'static dyn Wire])> {
+        let wires = self.address.wires;
+        let Some(first) = wires.first() else { return Err(Error::input("the endpoint has no format")) };
+        let client = self.client(*first, &self.address.bases)?;
+        let mut listings = Vec::new();
+        for base in 0..self.address.bases.len() {
+            listings.push(models::list(&client, base).await);
         }
-        None => said.to_string(),
-    };
-    said.chars().take(200).collect()
-}
+        if listings.iter().all(|listing| matches!(listing, Listing::Failed(_))) && self.address.model.is_none() {
+            for listing in listings {
+                if let Listing::Failed(err) = listing {
+                    return Err(err);
+                }
+            }
+            return Err(Error::input("no server is named"));
+        }
+        let owner = |model: &ServedModel| model.owned_by.as_deref().and_then(address::by_owner);
+        let owners = listings.iter().filter_map(|listing| listing.models().first().and_then(owner));
+        let known = owners.map(|row| row.wires).next().filter(|_| self.address.row.name == OPENAI_COMPATIBLE.name);
+        Ok((listings, known.unwrap_or(wires)))
+    }
 
-/// The only model of a server.
-fn only(served: &[ServedModel]) -> Result<String> {
-    match served {
-        [one] => Ok(one.id.clone()),
-        [] => {
-            Err(Error::input("no model is named, and the server does not say which it has").hint("write `URL#MODEL`"))
+    /// Examines the first server that can be examined.
+    async fn first(
+        &self,
+        mut client: Client,
+        listings: &[Listing],
+    ) -> std::result::Result<(Client, Examined), Trouble> {
+        let mut failed = None;
+        for (base, listing) in listings.iter().enumerate() {
+            let Model { name, max_length, is_listed } = match models::choose(self.address, listing) {
+                Ok(model) => model,
+                Err(err) if matches!(listing, Listing::Failed(_)) => {
+                    failed.get_or_insert(err);
+                    continue;
+                }
+                Err(err) => return Err(Trouble::Fatal(err)),
+            };
+            client.model = name;
+            match examine(self, &client, base, max_length).await {
+                Ok(examined) => {
+                    if !is_listed {
+                        models::accept_unlisted(&client, listing, examined.told.as_deref()).map_err(Trouble::Fatal)?;
+                    }
+                    return Ok((client, examined));
+                }
+                Err(Trouble::Failed(err)) => {
+                    // Down, or the key is wrong: other formats do not mend that.
+                    if let (Listing::Failed(_), 1) = (listing, listings.len()) {
+                        return Err(Trouble::Fatal(err));
+                    }
+                    let err = if is_listed { err } else { models::hinted(err, &client.model, listing) };
+                    failed.get_or_insert(err);
+                }
+                Err(fatal) => return Err(fatal),
+            }
         }
-        many => {
-            let names: Vec<&str> = many.iter().take(10).map(|one| one.id.as_str()).collect();
-            Err(Error::input(format!("no model is named, and the server has {}", many.len()))
-                .hint(format!("write `URL#MODEL`; it has {}", names.join(", "))))
+        Err(Trouble::Failed(failed.unwrap_or_else(|| Error::input("no server is named"))))
+    }
+
+    /// Examines the other servers of a fleet. Those that are down are left out; the others must be alike.
+    async fn fleet(&self, client: Client, examined: Examined, listings: &[Listing]) -> Result<Found> {
+        let Examined { mut facts, base: first, told, mut notices } = examined;
+        let mut bases = Vec::new();
+        for (base, (server, listing)) in self.address.bases.iter().zip(listings).enumerate() {
+            if base == first {
+                bases.push(server.clone());
+                continue;
+            }
+            let other = match models::choose(self.address, listing) {
+                Ok(model) if model.name == client.model => examine(self, &client, base, model.max_length).await,
+                Ok(model) => {
+                    return Err(unlike(server, &format!("it has the model `{}`, not `{}`", model.name, client.model)));
+                }
+                Err(err) => Err(Trouble::Failed(err)),
+            };
+            match other {
+                Ok(other) => {
+                    alike(&facts, &told, &other).map_err(|what| unlike(server, &what))?;
+                    facts.max_length = facts.max_length.into_iter().chain(other.facts.max_length).min();
+                    bases.push(server.clone());
+                }
+                Err(Trouble::Failed(err)) => {
+                    notices.push(format!("the server {} is left out: {}", shown(server), err.message()));
+                }
+                Err(Trouble::Fatal(err)) => return Err(err),
+            }
         }
+        let transport = if bases.len() == self.address.bases.len() {
+            client.transport
+        } else {
+            Transport::new(bases.clone(), self.options.remote.limits.clone(), client.wire)?
+        };
+        notices.extend(self.address.notices.iter().cloned());
+        let description = facts.describe(client.wire.name(), &bases, self.tokens.is_some());
+        Ok(Found { client: Client { transport, told, ..client }, facts, description, notices })
     }
 }
 
-/// What the server said, with the models that it has when ours is not among them.
-fn unknown_model(model: &str, served: &[ServedModel], said: &str) -> String {
-    if served.is_empty() || served.iter().any(|one| one.id == model) {
-        return said.to_string();
+fn unlike(server: &Base, what: &str) -> Error {
+    Error::input(format!("the server {} is not like the first of the fleet: {what}", shown(server)))
+        .hint("the servers of a fleet must run the same model with the same settings")
+}
+
+/// Whether two servers of a fleet are alike, or how they are not.
+fn alike(facts: &Facts, told: &Option<String>, other: &Examined) -> std::result::Result<(), String> {
+    let theirs = &other.facts;
+    if told != &other.told {
+        let name = |told: &Option<String>| told.clone().unwrap_or_else(|| "no name".to_string());
+        return Err(format!("its answers are of the model `{}`, not `{}`", name(&other.told), name(told)));
     }
-    let names: Vec<&str> = served.iter().take(10).map(|one| one.id.as_str()).collect();
-    match nearest(model, served.iter().map(|one| one.id.as_str())) {
-        Some(near) => format!("{said} (the server lists no model `{model}`; did you mean `{near}`?)"),
-        None => format!("{said} (the server lists no model `{model}`; it has {})", names.join(", ")),
+    match (&facts.scoring, &theirs.scoring) {
+        (Ok(ours), Ok(theirs)) => {
+            if (ours.sum - theirs.sum).abs() > FLEET_TOLERANCE * ours.sum.abs() {
+                return Err(format!("it scores a prompt {:.4}, the first {:.4}", theirs.sum, ours.sum));
+            }
+            if (ours.leading, ours.tokenize) != (theirs.leading, theirs.tokenize) {
+                return Err("it puts other tokens before texts".to_string());
+            }
+        }
+        (Ok(_), Err(reason)) => return Err(format!("it does not score prompts ({reason})")),
+        (Err(_), Ok(_)) => return Err("it scores prompts, and the first does not".to_string()),
+        (Err(_), Err(_)) => {}
+    }
+    let same =
+        (facts.texts, facts.ids, facts.turns, facts.thinks) == (theirs.texts, theirs.ids, theirs.turns, theirs.thinks);
+    if !same || facts.generation.is_ok() != theirs.generation.is_ok() {
+        return Err("it takes other prompts or gives other answers".to_string());
+    }
+    match (&facts.top, &theirs.top) {
+        (Ok(ours), Ok(theirs)) if ours == theirs => Ok(()),
+        (Err(_), Err(_)) => Ok(()),
+        _ => Err("it lists another number of first tokens".to_string()),
     }
 }

@@ -1,236 +1,217 @@
-//! Log-probabilities of a prompt's tokens to log-likelihoods of continuations: which of the listed tokens are the prompt's, where the
-//! continuation begins, and whether the numbers can be what they claim to be. Pure.
+//! Log-likelihoods through servers that score prompts.
+//!
+//! A pair is split as the local engine splits it: context and continuation are tokenized together, and what goes beyond the number of
+//! the context's own tokens is the continuation; white space at the context's end counts to the continuation. That number comes from
+//! - the tokenizer (`--tokenizer`), which also makes the ids that are sent;
+//! - else the place of the continuation in the text, when a token begins there: tokenizers that merge pairs then split what stands before
+//!   just as they split it alone;
+//! - else the server's tokenize route, or the context scored alone, once for all its continuations.
 
-use super::wire::TokenScore;
+use super::answer::Job;
+use super::client::Miss;
+use super::probe::Scoring;
+use super::spans::{Sum, border, sum};
+use super::wire::{Ask, Input, Reply, TokenScore};
+use crate::engine::tokens::{Encoder, Pair, fit_pair, log_sum_exp, rolling_windows};
 use crate::python::text::rstrip;
+use crate::request::{Answer, Prompt};
 
-/// A prompt's tokens as a server scored them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scored {
-    /// The prompt's own tokens, without what was written after them.
-    pub tokens: Vec<TokenScore>,
-    /// Where each begins in the prompt, in characters; empty where texts do not say so.
-    pub starts: Vec<usize>,
-    /// Tokens that the server wrote after the prompt and lists with it.
-    pub following: Vec<TokenScore>,
-}
+impl Job<'_> {
+    pub async fn loglikelihood(&mut self, context: &Prompt, continuation: &str) -> Result<Answer, Miss> {
+        let context = self.rendered(context).await?;
+        let sum = self.pair(&context, continuation).await?;
+        let Sum { logprob, num_tokens, .. } = sum;
+        let is_greedy = match sum.is_greedy {
+            Some(is_greedy) => is_greedy,
+            None => self.would_write(&context, continuation, num_tokens).await?,
+        };
+        Ok(Answer::Loglikelihood { logprob, is_greedy, num_tokens })
+    }
 
-impl Scored {
-    /// Separates a text prompt's tokens from those that follow. `generated`: how many follow as far as the server says.
-    pub fn of_text(mut tokens: Vec<TokenScore>, generated: usize, prompt: &str) -> Scored {
-        let starts = starts(&tokens, prompt);
-        let own = match &starts {
-            Some(starts) => {
-                let length = prompt.chars().count();
-                starts.iter().take_while(|start| **start < length).count()
+    /// Labels as continuations, for servers that score prompts but do not list first tokens: as the local engine scores them.
+    pub async fn choose_by_scores(&mut self, context: &Prompt, labels: &[String]) -> Result<Answer, Miss> {
+        let context = self.rendered(context).await?;
+        let mut logprobs = Vec::with_capacity(labels.len());
+        for label in labels {
+            let bare = self.pair(&context, label).await?;
+            let spaced = self.pair(&context, &format!(" {label}")).await?;
+            logprobs.push(log_sum_exp([bare.logprob, spaced.logprob].into_iter()));
+        }
+        Ok(Answer::Choice { logprobs })
+    }
+
+    async fn pair(&mut self, context: &str, continuation: &str) -> Result<Sum, Miss> {
+        let scoring = self.scoring()?;
+        if let Some(tokens) = &self.engine.tokens {
+            let encoder = tokens.encoder()?;
+            let ids = tokens.context(&encoder, context).await?;
+            let pair = encoder.pair(&ids, continuation)??;
+            if self.engine.facts.ids {
+                return self.pair_of_ids(&pair).await;
             }
-            None => tokens.len().saturating_sub(generated),
+            return self.pair_of_text(&encoder, &pair, context, continuation).await;
+        }
+        let text = format!("{context}{continuation}");
+        if self.may_be_too_long(&text) && self.engine.facts.ids && scoring.tokenize.is_some() {
+            let whole = self.server_ids(&text).await?;
+            let ids = if context.is_empty() { scoring.leading } else { self.server_ids(rstrip(context)).await?.len() };
+            let (context, continuation) = whole.split_at(ids.min(whole.len()));
+            let pair = Pair { context: context.to_vec(), continuation: continuation.to_vec() };
+            return self.pair_of_ids(&pair).await;
+        }
+        let scores = self.scores(Input::Text(&text)).await?;
+        let boundary = rstrip(context).chars().count();
+        let first = match border(&scores, boundary, scoring.leading) {
+            Some(first) => first,
+            None => self.context_len(rstrip(context), scoring).await?,
         };
-        let following = tokens.split_off(own);
-        let starts = starts.unwrap_or_default().into_iter().take(own).collect();
-        Scored { tokens, starts, following }
-    }
-
-    /// The first tokens, as many as were sent.
-    pub fn of_ids(mut tokens: Vec<TokenScore>, sent: usize) -> Scored {
-        let following = tokens.split_off(sent.min(tokens.len()));
-        Scored { tokens, starts: Vec::new(), following }
-    }
-
-    /// How many tokens stand before character `boundary`; `None` when a token straddles it, or nobody knows.
-    pub fn tokens_before(&self, boundary: usize) -> Option<usize> {
-        if self.starts.is_empty() {
-            return None;
+        if first >= scores.len() {
+            return Err(no_token(continuation));
         }
-        if boundary == 0 {
-            return Some(self.shown_before());
+        Ok(sum(&scores, first)?)
+    }
+
+    async fn pair_of_ids(&mut self, pair: &Pair) -> Result<Sum, Miss> {
+        let (mut ids, cut) = fit_pair(pair, self.engine.window())?;
+        ids.extend(pair.continuation.last());
+        self.tally.usage.truncated_tokens += cut;
+        if pair.continuation.is_empty() {
+            return Err(Miss::unscored("the continuation has no token of its own"));
         }
-        let before = self.starts.iter().take_while(|start| **start < boundary).count();
-        let next = self.starts.get(before).copied();
-        match next {
-            Some(next) => (next == boundary).then_some(before),
-            // Nothing begins there: the last token goes beyond.
-            None => None,
+        let scores = self.scores(Input::Ids(&ids)).await?;
+        if scores.len() != ids.len() {
+            return Err(Miss::unscored(format!(
+                "the server scored {} tokens of {} that were sent",
+                scores.len(),
+                ids.len()
+            )));
         }
+        Ok(sum(&scores, ids.len() - pair.continuation.len())?)
     }
 
-    /// Tokens that are listed before the prompt's text begins: a BOS token that the server shows.
-    pub fn shown_before(&self) -> usize {
-        self.starts.iter().skip(1).take_while(|start| **start == 0).count()
-    }
-
-    /// Sum over the tokens from an index on, and whether each is the likeliest at its place (unknown counts as not).
-    pub fn sum_from(&self, first: usize) -> Result<(f64, bool, usize), String> {
-        let tokens = self.tokens.get(first..).unwrap_or_default();
-        if tokens.is_empty() {
-            return Err("the continuation has no token of its own".to_string());
+    /// With a tokenizer here and a server that takes texts only: what it splits them into must be what is expected.
+    async fn pair_of_text(
+        &mut self,
+        encoder: &Encoder<'_>,
+        pair: &Pair,
+        context: &str,
+        continuation: &str,
+    ) -> Result<Sum, Miss> {
+        let (_, cut) = fit_pair(pair, self.engine.window())?;
+        if cut > 0 {
+            return Err(Miss::unscored(format!(
+                "the prompt is {cut} tokens too long for the window of {} tokens, and the server does not take token ids, so that it could be \
+                 cut",
+                self.engine.window()
+            )));
         }
-        let mut sum = 0.0;
-        for token in tokens {
-            sum += token.logprob.ok_or_else(|| {
-                "the server gives no log-probability for the continuation's first token: nothing stands before it (--tokenizer puts \
-                 a BOS token there)"
-                    .to_string()
-            })?;
+        let text = format!("{context}{continuation}");
+        let text = if self.adds_bos() { encoder_text(self, &text) } else { text };
+        let scores = self.scores(Input::Text(&text)).await?;
+        let (expected, own) = (pair.context.len() + pair.continuation.len(), pair.continuation.len());
+        let hidden = encoder.bos_count(&pair.context);
+        if scores.len() > expected || scores.len() + hidden < expected {
+            return Err(Miss::unscored(format!(
+                "the server splits the prompt into {} tokens, the tokenizer (--tokenizer) into {expected}",
+                scores.len()
+            )));
         }
-        Ok((sum, tokens.iter().all(|token| token.is_greedy == Some(true)), tokens.len()))
+        let Some(first) = scores.len().checked_sub(own) else { return Err(no_token(continuation)) };
+        let told = scores.iter().skip(first).map(|token| token.id);
+        if told.zip(&pair.continuation).any(|(told, id)| told.is_some_and(|told| told != *id)) {
+            return Err(Miss::unscored("the server's tokens are not those of the tokenizer (--tokenizer)"));
+        }
+        Ok(sum(&scores, first)?)
     }
 
-    /// Whether every scored token says whether it is the likeliest.
-    pub fn knows_greedy(&self) -> bool {
-        self.tokens.iter().filter(|token| token.logprob.is_some()).all(|token| token.is_greedy.is_some())
-    }
-}
-
-/// Where a context ends for the sake of tokens, in characters: white space at its end belongs to the continuation.
-pub fn boundary(context: &str) -> usize {
-    rstrip(context).chars().count()
-}
-
-/// Where each token begins in the prompt, from their texts; `None` when those do not spell it.
-fn starts(tokens: &[TokenScore], prompt: &str) -> Option<Vec<usize>> {
-    let texts: Option<Vec<&str>> = tokens.iter().map(|token| token.text.as_deref()).collect();
-    let texts = texts.filter(|texts| !texts.is_empty())?;
-    let echoed = texts.concat();
-    // A BOS token may be shown at the front, and white space at the front may be swallowed.
-    let body = prompt.trim_start();
-    let at = echoed.find(body)?;
-    let before = echoed.get(..at)?.chars().count() as i64;
-    let swallowed = prompt.chars().count() as i64 - body.chars().count() as i64;
-    if before > swallowed + texts.first()?.chars().count() as i64 {
-        return None;
-    }
-    let shift = before - swallowed;
-    let mut position = 0i64;
-    let mut starts = Vec::with_capacity(texts.len());
-    for text in texts {
-        starts.push((position - shift).max(0) as usize);
-        position += text.chars().count() as i64;
-    }
-    Some(starts)
-}
-
-/// Whether a server scores prompts: `first` and `again` are answers to one prompt, `other` to one with another ending.
-/// `prompt_tokens`: how many the server says the prompt has; `written`: how many tokens it says to have written after it and should list.
-pub fn is_scoring(
-    first: &Scored,
-    again: &Scored,
-    other: &Scored,
-    (prompt_tokens, written): (usize, usize),
-) -> Result<(), String> {
-    let scored = |of: &Scored| of.tokens.iter().filter_map(|token| token.logprob).collect::<Vec<f64>>();
-    let (one, two, three) = (scored(first), scored(again), scored(other));
-    let entries = first.tokens.len();
-    if entries < 3 || one.len() < 2 {
-        return Err(format!(
-            "it lists log-probabilities of {} of the prompt's {} tokens",
-            one.len(),
-            prompt_tokens.max(entries)
-        ));
-    }
-    if prompt_tokens > 0 && !(entries == prompt_tokens || entries + 1 == prompt_tokens) {
-        return Err(format!("it lists {entries} tokens of a prompt that has {prompt_tokens}"));
-    }
-    if let Some(place) = first.tokens.iter().skip(1).position(|token| token.logprob.is_none()) {
-        return Err(format!("it gives no log-probability for token {} of the prompt", place + 2));
-    }
-    // A server that leaves one number out at the front has all others one place off, and none for the token that it wrote.
-    if written > 0 && first.following.is_empty() && other.following.is_empty() {
-        return Err("it lists no log-probability for the token after the prompt: its numbers may stand one place off"
-            .to_string());
-    }
-    let unlikely = |of: &Scored| of.following.first().and_then(|token| token.is_greedy) == Some(false);
-    if written > 0 && (unlikely(first) || unlikely(other)) {
-        return Err("the token that it wrote is not the likeliest one by its own numbers".to_string());
-    }
-    if one.iter().all(|value| *value == 0.0) {
-        return Err("it says that every token of the prompt is certain (log-probability 0)".to_string());
-    }
-    let sum = |values: &[f64]| values.iter().sum::<f64>();
-    if sum(&one) == sum(&three) {
-        return Err("it gives two different continuations of one context the same log-probability".to_string());
-    }
-    let apart = (sum(&one) - sum(&two)).abs();
-    if !(apart < 1e-3) {
-        return Err(format!("it scores the same prompt differently each time (by {apart:.4})"));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn token(text: &str, logprob: Option<f64>) -> TokenScore {
-        TokenScore { text: Some(text.into()), logprob, is_greedy: Some(true), ..TokenScore::default() }
-    }
-
-    fn tokens(list: &[(&str, f64)]) -> Vec<TokenScore> {
-        let mut tokens: Vec<_> = list.iter().map(|(text, logprob)| token(text, Some(*logprob))).collect();
-        tokens[0].logprob = None;
-        tokens
-    }
-
-    #[test]
-    fn the_prompts_tokens_end_with_its_text() {
-        let list = tokens(&[("Once", 0.0), (" upon", -1.0), (" a", -2.0), (" time", -3.0), (",", -4.0)]);
-        let scored = Scored::of_text(list.clone(), 1, "Once upon a time");
-        assert_eq!((scored.tokens.len(), scored.starts.clone()), (4, vec![0, 4, 9, 11]));
-        assert_eq!(scored.tokens_before(boundary("Once upon ")), Some(2));
-        assert_eq!(scored.sum_from(2), Ok((-5.0, true, 2)));
-        assert_eq!(scored.tokens_before(6), None, "a token straddles it");
-        // A server that shows its BOS token, and one that says nothing of what follows.
-        let mut with_bos = vec![token("<s>", None)];
-        with_bos.extend(list.clone());
-        with_bos[1].logprob = Some(-0.5);
-        let scored = Scored::of_text(with_bos, 0, "Once upon a time");
-        assert_eq!((scored.tokens.len(), scored.tokens_before(4), scored.tokens_before(0)), (5, Some(2), Some(1)));
-        // The first blank is swallowed.
-        let scored = Scored::of_text(list, 1, " Once upon a time");
-        assert_eq!(scored.tokens_before(boundary(" Once upon")), Some(2));
-    }
-
-    #[test]
-    fn texts_that_do_not_spell_the_prompt_are_counted() {
-        let list = tokens(&[("On", 0.0), ("▁", -1.0), ("ce!", -2.0)]);
-        let scored = Scored::of_text(list, 1, "Once");
-        assert_eq!((scored.tokens.len(), scored.tokens_before(2)), (2, None));
-    }
-
-    #[test]
-    fn a_continuation_without_a_number_is_none() {
-        let scored = Scored::of_text(tokens(&[("a", 0.0), ("b", -1.0)]), 0, "ab");
-        assert!(scored.sum_from(0).unwrap_err().contains("--tokenizer"));
-        assert!(scored.sum_from(2).unwrap_err().contains("no token"));
-    }
-
-    #[test]
-    fn who_does_not_score_prompts_is_found_out() {
-        let scored = |values: &[f64]| {
-            let list: Vec<(&str, f64)> = values.iter().map(|v| ("x", *v)).collect();
-            Scored { tokens: tokens(&list), starts: Vec::new(), following: Vec::new() }
+    pub async fn rolling(&mut self, text: &str) -> Result<Answer, Miss> {
+        let scoring = self.scoring()?;
+        let (tokens, prefix) = match &self.engine.tokens {
+            Some(tokens) if self.engine.facts.ids => {
+                let prefix = tokens.tokenizer.prefix().map(|token| token.id);
+                (tokens.encoder()?.text(text)?, prefix)
+            }
+            None if self.may_be_too_long(text) && self.engine.facts.ids && scoring.tokenize.is_some() => {
+                let prefix = self.server_ids("").await?.first().copied();
+                (self.server_ids(text).await?, prefix)
+            }
+            _ => return self.rolling_whole(text, scoring).await,
         };
-        let (good, other) = (scored(&[0.0, -1.0, -2.0, -3.0]), scored(&[0.0, -1.0, -2.0, -7.0]));
-        assert_eq!(is_scoring(&good, &good, &other, (4, 0)), Ok(()));
-        assert_eq!(is_scoring(&good, &good, &other, (5, 0)), Ok(()), "a hidden BOS token");
-        let zero = scored(&[0.0; 4]);
-        assert!(is_scoring(&zero, &zero, &zero, (4, 0)).unwrap_err().contains("certain"));
-        assert!(is_scoring(&good, &good, &good, (4, 0)).unwrap_err().contains("same log-probability"));
-        let drifting = scored(&[0.0, -1.0, -2.0, -3.1]);
-        assert!(is_scoring(&good, &drifting, &other, (4, 0)).unwrap_err().contains("differently"));
-        assert!(is_scoring(&good, &good, &other, (9, 0)).unwrap_err().contains("4 tokens of a prompt that has 9"));
-        let generated_only = scored(&[0.0]);
-        assert!(
-            is_scoring(&generated_only, &generated_only, &other, (4, 0)).unwrap_err().contains("0 of the prompt's 4")
-        );
-        let mut gap = good.clone();
-        gap.tokens[2].logprob = None;
-        assert!(is_scoring(&gap, &gap, &other, (4, 0)).unwrap_err().contains("token 3"));
-        // llama-cpp-python's server with a model without BOS: all numbers one place off.
-        let told = |following| Scored { following, ..good.clone() };
-        assert!(is_scoring(&good, &good, &other, (4, 1)).unwrap_err().contains("one place off"));
-        assert_eq!(is_scoring(&told(tokens(&[("x", 0.0)])), &good, &other, (4, 1)), Ok(()));
-        let unlikely = TokenScore { is_greedy: Some(false), ..TokenScore::default() };
-        assert!(is_scoring(&told(vec![unlikely]), &good, &other, (4, 1)).unwrap_err().contains("not the likeliest"));
+        let prefix =
+            prefix.ok_or_else(|| Miss::unscored("the tokenizer has neither a BOS nor an EOS token to begin with"))?;
+        let (mut logprob, num_tokens) = (0.0, tokens.len());
+        for (mut ids, targets) in rolling_windows(&tokens, prefix, self.engine.window()) {
+            ids.extend(targets.last());
+            let scores = self.scores(Input::Ids(&ids)).await?;
+            let first = scores.len().checked_sub(targets.len()).filter(|_| scores.len() == ids.len());
+            let first = first.ok_or_else(|| Miss::unscored("the server scored other tokens than were sent"))?;
+            logprob += sum(&scores, first)?.logprob;
+        }
+        Ok(Answer::Rolling { logprob, num_tokens })
     }
+
+    /// A text in one piece, behind what the server puts before it.
+    async fn rolling_whole(&mut self, text: &str, scoring: Scoring) -> Result<Answer, Miss> {
+        if text.is_empty() {
+            return Ok(Answer::Rolling { logprob: 0.0, num_tokens: 0 });
+        }
+        let scores = self.scores(Input::Text(text)).await?;
+        let sum = sum(&scores, scoring.leading)?;
+        Ok(Answer::Rolling { logprob: sum.logprob, num_tokens: sum.num_tokens })
+    }
+
+    /// The tokens of a prompt, without those that follow it.
+    async fn scores(&mut self, input: Input<'_>) -> Result<Vec<TokenScore>, Miss> {
+        match self.ask(&Ask::Score(input)).await? {
+            Reply::Scores { mut tokens, generated, .. } => {
+                tokens.truncate(tokens.len().saturating_sub(generated));
+                Ok(tokens)
+            }
+            _ => Err(Miss::unscored("the server did not score the prompt")),
+        }
+    }
+
+    /// How many tokens a context has when it stands alone.
+    async fn context_len(&mut self, context: &str, scoring: Scoring) -> Result<usize, Miss> {
+        let engine = self.engine;
+        let mut job = Job { tally: Default::default(), ..*self };
+        let made = engine.lengths.get(context, async {
+            match scoring.tokenize {
+                Some(hidden) => Ok::<_, Miss>(job.server_ids(context).await?.len().saturating_sub(hidden)),
+                None => Ok(job.scores(Input::Text(context)).await?.len()),
+            }
+        });
+        let made = made.await;
+        self.tally.add(job.tally.usage, job.tally.delivery);
+        made
+    }
+
+    /// Ids of a text as the server's tokenizer gives them, with what it puts before every text.
+    pub async fn server_ids(&mut self, text: &str) -> Result<Vec<u32>, Miss> {
+        match self.ask(&Ask::Tokenize { text, special: true }).await? {
+            Reply::Tokens(ids) => Ok(ids),
+            _ => Err(Miss::unscored("the server did not tokenize a text")),
+        }
+    }
+
+    fn scoring(&self) -> Result<Scoring, Miss> {
+        self.engine.facts.scoring.clone().map_err(Miss::unscored)
+    }
+
+    fn adds_bos(&self) -> bool {
+        self.engine.facts.scoring.as_ref().is_ok_and(|scoring| scoring.leading > 0)
+    }
+
+    /// Whether a text could have more tokens than the window: a token has at least a byte.
+    fn may_be_too_long(&self, text: &str) -> bool {
+        self.engine.facts.max_length.is_some_and(|most| text.len() + 2 > most)
+    }
+}
+
+fn encoder_text(job: &Job<'_>, text: &str) -> String {
+    job.engine.tokens.as_ref().map_or(text, |tokens| tokens.without_bos(text)).to_string()
+}
+
+fn no_token(continuation: &str) -> Miss {
+    Miss::unscored(format!("the continuation {continuation:?} has no token of its own"))
 }

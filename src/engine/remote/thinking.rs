@@ -1,89 +1,119 @@
-//! Thoughts apart from answers.
+//! What a model thought, told apart from what it answered.
 
-/// How models mark their thoughts in a text: beginning and end.
-const MARKS: &[(&str, &str)] = &[
+/// How models write thoughts into their texts: what opens and what closes one. The opening may stand in the chat template, and is then
+/// not part of the text.
+const TAGS: &[(&str, &str)] = &[
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
     ("<reasoning>", "</reasoning>"),
+    ("<seed:think>", "</seed:think>"),
     ("[THINK]", "[/THINK]"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("◁think▷", "◁/think▷"),
-    ("<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"),
 ];
 
-/// An answer and what was thought before it.
+/// A text, parted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    pub answer: String,
-    pub thought: Option<String>,
+pub enum Parted {
+    Answer {
+        text: String,
+        thought: Option<String>,
+    },
+    /// The text ends inside of a thought.
+    Unfinished,
 }
 
-/// Takes an answer apart. `field`: the thought where the server gives it by itself; `always`: the model is known to think, so a text that
-/// was cut off before any end of a thought is one. `Err`: the thought was cut off, and there is no answer.
-pub fn apart(text: String, field: Option<String>, cut_off: bool, always: bool) -> Result<Told, ()> {
-    if let Some(thought) = field {
-        if text.trim().is_empty() && cut_off {
-            return Err(());
-        }
-        return Ok(Told { answer: text, thought: Some(thought) });
+/// Parts a text. `field`: a thought that came in a field of its own. `reasoning`: whether the model thinks; `None`: as the text shows.
+/// `cut_off`: the text ends because it was long enough.
+pub fn part(text: &str, field: Option<String>, reasoning: Option<bool>, cut_off: bool) -> Parted {
+    let field = field.filter(|thought| !thought.trim().is_empty());
+    if reasoning == Some(false) {
+        return Parted::Answer { text: text.to_string(), thought: field };
     }
-    for (begin, end) in MARKS {
-        let trimmed = text.trim_start();
-        if let Some(inside) = trimmed.strip_prefix(begin) {
-            return match inside.split_once(end) {
-                Some((thought, answer)) => Ok(told(thought, answer)),
-                None => Err(()),
-            };
+    let begun = text.trim_start();
+    for (open, close) in TAGS {
+        let inside = begun.strip_prefix(open);
+        if let Some((thought, answer)) = inside.unwrap_or(text).split_once(close)
+            && (inside.is_some() || !thought.contains(open))
+        {
+            return Parted::Answer { text: answer.trim_start().to_string(), thought: both(field, thought) };
         }
-        // The template opened the thought; only its end is in the text.
-        if let Some((thought, answer)) = text.split_once(end) {
-            return Ok(told(thought, answer));
+        if inside.is_some() {
+            return Parted::Unfinished;
         }
     }
-    if always && cut_off {
-        return Err(());
+    let silent = begun.is_empty();
+    match field {
+        Some(_) if silent && cut_off => Parted::Unfinished,
+        // Nothing shows where the thought ends, if it does.
+        None if reasoning == Some(true) && cut_off => Parted::Unfinished,
+        thought => Parted::Answer { text: text.to_string(), thought },
     }
-    Ok(Told { answer: text, thought: None })
 }
 
-fn told(thought: &str, answer: &str) -> Told {
-    Told { answer: answer.trim_start().to_string(), thought: Some(thought.trim().to_string()) }
+/// Whether a text or a field shows that a model thinks.
+pub fn shows(text: &str, field: Option<&str>) -> bool {
+    let begins = |(open, _): &(&str, &str)| text.trim_start().starts_with(open);
+    let ends = |(_, close): &(&str, &str)| text.contains(close);
+    field.is_some_and(|thought| !thought.trim().is_empty()) || TAGS.iter().any(|tag| begins(tag) || ends(tag))
+}
+
+fn both(field: Option<String>, thought: &str) -> Option<String> {
+    let thought = Some(thought.trim()).filter(|thought| !thought.is_empty());
+    match (field, thought) {
+        (Some(field), Some(thought)) => Some(format!("{field}\n{thought}")),
+        (field, thought) => field.or(thought.map(str::to_string)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn split(text: &str, cut_off: bool) -> Result<(String, Option<String>), ()> {
-        apart(text.into(), None, cut_off, false).map(|told| (told.answer, told.thought))
-    }
+    type Case = (&'static str, Option<&'static str>, Option<bool>, bool, Option<(&'static str, Option<&'static str>)>);
+
+    #[rustfmt::skip]
+    const CASES: &[Case] = &[
+        // text, field, reasoning, cut off -> answer and thought; None: unfinished
+        ("42", None, None, false, Some(("42", None))),
+        ("<think>\nhm\n</think>\n\n42", None, None, false, Some(("42", Some("hm")))),
+        ("\n<think>hm</think>42", None, Some(true), true, Some(("42", Some("hm")))),
+        ("hm\n</think>\n42", None, None, false, Some(("42", Some("hm")))),
+        ("[THINK]a[/THINK]b", None, None, false, Some(("b", Some("a")))),
+        ("<think></think>\n42", None, None, false, Some(("42", None))),
+        ("<think>hm", None, None, true, None),
+        ("<think>hm", None, None, false, None),
+        ("hm and so on", None, Some(true), true, None),
+        ("hm and so on", None, Some(true), false, Some(("hm and so on", None))),
+        ("hm and so on", None, None, true, Some(("hm and so on", None))),
+        ("42", Some("hm"), None, true, Some(("42", Some("hm")))),
+        ("", Some("hm"), None, true, None),
+        ("", Some("hm"), None, false, Some(("", Some("hm")))),
+        ("42", Some("  "), None, false, Some(("42", None))),
+        ("<think>b</think>42", Some("a"), None, false, Some(("42", Some("a\nb")))),
+        ("<think>hm</think>42", None, Some(false), false, Some(("<think>hm</think>42", None))),
+        ("x <think>hm</think> 42", None, None, false, Some(("x <think>hm</think> 42", None))),
+        ("<think>a</think>b</think>c", None, None, false, Some(("b</think>c", Some("a")))),
+    ];
 
     #[test]
-    fn thoughts_in_the_text() {
-        let cases = [
-            ("<think>\nhm\n</think>\n\nB", "B", Some("hm")),
-            ("  <think></think>B", "B", Some("")),
-            ("hm, so\n</think>\nB", "B", Some("hm, so")),
-            ("[THINK]x[/THINK]The answer", "The answer", Some("x")),
-            ("just an answer with < and think", "just an answer with < and think", None),
-            (
-                "<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>final<|message|>B",
-                "B",
-                Some("x<|end|>"),
-            ),
-        ];
-        for (text, answer, thought) in cases {
-            assert_eq!(split(text, false), Ok((answer.to_string(), thought.map(String::from))), "{text}");
+    fn thoughts_are_told_from_answers() {
+        for (text, field, reasoning, cut_off, expected) in CASES {
+            let found = part(text, field.map(str::to_string), *reasoning, *cut_off);
+            let expected = match expected {
+                Some((text, thought)) => {
+                    Parted::Answer { text: text.to_string(), thought: thought.map(str::to_string) }
+                }
+                None => Parted::Unfinished,
+            };
+            assert_eq!(found, expected, "{text:?} {field:?} {reasoning:?} {cut_off}");
         }
     }
 
     #[test]
-    fn a_thought_that_was_cut_off_is_no_answer() {
-        assert_eq!(split("<think>hm", true), Err(()));
-        assert_eq!(split("<think>hm", false), Err(()));
-        assert_eq!(split("an answer", true), Ok(("an answer".into(), None)));
-        assert!(apart("hm".into(), None, true, true).is_err(), "a model that is known to think");
-        assert!(apart("".into(), Some("hm".into()), true, false).is_err());
-        assert!(apart("".into(), Some("hm".into()), false, false).is_ok(), "an empty answer is one");
+    fn thinking_shows() {
+        assert!(shows("<think>well", None) && shows("so</think>", None) && shows("", Some("hm")));
+        assert!(!shows("yes", Some(" ")) && !shows("a < b", None));
     }
 }

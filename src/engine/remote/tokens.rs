@@ -1,60 +1,109 @@
-//! The model's own tokenizer, where the user has it: prompts become the ids that a local run would make of them.
+//! The model's tokenizer and chat template, where the user names them (`--tokenizer`).
 
+use super::memo::Memo;
 use crate::engine::EngineOptions;
-use crate::engine::tokens::{Chat, Encoder, template_source};
-use crate::error::Result;
+use crate::engine::tokens::{Chat, Context, Encoder, template_source};
+use crate::error::{Error, Result};
 use crate::hub::Hub;
-use crate::model::{ModelConfig, Part, Tokenizer, find, fingerprint};
-use crate::python::json::sha256;
+use crate::model::{ModelSource, Part, Tokenizer, find};
+use crate::request::Message;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// A tokenizer with its chat template.
-pub struct LocalTokens {
+/// Contexts kept as token ids: those of requests in flight, which stand near each other.
+const CONTEXTS: usize = 512;
+
+/// A tokenizer in this process.
+pub struct Tokens {
     pub tokenizer: Tokenizer,
-    pub chat: Option<Chat>,
-    pub chat_template: Option<String>,
-    pub add_bos: Option<bool>,
-    /// Window that the tokenizer's folder names.
-    pub max_length: Option<usize>,
-    /// SHA-256 of what decides ids.
-    pub sha: String,
+    /// Hash of all that decides ids.
+    pub fingerprint: String,
+    /// The source of the chat template that comes with it.
+    pub template: Option<String>,
+    /// The text of the EOS token, which is a stop string as well.
+    pub eos_text: Option<String>,
+    /// Ready to render, if conversations are wanted.
+    chat: Option<Chat>,
+    add_bos: Option<bool>,
+    contexts: Memo<Arc<Context>>,
 }
 
-impl LocalTokens {
-    /// Loads a folder, a `tokenizer.json` (the folder around it), a `.gguf` file or a hub id.
-    pub fn load(name: &str, options: &EngineOptions) -> Result<LocalTokens> {
-        let dir = folder(name, options)?;
-        let config = ModelConfig::load(&dir)?;
-        let tokenizer = Tokenizer::load(&dir, &config)?;
-        let chat_template = template_source(&dir)?;
+impl Tokens {
+    /// Looks whether a tokenizer can be had.
+    pub fn check(name: &str, options: &EngineOptions) -> Result<()> {
+        Tokenizer::alone(&place(name, options)?).map(drop).map_err(named)
+    }
+
+    /// Loads a tokenizer by folder, file or hub id.
+    pub fn load(name: &str, options: &EngineOptions) -> Result<Tokens> {
+        let path = place(name, options)?;
+        let tokenizer = Tokenizer::alone(&path).map_err(named)?;
+        let folder = if path.is_dir() || is_gguf(&path) { path.as_path() } else { path.parent().unwrap_or(&path) };
+        let template = template_source(folder)?;
         let text =
             |token: &Option<crate::model::SpecialToken>| token.as_ref().map(|t| t.text.clone()).unwrap_or_default();
-        let chat = match &chat_template {
-            Some(source) => {
-                Some(Chat::new(source, &text(&tokenizer.bos), &text(&tokenizer.eos), options.system_fallback)?)
-            }
-            None => None,
+        let (bos, eos) = (text(&tokenizer.bos), text(&tokenizer.eos));
+        let chat = match &template {
+            Some(source) if options.chat => Some(Chat::new(source, &bos, &eos, options.system_fallback)?),
+            _ => None,
         };
-        let sha = std::fs::read(dir.join("tokenizer.json")).map(|bytes| sha256(&String::from_utf8_lossy(&bytes)));
-        let sha = sha.or_else(|_| fingerprint(&dir))?;
-        let max_length = config.max_length.or(tokenizer.max_length);
-        Ok(LocalTokens { tokenizer, chat, chat_template, add_bos: options.add_bos, max_length, sha })
+        Ok(Tokens {
+            fingerprint: tokenizer.fingerprint()?,
+            eos_text: tokenizer.eos.as_ref().map(|eos| tokenizer.decode(&[eos.id], false)).transpose()?,
+            template,
+            tokenizer,
+            chat,
+            add_bos: options.add_bos,
+            contexts: Memo::new(CONTEXTS),
+        })
     }
 
     pub fn encoder(&self) -> Result<Encoder<'_>> {
         Encoder::new(&self.tokenizer, self.add_bos)
     }
+
+    /// Whether it has a template, and conversations are wanted.
+    pub fn has_chat(&self) -> bool {
+        self.chat.is_some()
+    }
+
+    /// A conversation as text, with what the user should know about it.
+    pub fn render(&self, turns: &[Message]) -> std::result::Result<(String, Option<&'static str>), String> {
+        let chat = self.chat.as_ref().ok_or("the tokenizer has no chat template")?;
+        chat.render(turns).map(|rendered| (rendered.text, rendered.notice))
+    }
+
+    /// A context as ids. Those of requests that share one are made once.
+    pub async fn context(&self, encoder: &Encoder<'_>, text: &str) -> Result<Arc<Context>> {
+        self.contexts.get(text, async { encoder.context(text.to_string()).map(Arc::new) }).await
+    }
+
+    /// A text for a server that puts BOS before it by itself: without one that a template has written.
+    pub fn without_bos<'a>(&self, text: &'a str) -> &'a str {
+        let bos = self.tokenizer.bos.as_ref().map(|bos| bos.text.as_str()).filter(|bos| !bos.is_empty());
+        bos.and_then(|bos| text.strip_prefix(bos)).unwrap_or(text)
+    }
 }
 
-fn folder(name: &str, options: &EngineOptions) -> Result<PathBuf> {
+fn named(err: Error) -> Error {
+    err.context("--tokenizer")
+}
+
+fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "gguf")
+}
+
+/// Where a tokenizer is.
+fn place(name: &str, options: &EngineOptions) -> Result<PathBuf> {
     let path = Path::new(name);
-    if path.is_file() && path.file_name().is_some_and(|file| file == "tokenizer.json") {
-        return Ok(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf());
+    if path.exists() {
+        return Ok(path.to_path_buf());
     }
     let hub = Hub::from_env(options.offline)?;
     let hub = match options.on_download {
         Some(report) => hub.with_progress(report),
         None => hub,
     };
-    Ok(find(name, &hub, Part::Metadata)?.dir)
+    let ModelSource { dir, .. } = find(name, &hub, Part::Metadata).map_err(named)?;
+    Ok(dir)
 }

@@ -91,6 +91,30 @@ impl<'a> Encoder<'a> {
         Ok(Ok(Pair { context: context_ids, continuation: continuation_ids }))
     }
 
+    /// A choice among labels: for each label the continuations that begin an answer with it, which are the label alone and the label
+    /// behind a blank. The probability of the label is the sum of theirs, so that it does not matter which of them a prompt's last
+    /// characters and the tokenizer suggest.
+    pub fn choice(&self, context: &Context, labels: &[String]) -> Result<Result<Vec<Vec<Pair>>, Unscored>> {
+        let mut choice = Vec::with_capacity(labels.len());
+        for label in labels {
+            let mut ways: Vec<Pair> = Vec::with_capacity(2);
+            let mut failure = None;
+            for way in [label.clone(), format!(" {label}")] {
+                match self.pair(context, &way)? {
+                    // Some tokenizers see no difference.
+                    Ok(pair) if ways.contains(&pair) => {}
+                    Ok(pair) => ways.push(pair),
+                    Err(reason) => failure = Some(reason),
+                }
+            }
+            match failure {
+                Some(reason) if ways.is_empty() => return Ok(Err(reason)),
+                _ => choice.push(ways),
+            }
+        }
+        Ok(Ok(choice))
+    }
+
     /// How many BOS tokens stand at the front.
     pub fn bos_count(&self, ids: &[u32]) -> usize {
         let bos = self.tokenizer.bos.as_ref().map(|bos| bos.id);
@@ -139,6 +163,17 @@ mod tests {
         ("tiny-gemma", None, "", " hello", (&[2], &[443, 535, 84])),
         ("tiny-llama", None, "The quick bro", "wn fox", (&[2, 950, 3506, 2477], &[294, 84, 93])),
     ];
+
+    #[test]
+    fn labels_are_written_with_and_without_a_blank() {
+        let Some(tokenizer) = tokenizer("stories260K") else { return };
+        let encoder = Encoder::new(&tokenizer, None).unwrap();
+        let context = encoder.context("Answer:".into()).unwrap();
+        let choice = encoder.choice(&context, &["A".to_string(), "B".to_string()]).unwrap().unwrap();
+        let way = |label: &str| encoder.pair(&context, label).unwrap().unwrap();
+        assert_eq!(choice, [vec![way("A"), way(" A")], vec![way("B"), way(" B")]]);
+        assert_ne!(choice[0][0], choice[0][1]);
+    }
 
     #[test]
     fn a_continuation_without_tokens_is_unscored() {

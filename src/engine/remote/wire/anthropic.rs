@@ -1,10 +1,14 @@
-//! Anthropic's `/messages`: generation only; there are no log-probabilities.
+//! Anthropic's messages (`POST messages`): the system turn apart, thoughts in blocks of their own.
 
-use super::body::{count, error_message, list, malformed, some_text, text};
-use super::openai_completions::models;
-use super::{Ask, Call, Input, Reply, Wire, WireError};
+use super::field::{self, count, malformed, member, text, words};
+use super::openai;
+use super::openai_chat::joined;
+use super::{Ask, Call, Input, Reply, Sampling, Wire, WireError};
 use crate::request::{Message, Role, Usage};
 use serde_json::{Map, Value, json};
+
+/// Most stop strings that are sent.
+const MAX_STOPS: usize = 16;
 
 /// The format.
 pub struct Anthropic;
@@ -15,137 +19,145 @@ impl Wire for Anthropic {
     }
 
     fn call(&self, model: &str, ask: &Ask<'_>) -> Option<Call> {
-        let (messages, sampling) = match *ask {
+        let (messages, sampling) = match ask {
             Ask::Generate(Input::Chat(messages), sampling) => (messages, sampling),
-            Ask::Models => return Some(Call { path: "models".into(), body: None }),
+            Ask::Models => return Some(openai::models_call()),
             _ => return None,
         };
-        let mut body = Map::new();
-        body.insert("model".into(), json!(model));
-        body.insert("max_tokens".into(), json!(sampling.max_tokens.max(1)));
-        if let Some(system) = system(messages) {
+        let (system, turns) = turns(messages);
+        let mut body = Map::from_iter([
+            ("model".to_string(), json!(model)),
+            ("max_tokens".to_string(), json!(sampling.max_tokens)),
+            ("messages".to_string(), json!(turns)),
+        ]);
+        if !system.is_empty() {
             body.insert("system".into(), json!(system));
         }
-        body.insert("messages".into(), turns(messages));
-        if !sampling.reasoning {
-            body.insert("temperature".into(), json!(sampling.temperature));
-            // Stop sequences of white space alone are refused; they are looked for in the answer.
-            let stops: Vec<&String> = sampling.stops.iter().filter(|stop| !stop.trim().is_empty()).collect();
-            if !stops.is_empty() {
-                body.insert("stop_sequences".into(), json!(stops));
-            }
-            if let Some(top_k) = sampling.top_k {
-                body.insert("top_k".into(), json!(top_k));
-            }
-            // Newer models take either this or a temperature.
-            if let Some(top_p) = sampling.top_p {
-                body.insert("top_p".into(), json!(top_p));
-                body.remove("temperature");
-            }
-        }
+        settings(&mut body, sampling);
         Some(Call { path: "messages".into(), body: Some(Value::Object(body)) })
     }
 
     fn reply(&self, ask: &Ask<'_>, body: &Value) -> Result<Reply, WireError> {
-        if text(body, &["type"]) == Some("error") {
-            return Err(WireError::Failed(error_message(body).unwrap_or_default()));
+        match ask {
+            Ask::Models => openai::models(body),
+            Ask::Generate(..) => generated(body),
+            _ => Err(malformed("this format only writes answers")),
         }
-        if let Ask::Models = ask {
-            return models(body);
-        }
-        let parts = list(body, &["content"])?;
-        let stop = text(body, &["stop_reason"]).ok_or_else(|| malformed("no `stop_reason`"))?;
-        if stop == "refusal" {
-            return Err(WireError::Refused("the model refused".into()));
-        }
-        let of = |kind: &str, key: &str| -> Option<String> {
-            let mut texts = parts.iter().filter(|part| text(part, &["type"]) == Some(kind)).peekable();
-            texts.peek()?;
-            Some(texts.filter_map(|part| text(part, &[key])).collect())
-        };
-        let thought = of("thinking", "thinking").or_else(|| of("redacted_thinking", "text"));
-        Ok(Reply::Text {
-            text: of("text", "text").unwrap_or_default(),
-            reasoning: thought,
-            cut_off: matches!(stop, "max_tokens" | "model_context_window_exceeded"),
-            usage: usage(body),
-            model: some_text(body, &["model"]),
-        })
     }
 
     fn error_message(&self, body: &Value) -> Option<String> {
-        error_message(body)
+        field::error_message(body)
+    }
+
+    fn is_content_filter(&self, _status: u16, body: &Value) -> bool {
+        openai::is_content_filter(body)
+    }
+
+    fn leaves_out(&self, sampling: &Sampling) -> Vec<&'static str> {
+        let mut out = Vec::new();
+        out.extend(sampling.reasoning.then_some("temperature"));
+        out.extend(sampling.top_p.filter(|_| sampling.reasoning).map(|_| "top_p"));
+        out.extend(sampling.top_k.filter(|_| sampling.reasoning).map(|_| "top_k"));
+        out.extend(sampling.min_p.map(|_| "min_p"));
+        out.extend(sampling.seed.filter(|_| sampling.temperature > 0.0).map(|_| "seed"));
+        out
     }
 }
 
-/// System texts stand apart from the turns.
-fn system(messages: &[Message]) -> Option<String> {
-    let texts: Vec<&str> = messages
-        .iter()
-        .filter(|message| message.role == Role::System)
-        .map(|message| message.content.as_str())
-        .collect();
-    if texts.is_empty() { None } else { Some(texts.join("\n\n")) }
+/// System turns together, and the others (neighbours of one role are put together by the provider; empty turns it refuses).
+fn turns(messages: &[Message]) -> (String, Vec<Value>) {
+    let (system, others): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(|turn| turn.role == Role::System);
+    let system = system.iter().map(|turn| turn.content.as_str()).collect::<Vec<_>>().join("\n\n");
+    let last = others.len().saturating_sub(1);
+    let mut turns = Vec::with_capacity(others.len());
+    for (place, turn) in others.iter().enumerate() {
+        // The start of an answer must not end in white space.
+        let opens = place == last && turn.role == Role::Assistant;
+        let content = if opens { turn.content.trim_end() } else { turn.content.as_str() };
+        if !content.is_empty() {
+            turns.push(json!({"role": turn.role.as_str(), "content": content}));
+        }
+    }
+    if turns.is_empty() {
+        // A conversation of a system turn alone is a question.
+        return (String::new(), vec![json!({"role": "user", "content": system})]);
+    }
+    (system, turns)
 }
 
-/// User and assistant turns; a begun answer may not end in white space.
-fn turns(messages: &[Message]) -> Value {
-    let turns: Vec<&Message> = messages.iter().filter(|message| message.role != Role::System).collect();
-    let last = turns.len().saturating_sub(1);
-    let written = turns.iter().enumerate().map(|(index, message)| {
-        let begun = index == last && message.role == Role::Assistant;
-        let content = if begun { message.content.trim_end() } else { message.content.as_str() };
-        json!({"role": message.role.as_str(), "content": content})
-    });
-    written.collect()
+/// Models that think take neither temperature nor `top_k`; newer ones take temperature or `top_p`, not both.
+fn settings(body: &mut Map<String, Value>, sampling: &Sampling) {
+    if sampling.reasoning {
+        return;
+    }
+    let stops: Vec<&str> =
+        sampling.stops.iter().map(String::as_str).filter(|stop| !stop.trim().is_empty()).take(MAX_STOPS).collect();
+    if !stops.is_empty() {
+        body.insert("stop_sequences".into(), json!(stops));
+    }
+    match sampling.top_p.filter(|_| sampling.temperature == 1.0) {
+        Some(top_p) => body.insert("top_p".into(), json!(top_p)),
+        None => body.insert("temperature".into(), json!(sampling.temperature)),
+    };
+    if sampling.temperature > 0.0 {
+        if let Some(top_p) = sampling.top_p {
+            body.insert("top_p".into(), json!(top_p));
+        }
+        if let Some(top_k) = sampling.top_k.filter(|k| *k > 0) {
+            body.insert("top_k".into(), json!(top_k));
+        }
+    }
 }
 
-/// Tokens read from and written to the provider's cache are input as well, and are counted apart there.
+fn generated(body: &Value) -> Result<Reply, WireError> {
+    if text(body, "type") == Some("error") || member(body, "error").is_some() {
+        return Err(WireError::Failed(
+            field::error_message(body).unwrap_or_else(|| "an error without a message".into()),
+        ));
+    }
+    let blocks = field::required_list(body, "content", "content")?;
+    let cut_off = match text(body, "stop_reason") {
+        Some("refusal") => {
+            let said = joined(blocks, "text", "text");
+            let said =
+                if said.trim().is_empty() { "stop_reason is `refusal`".to_string() } else { field::short(&said) };
+            return Err(WireError::Refused(said));
+        }
+        Some("max_tokens" | "model_context_window_exceeded") => true,
+        Some("pause_turn") => return Err(WireError::Failed("stop_reason is `pause_turn`".into())),
+        Some(_) => false,
+        None => return Err(malformed("`stop_reason` is missing")),
+    };
+    if let Some(place) = blocks.iter().position(|block| words(block, "type").is_none()) {
+        return Err(malformed(format!("`content[{place}].type` is missing")));
+    }
+    if let Some(place) = blocks.iter().position(|b| text(b, "type") == Some("text") && text(b, "text").is_none()) {
+        return Err(malformed(format!("`content[{place}].text` is no text")));
+    }
+    let thoughts = joined(blocks, "thinking", "thinking");
+    Ok(Reply::Text {
+        text: joined(blocks, "text", "text"),
+        reasoning: (!thoughts.is_empty()).then_some(thoughts),
+        cut_off,
+        usage: usage(body),
+        model: field::model(body),
+    })
+}
+
+/// `input_tokens` leaves out what a cache held or took.
 fn usage(body: &Value) -> Usage {
-    let of = |key: &str| count(body, &["usage", key]);
-    let cached = of("cache_read_input_tokens");
+    let Some(said) = member(body, "usage") else { return Usage::default() };
+    let number = |key: &str| count(said, key).unwrap_or(0);
+    let cached_tokens = number("cache_read_input_tokens");
     Usage {
-        prompt_tokens: of("input_tokens") + cached + of("cache_creation_input_tokens"),
-        completion_tokens: of("output_tokens"),
-        cached_tokens: cached,
-        ..Usage::default()
+        prompt_tokens: number("input_tokens") + cached_tokens + number("cache_creation_input_tokens"),
+        completion_tokens: number("output_tokens"),
+        truncated_tokens: 0,
+        cached_tokens,
+        reasoning_tokens: 0,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn system_stands_apart_and_a_begun_answer_ends_without_a_blank() {
-        let messages = [(Role::System, "be brief"), (Role::User, "q"), (Role::Assistant, "The answer is ")]
-            .map(|(role, content)| Message { role, content: content.into() });
-        let sampling = super::super::testing::sampling();
-        let body = Anthropic.call("m", &Ask::Generate(Input::Chat(&messages), &sampling)).unwrap().body.unwrap();
-        assert_eq!(body["system"], "be brief");
-        assert_eq!(
-            body["messages"],
-            json!([{"role": "user", "content": "q"}, {"role": "assistant", "content": "The answer is"}])
-        );
-        assert_eq!(body["stop_sequences"], json!(["END"]), "one of white space is refused there");
-    }
-
-    #[test]
-    fn answers() {
-        let sampling = super::super::testing::sampling();
-        let ask = Ask::Generate(Input::Chat(&[]), &sampling);
-        let body = json!({
-            "model": "m", "stop_reason": "max_tokens",
-            "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
-            "usage": {"input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 2},
-        });
-        let Ok(Reply::Text { text, reasoning, cut_off, usage, .. }) = Anthropic.reply(&ask, &body) else { panic!() };
-        assert_eq!((text.as_str(), reasoning.as_deref(), cut_off), ("ab", Some("hm"), true));
-        assert_eq!((usage.prompt_tokens, usage.cached_tokens), (12, 7));
-        let refusal = json!({"content": [], "stop_reason": "refusal"});
-        assert!(matches!(Anthropic.reply(&ask, &refusal), Err(WireError::Refused(_))));
-        let overloaded = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
-        assert_eq!(Anthropic.reply(&ask, &overloaded), Err(WireError::Failed("Overloaded".into())));
-        assert!(matches!(Anthropic.reply(&ask, &json!({"content": []})), Err(WireError::Malformed(_))));
-    }
-}
+#[path = "anthropic_tests.rs"]
+mod tests;

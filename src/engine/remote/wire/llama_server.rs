@@ -1,13 +1,16 @@
-//! llama.cpp's `llama-server`, by its own routes: `/completion`, `/tokenize`, `/apply-template`.
+//! llama.cpp's server by its own routes: `/completion`, `/tokenize`, `/apply-template`.
 //!
-//! It gives log-probabilities of tokens that it writes, never of the prompt's.
+//! It gives log-probabilities of generated tokens only, so there is no `Score`. Those of the first token are of the whole vocabulary and
+//! before any sampling (`post_sampling_probs` is off).
 
-use super::body::{at, count, error_message, failed, ids, list, logprob, malformed, some_text, text};
-use super::openai_chat::messages_json;
-use super::openai_completions::{models, sorted};
-use super::{Ask, Call, Input, Reply, Wire, WireError};
+use super::field::{self, count, malformed, member, text, whole};
+use super::openai::{self, small_seed, stops};
+use super::{Ask, Call, Input, Reply, Sampling, Wire, WireError};
 use crate::request::Usage;
 use serde_json::{Map, Value, json};
+
+/// Most likely tokens that are asked for.
+const MAX_TOP: usize = 1000;
 
 /// The format.
 pub struct LlamaServer;
@@ -18,86 +21,47 @@ impl Wire for LlamaServer {
     }
 
     fn call(&self, _model: &str, ask: &Ask<'_>) -> Option<Call> {
-        let mut body = Map::new();
-        let path = match *ask {
-            Ask::Generate(input, sampling) => {
-                body.insert("prompt".into(), prompt(input)?);
-                body.insert("n_predict".into(), json!(sampling.max_tokens));
-                body.insert("temperature".into(), json!(sampling.temperature));
-                body.insert("stop".into(), json!(sampling.stops));
-                // The server's own defaults would cut the distribution.
-                body.insert("top_k".into(), json!(sampling.top_k.unwrap_or(0)));
-                body.insert("top_p".into(), json!(sampling.top_p.unwrap_or(1.0)));
-                body.insert("min_p".into(), json!(sampling.min_p.unwrap_or(0.0)));
-                if let Some(seed) = sampling.seed {
-                    body.insert("seed".into(), json!(seed & 0xffff_fffe));
-                }
-                "completion"
-            }
-            Ask::FirstToken { input, top } => {
-                body.insert("prompt".into(), prompt(input)?);
-                body.insert("n_predict".into(), json!(1));
-                body.insert("temperature".into(), json!(0));
-                body.insert("n_probs".into(), json!(top));
-                "completion"
-            }
-            Ask::Tokenize { text, special } => {
-                body.insert("content".into(), json!(text));
-                body.insert("add_special".into(), json!(special));
-                "tokenize"
-            }
-            Ask::ApplyTemplate(messages) => {
-                body.insert("messages".into(), messages_json(messages));
-                "apply-template"
-            }
-            Ask::Models => return Some(Call { path: "v1/models".into(), body: None }),
+        let (path, body) = match ask {
             Ask::Score(_) => return None,
+            Ask::Generate(input, sampling) => ("/completion", generate(prompt(input)?, sampling)),
+            Ask::FirstToken { input, top } => (
+                "/completion",
+                json!({"prompt": prompt(input)?, "n_predict": 1, "temperature": 0, "repeat_penalty": 1.0,
+                    "n_probs": (*top).clamp(1, MAX_TOP), "post_sampling_probs": false}),
+            ),
+            Ask::Tokenize { text, special } => ("/tokenize", json!({"content": text, "add_special": special})),
+            Ask::ApplyTemplate(turns) => {
+                let turns: Vec<Value> =
+                    turns.iter().map(|turn| json!({"role": turn.role.as_str(), "content": turn.content})).collect();
+                ("/apply-template", json!({ "messages": turns }))
+            }
+            Ask::Models => return Some(Call { path: "/v1/models".into(), body: None }),
         };
-        Some(Call { path: path.into(), body: Some(Value::Object(body)) })
+        Some(Call { path: path.into(), body: Some(body) })
     }
 
     fn reply(&self, ask: &Ask<'_>, body: &Value) -> Result<Reply, WireError> {
-        failed(body)?;
+        if let Some(failure) = field::failure(body) {
+            return Err(failure);
+        }
         match ask {
-            Ask::Models => return models(body),
-            Ask::Tokenize { .. } => return Ok(Reply::Tokens(ids(list(body, &["tokens"])?)?)),
+            Ask::Models => openai::models(body),
+            Ask::Tokenize { .. } => field::token_ids(field::required_list(body, "tokens", "tokens")?, "tokens"),
             Ask::ApplyTemplate(_) => {
-                let prompt = text(body, &["prompt"]).ok_or_else(|| malformed("no `prompt`"))?;
-                return Ok(Reply::Template(prompt.to_string()));
+                field::required_text(body, "prompt", "prompt").map(|prompt| Reply::Template(prompt.to_string()))
             }
-            _ => {}
+            Ask::Generate(..) => generated(body),
+            Ask::FirstToken { .. } => first_token(body),
+            Ask::Score(_) => Err(malformed("this format scores no prompts")),
         }
-        let usage = Usage {
-            prompt_tokens: count(body, &["tokens_evaluated"]),
-            completion_tokens: count(body, &["tokens_predicted"]),
-            // A sign of its context shift, not of how much was cut.
-            truncated_tokens: usize::from(at(body, &["truncated"]).as_bool() == Some(true)),
-            cached_tokens: count(body, &["timings", "cache_n"]),
-            reasoning_tokens: 0,
-        };
-        let model = some_text(body, &["model"]);
-        if let Ask::FirstToken { .. } = ask {
-            let places = list(body, &["completion_probabilities"])?;
-            let first = places.first().ok_or_else(|| malformed("no first token in `completion_probabilities`"))?;
-            let mut top = Vec::new();
-            for entry in list(first, &["top_logprobs"])? {
-                if let (Some(token), Some(value)) = (text(entry, &["token"]), logprob(at(entry, &["logprob"]))?) {
-                    top.push((token.to_string(), value));
-                }
-            }
-            return Ok(Reply::FirstToken { top: sorted(top)?, usage, model });
-        }
-        let written = text(body, &["content"]).ok_or_else(|| malformed("no `content`"))?;
-        let cut_off = text(body, &["stop_type"]) == Some("limit");
-        Ok(Reply::Text { text: written.to_string(), reasoning: None, cut_off, usage, model })
     }
 
     fn error_message(&self, body: &Value) -> Option<String> {
-        error_message(body)
+        field::error_message(body)
     }
 }
 
-fn prompt(input: Input<'_>) -> Option<Value> {
+fn prompt(input: &Input<'_>) -> Option<Value> {
     match input {
         Input::Text(text) => Some(json!(text)),
         Input::Ids(ids) => Some(json!(ids)),
@@ -105,37 +69,60 @@ fn prompt(input: Input<'_>) -> Option<Value> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Bodies in the shape that llama.cpp's server gave for a small Llama (build of November 2026), shortened.
-    #[test]
-    fn routes() {
-        let tokenize = Ask::Tokenize { text: "Once upon a time", special: true };
-        let call = LlamaServer.call("", &tokenize).unwrap();
-        assert_eq!(call.body, Some(json!({"content": "Once upon a time", "add_special": true})));
-        let reply = LlamaServer.reply(&tokenize, &json!({"tokens": [1, 403, 407, 261, 378]}));
-        assert_eq!(reply, Ok(Reply::Tokens(vec![1, 403, 407, 261, 378])));
-        let template = LlamaServer.reply(&Ask::ApplyTemplate(&[]), &json!({"prompt": "<|im_start|>user\nHi"}));
-        assert_eq!(template, Ok(Reply::Template("<|im_start|>user\nHi".into())));
-        assert!(LlamaServer.call("", &Ask::Score(Input::Text("x"))).is_none());
-        assert!(LlamaServer.reply(&tokenize, &json!({"tokens": [-1]})).is_err());
+/// Samplers that the server has on by itself are switched off unless the task asks for them.
+fn generate(prompt: Value, sampling: &Sampling) -> Value {
+    let mut body = Map::from_iter([
+        ("prompt".to_string(), prompt),
+        ("n_predict".to_string(), json!(sampling.max_tokens)),
+        ("temperature".to_string(), json!(sampling.temperature)),
+        ("repeat_penalty".to_string(), json!(1.0)),
+    ]);
+    if sampling.temperature > 0.0 {
+        body.insert("top_k".into(), json!(sampling.top_k.unwrap_or(0)));
+        body.insert("top_p".into(), json!(sampling.top_p.unwrap_or(1.0)));
+        body.insert("min_p".into(), json!(sampling.min_p.unwrap_or(0.0)));
+        if let Some(seed) = sampling.seed {
+            body.insert("seed".into(), json!(small_seed(seed)));
+        }
     }
+    let stops = stops(sampling, usize::MAX);
+    if !sampling.reasoning && !stops.is_empty() {
+        body.insert("stop".into(), json!(stops));
+    }
+    Value::Object(body)
+}
 
-    #[test]
-    fn answers() {
-        let sampling = super::super::testing::sampling();
-        let ask = Ask::Generate(Input::Text("Once"), &sampling);
-        let body = json!({"content": ", there", "model": "m.gguf", "tokens_predicted": 2, "tokens_evaluated": 5,
-            "truncated": false, "stop_type": "limit", "timings": {"cache_n": 4}});
-        let Ok(Reply::Text { text, cut_off, usage, .. }) = LlamaServer.reply(&ask, &body) else { panic!() };
-        assert_eq!((text.as_str(), cut_off, usage.prompt_tokens, usage.cached_tokens), (", there", true, 5, 4));
-        let first = Ask::FirstToken { input: Input::Text("Once"), top: 2 };
-        let body = json!({"content": ",", "completion_probabilities": [{"id": 432, "token": ",", "logprob": -0.03, "top_logprobs": [
-            {"id": 432, "token": ",", "logprob": -0.03}, {"id": 430, "token": ".", "logprob": -4.5}]}]});
-        let Ok(Reply::FirstToken { top, .. }) = LlamaServer.reply(&first, &body) else { panic!() };
-        assert_eq!(top, [(",".to_string(), -0.03), (".".to_string(), -4.5)]);
-        assert!(LlamaServer.reply(&first, &json!({"content": ","})).is_err());
+fn generated(body: &Value) -> Result<Reply, WireError> {
+    let content = field::required_text(body, "content", "content")?.to_string();
+    let cut_off = match text(body, "stop_type") {
+        Some(kind) => kind == "limit",
+        // Older servers have a flag for each kind.
+        None => match member(body, "stopped_limit") {
+            Some(Value::Bool(limit)) => *limit,
+            _ => return Err(malformed("`stop_type` is missing")),
+        },
+    };
+    Ok(Reply::Text { text: content, reasoning: None, cut_off, usage: usage(body), model: field::model(body) })
+}
+
+fn first_token(body: &Value) -> Result<Reply, WireError> {
+    let name = "completion_probabilities";
+    let list = field::required_list(body, name, name)?;
+    let top = openai::first_of_content(list, name)?;
+    Ok(Reply::FirstToken { top, usage: usage(body), model: field::model(body) })
+}
+
+fn usage(body: &Value) -> Usage {
+    let cached = member(body, "timings").and_then(|timings| member(timings, "cache_n")).and_then(whole);
+    Usage {
+        prompt_tokens: count(body, "tokens_evaluated").unwrap_or(0),
+        completion_tokens: count(body, "tokens_predicted").unwrap_or(0),
+        truncated_tokens: 0,
+        cached_tokens: cached.map_or(0, |number| number as usize),
+        reasoning_tokens: 0,
     }
 }
+
+#[cfg(test)]
+#[path = "llama_server_tests.rs"]
+mod tests;

@@ -2,16 +2,21 @@
 //!
 //! One pure file for each; a row in [`super::address::ENDPOINTS`] names it. Nothing here sends, waits, retries or counts.
 
+mod align;
 pub mod anthropic;
-mod body;
+mod field;
 pub mod gemini;
 pub mod llama_server;
+mod openai;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_responses;
 pub mod sglang;
 pub mod tgi;
+mod vllm;
 
+#[cfg(test)]
+mod fixtures;
 #[cfg(test)]
 mod hostile_tests;
 
@@ -116,6 +121,8 @@ pub struct ServedModel {
     pub id: String,
     /// Context window, where the server says so.
     pub max_length: Option<usize>,
+    /// Who serves it, as the listing says; [`super::address::by_owner`] knows servers by it.
+    pub owned_by: Option<String>,
 }
 
 /// Why a body is no answer.
@@ -147,23 +154,9 @@ pub trait Wire: Sync {
     fn is_content_filter(&self, _status: u16, _body: &Value) -> bool {
         false
     }
-}
 
-#[cfg(test)]
-mod testing {
-    use super::Sampling;
-
-    /// Greedy, with two stop strings.
-    pub fn sampling() -> Sampling {
-        Sampling {
-            max_tokens: 32,
-            stops: vec!["END".into(), "\n".into()],
-            temperature: 0.0,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            seed: None,
-            reasoning: false,
-        }
+    /// Names of those settings that this format has no place for: the answers are written without them.
+    fn leaves_out(&self, _sampling: &Sampling) -> Vec<&'static str> {
+        Vec::new()
     }
 }

@@ -1,203 +1,281 @@
-//! OpenAI's `/chat/completions`: what most providers and local servers speak. Texts are generated, and the likeliest first tokens of an
-//! answer can be asked for; prompts cannot be scored.
+//! OpenAI's chat completions (`POST chat/completions`), and what others made of them: one dialect for each that wants other fields.
 
-use super::body::{at, error_message, failed, first_choice, malformed, openai_usage, some_text, text};
-use super::openai_completions::{chat_first_token, is_content_filter, models, refused, sampling_into};
-use super::{Ask, Call, Input, Reply, Wire, WireError};
+use super::field::{self, inner, malformed, member, words};
+use super::openai::{self, Settings};
+use super::{Ask, Call, Input, Reply, Sampling, Wire, WireError};
 use crate::request::{Message, Role};
 use serde_json::{Map, Value, json};
 
-/// Most first tokens that the route gives.
-const MAX_TOP: usize = 20;
-
-/// The format, with what servers differ in.
-pub struct OpenAiChat {
-    /// How the bound on the answer's length is called: OpenAI's newer models refuse `max_tokens`.
-    pub max_tokens: &'static str,
-    /// A beginning of the answer is continued with these settings (vLLM, SGLang, llama.cpp); without them it goes as a turn of the
-    /// assistant, which servers treat each in their own way.
-    pub continues: bool,
+/// What becomes of an assistant's turn that stands last: the start of the answer.
+#[derive(Clone, Copy, PartialEq)]
+enum Opening {
+    /// Nothing says that it is to be continued. Whatever the server does, an answer that repeats it loses it.
+    Unmarked,
+    /// The server continues it by itself.
+    Continued,
+    /// vLLM: `continue_final_message`, `add_generation_prompt: false`.
+    ContinueFinal,
+    /// SGLang: `continue_final_message`.
+    ContinueOnly,
+    /// Mistral, DeepSeek: `prefix: true` in the turn.
+    Prefix,
 }
 
-/// OpenAI and Azure.
-pub static OPENAI: OpenAiChat = OpenAiChat { max_tokens: "max_completion_tokens", continues: false };
-/// Everybody else.
-pub static COMPATIBLE: OpenAiChat = OpenAiChat { max_tokens: "max_tokens", continues: false };
-/// vLLM and SGLang.
-pub static VLLM: OpenAiChat = OpenAiChat { max_tokens: "max_tokens", continues: true };
+/// A dialect of the format.
+pub struct Chat {
+    name: &'static str,
+    settings: Settings,
+    opening: Opening,
+    /// Most likely first tokens that may be asked for; 0: none.
+    max_top: usize,
+    /// Models are listed at `models`.
+    lists_models: bool,
+}
 
-impl Wire for OpenAiChat {
+const PLAIN: Chat = Chat {
+    name: "compatible-chat",
+    settings: Settings::PLAIN,
+    opening: Opening::Unmarked,
+    max_top: 20,
+    lists_models: true,
+};
+
+/// Any server's: nothing is sent that only some know.
+pub static COMPATIBLE: Chat = PLAIN;
+
+/// OpenAI's own. Models that think take neither temperature nor stop strings.
+pub static OPENAI: Chat = Chat {
+    name: "openai-chat",
+    settings: Settings {
+        max_tokens: ("max_completion_tokens", "max_completion_tokens"),
+        reasoning_temperature: false,
+        ..Settings::PLAIN
+    },
+    ..PLAIN
+};
+
+/// Azure's deployments of OpenAI's models.
+pub static AZURE: Chat = Chat {
+    name: "azure-chat",
+    settings: Settings {
+        max_tokens: ("max_tokens", "max_completion_tokens"),
+        reasoning_temperature: false,
+        ..Settings::PLAIN
+    },
+    lists_models: false,
+    ..PLAIN
+};
+
+/// OpenRouter's, which drops what a model does not take.
+pub static OPENROUTER: Chat =
+    Chat { name: "openrouter-chat", settings: Settings { no_top_k: Some(0), ..Settings::PLAIN }, ..PLAIN };
+
+/// Mistral's: another name of the seed, no log-probabilities.
+pub static MISTRAL: Chat = Chat {
+    name: "mistral-chat",
+    settings: Settings { seed: "random_seed", ..Settings::PLAIN },
+    opening: Opening::Prefix,
+    max_top: 0,
+    ..PLAIN
+};
+
+/// DeepSeek's: turns can be continued at its `beta` address.
+pub static DEEPSEEK: Chat = Chat { name: "deepseek-chat", opening: Opening::Prefix, ..PLAIN };
+
+/// Fireworks': at most five likely tokens.
+pub static FIREWORKS: Chat = Chat { name: "fireworks-chat", max_top: 5, ..PLAIN };
+
+/// xAI's: at most eight likely tokens, no stop strings of models that think.
+pub static XAI: Chat = Chat { name: "xai-chat", max_top: 8, ..PLAIN };
+
+/// vLLM's. It takes penalties from a model's `generation_config.json` unless they are given.
+pub static VLLM: Chat = Chat {
+    name: "vllm-chat",
+    settings: Settings { no_top_k: Some(-1), fixed: &[("repetition_penalty", 1.0)], ..Settings::PLAIN },
+    opening: Opening::ContinueFinal,
+    ..PLAIN
+};
+
+/// SGLang's.
+pub static SGLANG: Chat = Chat {
+    name: "sglang-chat",
+    settings: Settings { no_top_k: Some(-1), fixed: &[("repetition_penalty", 1.0)], ..Settings::PLAIN },
+    opening: Opening::ContinueOnly,
+    ..PLAIN
+};
+
+/// llama.cpp's server. It continues an assistant's turn and repeats it in the answer.
+pub static LLAMA_SERVER: Chat = Chat {
+    name: "llama-server-chat",
+    settings: Settings { no_top_k: Some(0), fixed: &[("repeat_penalty", 1.0)], ..Settings::PLAIN },
+    ..PLAIN
+};
+
+/// llama-cpp-python's. It has a repeat penalty on by itself, also for greedy texts.
+pub static LLAMA_CPP_PYTHON: Chat = Chat {
+    name: "llama-cpp-python-chat",
+    settings: Settings { no_top_k: Some(0), fixed: &[("repeat_penalty", 1.0)], ..Settings::PLAIN },
+    ..PLAIN
+};
+
+/// Ollama's, which continues an assistant's turn.
+pub static OLLAMA: Chat = Chat { name: "ollama-chat", opening: Opening::Continued, ..PLAIN };
+
+impl Chat {
+    /// A body for turns; `None` for texts and ids.
+    fn body(&self, model: &str, input: &Input<'_>) -> Option<Map<String, Value>> {
+        let Input::Chat(messages) = input else { return None };
+        let mut turns: Vec<Value> =
+            messages.iter().map(|turn| json!({"role": turn.role.as_str(), "content": turn.content})).collect();
+        let mut fields = Map::new();
+        if opening(messages).is_some() {
+            match (self.opening, turns.last_mut()) {
+                (Opening::Prefix, Some(last)) => last["prefix"] = json!(true),
+                (Opening::ContinueFinal, _) => {
+                    fields.insert("continue_final_message".into(), json!(true));
+                    fields.insert("add_generation_prompt".into(), json!(false));
+                }
+                (Opening::ContinueOnly, _) => {
+                    fields.insert("continue_final_message".into(), json!(true));
+                }
+                _ => {}
+            }
+        }
+        let mut body = Map::from_iter([("model".to_string(), json!(model)), ("messages".to_string(), json!(turns))]);
+        body.extend(fields);
+        Some(body)
+    }
+}
+
+/// The start of an answer that comes with the question.
+pub(super) fn opening(messages: &[Message]) -> Option<&str> {
+    messages.last().filter(|turn| turn.role == Role::Assistant).map(|turn| turn.content.as_str())
+}
+
+impl Wire for Chat {
     fn name(&self) -> &'static str {
-        "openai-chat"
+        self.name
     }
 
     fn call(&self, model: &str, ask: &Ask<'_>) -> Option<Call> {
-        let mut body = Map::new();
-        body.insert("model".into(), json!(model));
-        match *ask {
-            Ask::Generate(Input::Chat(messages), sampling) => {
-                self.messages_into(&mut body, messages);
-                sampling_into(&mut body, sampling, self.max_tokens);
+        let body = match ask {
+            Ask::Generate(input, sampling) => {
+                let mut body = self.body(model, input)?;
+                self.settings.write(&mut body, sampling);
+                body
             }
-            Ask::FirstToken { input: Input::Chat(messages), top } => {
-                self.messages_into(&mut body, messages);
-                body.insert(self.max_tokens.into(), json!(1));
+            Ask::FirstToken { input, top } if self.max_top > 0 => {
+                let mut body = self.body(model, input)?;
+                body.insert(self.settings.max_tokens.0.into(), json!(1));
                 body.insert("temperature".into(), json!(0));
                 body.insert("logprobs".into(), json!(true));
-                body.insert("top_logprobs".into(), json!(top.min(MAX_TOP)));
+                body.insert("top_logprobs".into(), json!((*top).clamp(1, self.max_top)));
+                body
             }
-            Ask::Models => return Some(Call { path: "models".into(), body: None }),
+            Ask::Models if self.lists_models => return Some(openai::models_call()),
             _ => return None,
-        }
+        };
         Some(Call { path: "chat/completions".into(), body: Some(Value::Object(body)) })
     }
 
     fn reply(&self, ask: &Ask<'_>, body: &Value) -> Result<Reply, WireError> {
-        failed(body)?;
-        if let Ask::Models = ask {
-            return models(body);
+        match ask {
+            Ask::Models => openai::models(body),
+            Ask::Generate(input, _) => self.generated(input, body),
+            Ask::FirstToken { .. } => first_token(body),
+            _ => Err(malformed("this format only writes answers")),
         }
-        let choice = first_choice(body)?;
-        refused(choice)?;
-        let message = at(choice, &["message"]);
-        if let Some(refusal) = some_text(message, &["refusal"]) {
-            return Err(WireError::Refused(refusal));
-        }
-        let (usage, model) = (openai_usage(body), some_text(body, &["model"]));
-        if let Ask::FirstToken { .. } = ask {
-            return Ok(Reply::FirstToken { top: chat_first_token(at(choice, &["logprobs"]))?, usage, model });
-        }
-        let reasoning = some_text(message, &["reasoning_content"]).or_else(|| some_text(message, &["reasoning"]));
-        let content = content(at(message, &["content"]));
-        if content.is_none() && reasoning.is_none() && !message.is_object() {
-            return Err(malformed("no message in the first choice"));
-        }
-        let cut_off = matches!(text(choice, &["finish_reason"]), Some("length" | "max_tokens"));
-        Ok(Reply::Text { text: content.unwrap_or_default(), reasoning, cut_off, usage, model })
     }
 
     fn error_message(&self, body: &Value) -> Option<String> {
-        error_message(body)
+        field::error_message(body)
     }
 
-    fn is_content_filter(&self, status: u16, body: &Value) -> bool {
-        is_content_filter(status, body)
+    fn is_content_filter(&self, _status: u16, body: &Value) -> bool {
+        openai::is_content_filter(body)
+    }
+
+    fn leaves_out(&self, sampling: &Sampling) -> Vec<&'static str> {
+        self.settings.leaves_out(sampling)
     }
 }
 
-impl OpenAiChat {
-    fn messages_into(&self, body: &mut Map<String, Value>, messages: &[Message]) {
-        body.insert("messages".into(), messages_json(messages));
-        if self.continues && messages.last().is_some_and(|last| last.role == Role::Assistant) {
-            body.insert("continue_final_message".into(), json!(true));
-            body.insert("add_generation_prompt".into(), json!(false));
+impl Chat {
+    fn generated(&self, input: &Input<'_>, body: &Value) -> Result<Reply, WireError> {
+        let choice = openai::choice(body)?;
+        let cut_off = openai::cut_off(choice)?;
+        let message = message(choice)?;
+        let (mut text, within) = content(message)?;
+        let reasoning = words(message, "reasoning_content").or_else(|| words(message, "reasoning")).map(str::to_string);
+        if let (Input::Chat(turns), Opening::Unmarked) = (input, self.opening) {
+            text = openai::behind_opening(&text, opening(turns)).to_string();
         }
+        let usage = openai::usage(body);
+        Ok(Reply::Text { text, reasoning: reasoning.or(within), cut_off, usage, model: field::model(body) })
     }
 }
 
-/// Turns as `[{role, content}]`.
-pub fn messages_json(messages: &[Message]) -> Value {
-    messages.iter().map(|message| json!({"role": message.role.as_str(), "content": message.content})).collect()
+/// The message of a choice, unless the model refuses in it.
+fn message(choice: &Value) -> Result<&Value, WireError> {
+    let message = member(choice, "message").ok_or_else(|| malformed("`choices[0].message` is missing"))?;
+    match words(message, "refusal") {
+        Some(said) => Err(WireError::Refused(field::short(said))),
+        None => Ok(message),
+    }
 }
 
-/// A text, or a list of parts with texts.
-fn content(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(parts) => Some(parts.iter().filter_map(|part| text(part, &["text"])).collect()),
-        _ => None,
+/// The text of a message, and a thought that stands beside it. `null`: none was written; parts are put together.
+fn content(message: &Value) -> Result<(String, Option<String>), WireError> {
+    match message.get("content") {
+        Some(Value::String(text)) => Ok((text.clone(), None)),
+        Some(Value::Null) => Ok((String::new(), None)),
+        Some(Value::Array(parts)) => Ok((joined(parts, "text", "text"), thought(parts))),
+        Some(_) => Err(malformed("`choices[0].message.content` is no text")),
+        None if words(message, "reasoning_content").or_else(|| words(message, "reasoning")).is_some() => {
+            Ok((String::new(), None))
+        }
+        None => Err(malformed("`choices[0].message.content` is missing")),
     }
+}
+
+/// Texts of those parts of a list that are of a type, one after the other.
+pub(super) fn joined(parts: &[Value], kind: &str, key: &str) -> String {
+    parts
+        .iter()
+        .filter(|part| field::text(part, "type") == Some(kind))
+        .filter_map(|part| field::text(part, key))
+        .collect()
+}
+
+/// Mistral's parts of thoughts: `{"type": "thinking", "thinking": [{"type": "text", "text": "..."}]}`.
+fn thought(parts: &[Value]) -> Option<String> {
+    let thoughts = parts.iter().filter(|part| field::text(part, "type") == Some("thinking"));
+    let text: String = thoughts
+        .filter_map(|part| match member(part, "thinking")? {
+            Value::String(text) => Some(text.clone()),
+            Value::Array(parts) => Some(joined(parts, "text", "text")),
+            _ => None,
+        })
+        .collect();
+    (!text.is_empty()).then_some(text)
+}
+
+fn first_token(body: &Value) -> Result<Reply, WireError> {
+    let choice = openai::choice(body)?;
+    // The limit of one token always cuts off; refusals and breaks still count.
+    openai::cut_off(choice)?;
+    let message = message(choice)?;
+    if words(message, "reasoning_content").or_else(|| words(message, "reasoning")).is_some() {
+        return Err(malformed("the first token is a thought's, not the answer's"));
+    }
+    let content = inner(choice, "logprobs", "content")
+        .ok_or_else(|| malformed("`choices[0].logprobs.content` is missing"))?
+        .as_array()
+        .ok_or_else(|| malformed("`choices[0].logprobs.content` is no list"))?;
+    let top = openai::first_of_content(content, "choices[0].logprobs.content")?;
+    Ok(Reply::FirstToken { top, usage: openai::usage(body), model: field::model(body) })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Sampling;
-    use super::*;
-
-    fn turns(roles: &[Role]) -> Vec<Message> {
-        roles.iter().map(|role| Message { role: *role, content: role.as_str().to_uppercase() }).collect()
-    }
-
-    fn sampling() -> Sampling {
-        Sampling {
-            max_tokens: 7,
-            stops: ["a", "", "b", "c", "d", "e"].map(String::from).to_vec(),
-            temperature: 0.0,
-            top_p: Some(0.9),
-            top_k: None,
-            min_p: None,
-            seed: Some(3),
-            reasoning: false,
-        }
-    }
-
-    #[test]
-    fn generation() {
-        let messages = turns(&[Role::System, Role::User]);
-        let sampling = sampling();
-        let call = OPENAI.call("m", &Ask::Generate(Input::Chat(&messages), &sampling)).unwrap();
-        let expected = json!({
-            "model": "m",
-            "messages": [{"role": "system", "content": "SYSTEM"}, {"role": "user", "content": "USER"}],
-            "max_completion_tokens": 7, "temperature": 0.0, "stop": ["a", "b", "c", "d"], "top_p": 0.9, "seed": 3,
-        });
-        assert_eq!((call.path.as_str(), call.body), ("chat/completions", Some(expected)));
-        let thinking = Sampling { reasoning: true, ..sampling };
-        let call = COMPATIBLE.call("m", &Ask::Generate(Input::Chat(&messages), &thinking)).unwrap();
-        let body = call.body.unwrap();
-        assert_eq!(body["max_tokens"], 7);
-        assert!(body.get("stop").is_none() && body.get("temperature").is_none(), "{body}");
-        assert!(OPENAI.call("m", &Ask::Score(Input::Text("x"))).is_none(), "chat routes score no prompts");
-    }
-
-    #[test]
-    fn a_begun_answer_is_continued_where_servers_can() {
-        let messages = turns(&[Role::User, Role::Assistant]);
-        let sampling = sampling();
-        let ask = Ask::Generate(Input::Chat(&messages), &sampling);
-        assert_eq!(VLLM.call("m", &ask).unwrap().body.unwrap()["continue_final_message"], true);
-        assert!(COMPATIBLE.call("m", &ask).unwrap().body.unwrap().get("continue_final_message").is_none());
-    }
-
-    #[test]
-    fn answers() {
-        let sampling = sampling();
-        let ask = Ask::Generate(Input::Chat(&[]), &sampling);
-        let body = json!({
-            "model": "m-2", "choices": [{"index": 0, "finish_reason": "length",
-                "message": {"role": "assistant", "content": "hi", "reasoning_content": "hm"}}],
-            "usage": {"prompt_tokens": 5, "completion_tokens": 4, "completion_tokens_details": {"reasoning_tokens": 2}},
-        });
-        let Ok(Reply::Text { text, reasoning, cut_off, usage, model }) = COMPATIBLE.reply(&ask, &body) else {
-            panic!()
-        };
-        assert_eq!((text.as_str(), reasoning.as_deref(), cut_off), ("hi", Some("hm"), true));
-        assert_eq!((usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens), (5, 4, 2));
-        assert_eq!(model.as_deref(), Some("m-2"));
-        let refusals = [
-            json!({"choices": [{"index": 0, "finish_reason": "content_filter", "message": {"content": ""}}]}),
-            json!({"choices": [{"index": 0, "finish_reason": "stop", "message": {"refusal": "I cannot"}}]}),
-        ];
-        for body in refusals {
-            assert!(matches!(COMPATIBLE.reply(&ask, &body), Err(WireError::Refused(_))), "{body}");
-        }
-        for body in [json!({}), json!({"choices": []}), json!({"choices": [{"index": 0}]}), json!("x"), json!(null)] {
-            assert!(matches!(COMPATIBLE.reply(&ask, &body), Err(WireError::Malformed(_))), "{body}");
-        }
-        assert!(matches!(COMPATIBLE.reply(&ask, &json!({"error": {"message": "busy"}})), Err(WireError::Failed(_))));
-    }
-
-    #[test]
-    fn first_tokens() {
-        let ask = Ask::FirstToken { input: Input::Chat(&[]), top: 30 };
-        let call = COMPATIBLE.call("m", &ask).unwrap().body.unwrap();
-        assert_eq!((call["top_logprobs"].as_u64(), call["max_tokens"].as_u64()), (Some(20), Some(1)));
-        let body = json!({"choices": [{"index": 0, "message": {"content": "B"}, "finish_reason": "length", "logprobs": {"content": [
-            {"token": "B", "logprob": -0.5, "top_logprobs": [{"token": "A", "logprob": -1.0}, {"token": "B", "logprob": -0.5}]}
-        ]}}]});
-        let Ok(Reply::FirstToken { top, .. }) = COMPATIBLE.reply(&ask, &body) else { panic!() };
-        assert_eq!(top, [("B".to_string(), -0.5), ("A".to_string(), -1.0)]);
-        let without = json!({"choices": [{"index": 0, "message": {"content": "B"}, "logprobs": null}]});
-        assert!(matches!(COMPATIBLE.reply(&ask, &without), Err(WireError::Malformed(_))));
-    }
-}
+#[path = "openai_chat_tests.rs"]
+mod tests;

@@ -1,80 +1,115 @@
+//! Requests of the dialects, and answers in which something is amiss.
+
+use super::super::fixtures::{MODEL, greedy, sampled};
 use super::*;
+use crate::request::{Message, Role};
 
-// Bodies in the shape that llama-cpp-python's server gave for a small Llama (version 0.3.36), shortened.
-fn echo() -> Value {
-    json!({"model": "stories", "choices": [{"text": "Once upon a time,", "index": 0, "finish_reason": "length", "logprobs": {
-        "text_offset": [0, 5, 10, 12, 17],
-        "token_logprobs": [null, -0.01752299815416336, -0.012109101749956608, -0.0007217901293188334, -0.03175363317131996],
-        "tokens": ["Once", " upon", " a", " time", ","],
-        "top_logprobs": [null, {" upon": -0.01752299815416336}, {" a": -0.012109101749956608}, {" an": -0.0002, " time": -0.0007217901293188334},
-            {",": -0.03175363317131996}]}}],
-        "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}})
+fn body(wire: &dyn Wire, ask: &Ask<'_>) -> Value {
+    let call = wire.call(MODEL, ask).unwrap();
+    assert_eq!(call.path, "completions");
+    call.body.unwrap()
 }
 
-const SCORE: Ask<'static> = Ask::Score(Input::Text("Once upon a time"));
-
-#[test]
-fn prompts_are_scored_by_echo() {
-    let body = PLAIN.call("m", &SCORE).unwrap().body.unwrap();
-    let expected = json!({"model": "m", "prompt": "Once upon a time", "max_tokens": 1, "temperature": 0, "echo": true, "logprobs": 1});
-    assert_eq!(body, expected);
-    let Ok(Reply::Scores { tokens, generated, model, .. }) = PLAIN.reply(&SCORE, &echo()) else { panic!() };
-    assert_eq!((tokens.len(), generated, model.as_deref()), (5, 1, Some("stories")));
-    let offsets: Vec<Option<usize>> = tokens.iter().map(|token| token.offset).collect();
-    assert_eq!(offsets, [0, 4, 9, 11, 16].map(Some), "from the texts, whatever the server counts");
-    assert_eq!(tokens[0].logprob, None);
-    assert_eq!((tokens[1].is_greedy, tokens[3].is_greedy), (Some(true), Some(false)));
+fn malformed_reply(prompt: &str, body: &Value) -> String {
+    match OPENAI.reply(&Ask::Score(Input::Text(prompt)), body) {
+        Err(WireError::Malformed(said)) => said,
+        other => panic!("{other:?}"),
+    }
 }
 
-#[test]
-fn prompts_are_scored_by_prompt_logprobs() {
-    let ask = Ask::Score(Input::Ids(&[1, 7]));
-    let body = VLLM.call("m", &ask).unwrap().body.unwrap();
-    assert_eq!((body["prompt"].clone(), body["prompt_logprobs"].clone()), (json!([1, 7]), json!(1)));
-    let body = json!({"choices": [{"index": 0, "text": "x", "prompt_logprobs": [null,
-        {"7": {"logprob": -2.0, "rank": 3, "decoded_token": "ab"}, "9": {"logprob": -0.1, "rank": 1, "decoded_token": "c"}}]}],
+/// An answer to `a b`, with another value at a place.
+fn echo(place: &str, value: Value) -> Value {
+    let mut body = json!({"choices": [{"index": 0, "text": "a b c", "finish_reason": "length", "logprobs": {
+        "tokens": ["a", " b", " c"], "token_logprobs": [null, -1.0, -0.5], "text_offset": [0, 1, 3],
+        "top_logprobs": [null, {" b": -1.0, " x": -0.25}, {" c": -0.5}]}}],
         "usage": {"prompt_tokens": 2, "completion_tokens": 1}});
-    let Ok(Reply::Scores { tokens, generated, .. }) = VLLM.reply(&ask, &body) else { panic!() };
-    assert_eq!((tokens.len(), generated), (2, 0));
-    assert_eq!((tokens[1].id, tokens[1].logprob, tokens[1].is_greedy), (Some(7), Some(-2.0), Some(false)));
+    *body.pointer_mut(place).unwrap() = value;
+    body
 }
 
 #[test]
-fn an_answer_to_another_prompt_is_none() {
-    let mut body = echo();
-    let tokens = &mut body["choices"][0]["logprobs"]["tokens"];
-    *tokens = json!(["Twice", " upon", " a", " time", ","]);
-    assert_eq!(PLAIN.reply(&SCORE, &body), Err(WireError::Malformed("the server answered another prompt".into())));
-    *(&mut body["choices"][0]["logprobs"]["tokens"]) = json!(["<s>", "Once upon", " a", " time", ","]);
-    assert!(PLAIN.reply(&SCORE, &body).is_ok(), "a server may show its BOS token");
+fn settings_are_written_as_each_dialect_has_them() {
+    let ask = |sampling| Ask::Generate(Input::Text("p"), sampling);
+    let sampled = sampled();
+    let plain = body(&COMPATIBLE, &ask(&sampled));
+    let expected = json!({"model": MODEL, "prompt": "p", "max_tokens": 16, "stop": ["\n", "a", "b", "c"], "temperature": 0.5,
+        "top_p": 0.9, "seed": 1234});
+    assert_eq!(plain, expected);
+    assert_eq!(COMPATIBLE.leaves_out(&sampled), ["top_k", "min_p"]);
+    let vllm = body(&VLLM, &ask(&sampled));
+    assert_eq!((&vllm["top_k"], &vllm["min_p"], &vllm["repetition_penalty"]), (&json!(7), &json!(0.1), &json!(1.0)));
+    assert!(VLLM.leaves_out(&sampled).is_empty());
+    let open = Sampling { temperature: 1.0, ..greedy() };
+    let llama = body(&LLAMA_CPP_PYTHON, &ask(&open));
+    assert_eq!((&llama["top_k"], &llama["min_p"], &llama["top_p"]), (&json!(0), &json!(0.0), &json!(1.0)));
+    assert_eq!(body(&VLLM, &ask(&open))["top_k"], json!(-1));
+    // greedy texts depend on no seed
+    let seeded = Sampling { seed: Some(1), ..greedy() };
+    let expected = json!({"model": MODEL, "prompt": "p", "max_tokens": 16, "temperature": 0.0});
+    assert_eq!(body(&COMPATIBLE, &ask(&seeded)), expected);
+    let thinks = Sampling { reasoning: true, ..sampled.clone() };
+    assert_eq!(body(&COMPATIBLE, &ask(&thinks)).get("stop"), None);
 }
 
 #[test]
-fn first_tokens_and_texts() {
-    let ask = Ask::FirstToken { input: Input::Text("Q"), top: 40 };
-    assert_eq!(PLAIN.call("m", &ask).unwrap().body.unwrap()["logprobs"], 5);
-    let body = json!({"choices": [{"index": 0, "text": " B", "logprobs": {"tokens": [" B"], "token_logprobs": [-0.2],
-        "top_logprobs": [{" A": -2.0, " B": -0.2}]}}]});
-    let Ok(Reply::FirstToken { top, .. }) = PLAIN.reply(&ask, &body) else { panic!() };
-    assert_eq!(top[0], (" B".to_string(), -0.2));
-    // llama.cpp's server lists them as chat routes do.
-    let body = json!({"choices": [{"index": 0, "text": ",", "logprobs": {"content": [{"id": 432, "token": ",", "logprob": -0.03,
-        "top_logprobs": [{"token": ",", "logprob": -0.03}]}]}}]});
-    assert!(matches!(PLAIN.reply(&ask, &body), Ok(Reply::FirstToken { .. })));
-    let sampling = super::super::testing::sampling();
-    let ask = Ask::Generate(Input::Text("Q"), &sampling);
-    let body = json!({"choices": [{"index": 0, "text": "x", "finish_reason": "length"}]});
-    let Ok(Reply::Text { text, cut_off, .. }) = PLAIN.reply(&ask, &body) else { panic!() };
-    assert_eq!((text.as_str(), cut_off), ("x", true));
-    let body = json!({"choices": [{"index": 0, "text": "", "finish_reason": "content_filter"}]});
-    assert!(matches!(PLAIN.reply(&ask, &body), Err(WireError::Refused(_))));
+fn ids_are_prompts_turns_are_not_and_limits_are_kept() {
+    assert_eq!(body(&OPENAI, &Ask::Score(Input::Ids(&[1, 2])))["prompt"], json!([1, 2]));
+    let turns = [Message { role: Role::User, content: "q".into() }];
+    assert_eq!(OPENAI.call(MODEL, &Ask::Score(Input::Chat(&turns))), None);
+    assert_eq!(OPENAI.call(MODEL, &Ask::ApplyTemplate(&turns)), None);
+    let top = |wire: &dyn Wire, top| body(wire, &Ask::FirstToken { input: Input::Text("p"), top })["logprobs"].clone();
+    assert_eq!((top(&OPENAI, 30), top(&COMPATIBLE, 30), top(&OPENAI, 0)), (json!(5), json!(20), json!(1)));
+    assert_eq!(OPENAI.call(MODEL, &Ask::Tokenize { text: "p", special: true }), None);
+    assert_eq!(LLAMA_CPP_PYTHON.call(MODEL, &Ask::Tokenize { text: "p", special: false }), None);
 }
 
 #[test]
-fn models_and_filters() {
-    let body = json!({"data": [{"id": "a", "max_model_len": 2048}, {"id": "b"}, {"no": 1}]});
-    let Ok(Reply::Models(models)) = PLAIN.reply(&Ask::Models, &body) else { panic!() };
-    assert_eq!((models.len(), models[0].max_length, models[1].max_length), (2, Some(2048), None));
-    assert!(PLAIN.is_content_filter(400, &json!({"error": {"code": "content_filter"}})));
-    assert!(!PLAIN.is_content_filter(500, &json!({"error": {"code": "content_filter"}})));
+fn what_is_amiss_is_named() {
+    let logprobs = |field: &str| format!("/choices/0/logprobs/{field}");
+    for (place, value, said) in [
+        ("/choices".to_string(), json!([]), "`choices` is empty"),
+        ("/choices".into(), json!("x"), "`choices` is no list"),
+        ("/choices/0/index".into(), json!(3), "`choices` has no entry of index 0"),
+        (logprobs("tokens"), json!(["a", " b"]), "`choices[0].logprobs.token_logprobs` has 3 entries for 2 tokens"),
+        (logprobs("top_logprobs"), json!([null]), "`choices[0].logprobs.top_logprobs` has 1 entries for 3 tokens"),
+        (logprobs("token_logprobs/1"), json!(null), "`choices[0].logprobs.token_logprobs[1]` is no number"),
+        (logprobs("token_logprobs/1"), json!("-1.0"), "`choices[0].logprobs.token_logprobs[1]` is no number"),
+        (
+            logprobs("token_logprobs/1"),
+            json!(2),
+            "`choices[0].logprobs.token_logprobs[1]` is 2, which is no log-probability",
+        ),
+        (logprobs("tokens/1"), json!(7), "`choices[0].logprobs.tokens[1]` is no text"),
+        (logprobs("top_logprobs/1/ x"), json!("?"), "`choices[0].logprobs.top_logprobs[1].x` is no number"),
+        (logprobs("tokens/1"), json!(" z"), "answered another prompt"),
+    ] {
+        let got = malformed_reply("a b", &echo(&place, value));
+        assert!(got.starts_with(said), "{place}: {got}");
+    }
+    assert!(
+        malformed_reply("a b c", &echo("/choices/0/index", json!(0))).contains("lacks the token that was generated")
+    );
+    assert!(malformed_reply("b a", &echo("/choices/0/index", json!(0))).starts_with("answered another prompt"));
+}
+
+#[test]
+fn an_end_of_text_that_is_not_listed_is_no_fault() {
+    let mut body = echo("/choices/0/finish_reason", json!("stop"));
+    for list in ["tokens", "token_logprobs", "top_logprobs"] {
+        body["choices"][0]["logprobs"][list].as_array_mut().unwrap().pop();
+    }
+    let Ok(Reply::Scores { tokens, generated, .. }) = OPENAI.reply(&Ask::Score(Input::Text("a b")), &body) else {
+        panic!("no scores")
+    };
+    assert_eq!((tokens.len(), generated, tokens[1].is_greedy, tokens[1].offset), (2, 0, Some(false), Some(1)));
+}
+
+#[test]
+fn ids_must_come_back_in_the_same_number() {
+    let body = echo("/choices/0/index", json!(0));
+    let reply = |ids: &[u32]| OPENAI.reply(&Ask::Score(Input::Ids(ids)), &body);
+    assert!(matches!(reply(&[1, 2]), Ok(Reply::Scores { generated: 1, .. })));
+    for ids in [&[1][..], &[1, 2, 3], &[1, 2, 3, 4]] {
+        assert!(matches!(reply(ids), Err(WireError::Malformed(_))), "{ids:?}");
+    }
 }

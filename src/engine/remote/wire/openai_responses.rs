@@ -1,147 +1,180 @@
-//! OpenAI's `/responses`: generation, thoughts apart from the answer, and the likeliest first tokens.
+//! OpenAI's responses (`POST responses`): no stop strings, at least 16 tokens, nothing kept by the provider.
 
-use super::body::{at, count, error_message, failed, list, malformed, some_text, text};
-use super::openai_chat::messages_json;
-use super::openai_completions::{chat_first_token, is_content_filter, models};
-use super::{Ask, Call, Input, Reply, Wire, WireError};
+use super::field::{self, count, inner, malformed, member, text, whole, words};
+use super::openai;
+use super::openai_chat::{joined, opening};
+use super::{Ask, Call, Input, Reply, Sampling, Wire, WireError};
 use crate::request::Usage;
 use serde_json::{Map, Value, json};
 
-/// Most first tokens that the route gives, and fewest output tokens that it takes.
+/// The fewest tokens that may be asked for.
+const FEWEST_TOKENS: usize = 16;
+
+/// Most likely tokens that may be asked for.
 const MAX_TOP: usize = 20;
-const MIN_OUTPUT: usize = 16;
 
 /// The format.
-pub struct OpenAiResponses;
+pub struct Responses;
 
-impl Wire for OpenAiResponses {
+impl Wire for Responses {
     fn name(&self) -> &'static str {
         "openai-responses"
     }
 
     fn call(&self, model: &str, ask: &Ask<'_>) -> Option<Call> {
-        let mut body = Map::new();
-        body.insert("model".into(), json!(model));
-        body.insert("store".into(), json!(false));
-        // Some servers stream unless told otherwise.
-        body.insert("stream".into(), json!(false));
-        match *ask {
-            Ask::Generate(Input::Chat(messages), sampling) => {
-                body.insert("input".into(), messages_json(messages));
-                body.insert("max_output_tokens".into(), json!(sampling.max_tokens.max(MIN_OUTPUT)));
+        let body = match ask {
+            Ask::Generate(input, sampling) => {
+                let mut body = body(model, input, sampling.max_tokens)?;
                 if !sampling.reasoning {
                     body.insert("temperature".into(), json!(sampling.temperature));
-                    if let Some(top_p) = sampling.top_p {
+                    if let Some(top_p) = sampling.top_p.filter(|_| sampling.temperature > 0.0) {
                         body.insert("top_p".into(), json!(top_p));
                     }
                 }
+                body
             }
-            Ask::FirstToken { input: Input::Chat(messages), top } => {
-                body.insert("input".into(), messages_json(messages));
-                body.insert("max_output_tokens".into(), json!(MIN_OUTPUT));
+            Ask::FirstToken { input, top } => {
+                let mut body = body(model, input, FEWEST_TOKENS)?;
                 body.insert("temperature".into(), json!(0));
+                body.insert("top_logprobs".into(), json!((*top).clamp(1, MAX_TOP)));
                 body.insert("include".into(), json!(["message.output_text.logprobs"]));
-                body.insert("top_logprobs".into(), json!(top.min(MAX_TOP)));
+                body
             }
-            Ask::Models => return Some(Call { path: "models".into(), body: None }),
+            Ask::Models => return Some(openai::models_call()),
             _ => return None,
-        }
+        };
         Some(Call { path: "responses".into(), body: Some(Value::Object(body)) })
     }
 
     fn reply(&self, ask: &Ask<'_>, body: &Value) -> Result<Reply, WireError> {
-        failed(body)?;
-        if let Ask::Models = ask {
-            return models(body);
+        match ask {
+            Ask::Models => openai::models(body),
+            Ask::Generate(input, sampling) => generated(input, sampling, body),
+            Ask::FirstToken { .. } => first_token(body),
+            _ => Err(malformed("this format only writes answers")),
         }
-        let reason = text(body, &["incomplete_details", "reason"]);
-        if reason == Some("content_filter") {
-            return Err(WireError::Refused("stopped by the provider's content filter".into()));
-        }
-        let (usage, model) = (usage(body), some_text(body, &["model"]));
-        let output = list(body, &["output"])?;
-        let parts = |kind: &str, inner: &str| -> Vec<&Value> {
-            let of_kind = output.iter().filter(|item| text(item, &["type"]) == Some(kind));
-            of_kind.filter_map(|item| at(item, &[inner]).as_array()).flatten().collect()
-        };
-        let content = parts("message", "content");
-        if let Some(refusal) = content.iter().find_map(|part| some_text(part, &["refusal"])) {
-            return Err(WireError::Refused(refusal));
-        }
-        if let Ask::FirstToken { .. } = ask {
-            let first = content.iter().find(|part| at(part, &["logprobs"]).is_array());
-            let first = first.ok_or_else(|| malformed("no `logprobs` in the output"))?;
-            let logprobs = json!({"content": at(first, &["logprobs"])});
-            return Ok(Reply::FirstToken { top: chat_first_token(&logprobs)?, usage, model });
-        }
-        let written: String = content.iter().filter_map(|part| text(part, &["text"])).collect();
-        let thought: String = parts("reasoning", "summary").iter().filter_map(|part| text(part, &["text"])).collect();
-        let has_thought = output.iter().any(|item| text(item, &["type"]) == Some("reasoning"));
-        let cut_off = reason == Some("max_output_tokens");
-        if content.is_empty() && !cut_off {
-            return Err(malformed("no message in `output`"));
-        }
-        Ok(Reply::Text { text: written, reasoning: has_thought.then_some(thought), cut_off, usage, model })
     }
 
     fn error_message(&self, body: &Value) -> Option<String> {
-        error_message(body)
+        field::error_message(body)
     }
 
-    fn is_content_filter(&self, status: u16, body: &Value) -> bool {
-        is_content_filter(status, body)
+    fn is_content_filter(&self, _status: u16, body: &Value) -> bool {
+        openai::is_content_filter(body)
+    }
+
+    fn leaves_out(&self, sampling: &Sampling) -> Vec<&'static str> {
+        let mut out = Vec::new();
+        out.extend(sampling.reasoning.then_some("temperature"));
+        out.extend(sampling.top_p.filter(|_| sampling.reasoning).map(|_| "top_p"));
+        out.extend(sampling.top_k.map(|_| "top_k"));
+        out.extend(sampling.min_p.map(|_| "min_p"));
+        out.extend(sampling.seed.filter(|_| sampling.temperature > 0.0).map(|_| "seed"));
+        out
     }
 }
 
+fn body(model: &str, input: &Input<'_>, max_tokens: usize) -> Option<Map<String, Value>> {
+    let Input::Chat(messages) = input else { return None };
+    let turns: Vec<Value> =
+        messages.iter().map(|turn| json!({"role": turn.role.as_str(), "content": turn.content})).collect();
+    Some(Map::from_iter([
+        ("model".to_string(), json!(model)),
+        ("input".to_string(), json!(turns)),
+        ("max_output_tokens".to_string(), json!(max_tokens.max(FEWEST_TOKENS))),
+        // Some servers stream unless they are told not to.
+        ("stream".to_string(), json!(false)),
+        ("store".to_string(), json!(false)),
+    ]))
+}
+
+/// The parts of all messages of the output, and the thoughts.
+struct Output {
+    parts: Vec<Value>,
+    reasoning: Option<String>,
+}
+
+fn output(body: &Value) -> Result<Output, WireError> {
+    if let Some(failure) = failed(body) {
+        return Err(failure);
+    }
+    let items = field::required_list(body, "output", "output")?;
+    let (mut parts, mut thoughts, mut messages) = (Vec::new(), String::new(), 0);
+    for (place, item) in items.iter().enumerate() {
+        match text(item, "type") {
+            Some("message") => {
+                messages += 1;
+                parts.extend_from_slice(field::required_list(item, "content", &format!("output[{place}].content"))?);
+            }
+            Some("reasoning") => {
+                for (list, kind) in [("content", "reasoning_text"), ("summary", "summary_text")] {
+                    let list = member(item, list).and_then(Value::as_array);
+                    thoughts.extend(list.map(|list| joined(list, kind, "text")));
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(said) = parts.iter().find_map(|part| words(part, "refusal")) {
+        return Err(WireError::Refused(field::short(said)));
+    }
+    let is_cut_off = reason(body) == Some("max_output_tokens");
+    if messages == 0 && !is_cut_off {
+        return Err(malformed("`output` has no message"));
+    }
+    Ok(Output { parts, reasoning: (!thoughts.is_empty()).then_some(thoughts) })
+}
+
+fn reason(body: &Value) -> Option<&str> {
+    text(member(body, "incomplete_details")?, "reason")
+}
+
+fn failed(body: &Value) -> Option<WireError> {
+    if reason(body) == Some("content_filter") {
+        return Some(WireError::Refused("incomplete_details.reason is `content_filter`".into()));
+    }
+    let status = text(body, "status").filter(|status| matches!(*status, "failed" | "cancelled"));
+    let failure =
+        field::failure(body).or_else(|| status.map(|status| WireError::Failed(format!("status is `{status}`"))))?;
+    Some(match failure {
+        WireError::Failed(said) if openai::is_content_filter(body) => WireError::Refused(said),
+        other => other,
+    })
+}
+
+fn generated(input: &Input<'_>, sampling: &Sampling, body: &Value) -> Result<Reply, WireError> {
+    let output = output(body)?;
+    let usage = usage(body);
+    // Some servers call an answer completed that ends at the limit.
+    let asked = sampling.max_tokens.max(FEWEST_TOKENS);
+    let cut_off = text(body, "status") == Some("incomplete") || usage.completion_tokens >= asked;
+    let text = joined(&output.parts, "output_text", "text");
+    let opened = if let Input::Chat(turns) = input { opening(turns) } else { None };
+    let text = openai::behind_opening(&text, opened).to_string();
+    Ok(Reply::Text { text, reasoning: output.reasoning, cut_off, usage, model: field::model(body) })
+}
+
+fn first_token(body: &Value) -> Result<Reply, WireError> {
+    let output = output(body)?;
+    let part = output.parts.iter().find(|part| text(part, "type") == Some("output_text"));
+    let part = part.ok_or_else(|| malformed("`output[0].content` has no text"))?;
+    let name = "output[0].content[0].logprobs";
+    let top = openai::first_of_content(field::required_list(part, "logprobs", name)?, name)?;
+    Ok(Reply::FirstToken { top, usage: usage(body), model: field::model(body) })
+}
+
 fn usage(body: &Value) -> Usage {
-    let usage = at(body, &["usage"]);
+    let Some(said) = member(body, "usage") else { return Usage::default() };
+    let detail = |outer: &str, key: &str| inner(said, outer, key).and_then(whole).map_or(0, |number| number as usize);
     Usage {
-        prompt_tokens: count(usage, &["input_tokens"]),
-        completion_tokens: count(usage, &["output_tokens"]),
+        prompt_tokens: count(said, "input_tokens").unwrap_or(0),
+        completion_tokens: count(said, "output_tokens").unwrap_or(0),
         truncated_tokens: 0,
-        cached_tokens: count(usage, &["input_tokens_details", "cached_tokens"]),
-        reasoning_tokens: count(usage, &["output_tokens_details", "reasoning_tokens"]),
+        cached_tokens: detail("input_tokens_details", "cached_tokens"),
+        reasoning_tokens: detail("output_tokens_details", "reasoning_tokens"),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ASK: Ask<'static> = Ask::FirstToken { input: Input::Chat(&[]), top: 5 };
-
-    #[test]
-    fn thought_and_answer_are_told_apart() {
-        let sampling = super::super::testing::sampling();
-        let ask = Ask::Generate(Input::Chat(&[]), &sampling);
-        let body = json!({
-            "model": "m", "status": "completed", "error": null, "incomplete_details": null,
-            "output": [
-                {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]},
-                {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "B"}]},
-            ],
-            "usage": {"input_tokens": 3, "output_tokens": 9, "output_tokens_details": {"reasoning_tokens": 8}},
-        });
-        let Ok(Reply::Text { text, reasoning, cut_off, usage, .. }) = OpenAiResponses.reply(&ask, &body) else {
-            panic!()
-        };
-        assert_eq!((text.as_str(), reasoning.as_deref(), cut_off), ("B", Some("hm"), false));
-        assert_eq!((usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens), (3, 9, 8));
-        let cut = json!({"output": [{"type": "reasoning", "summary": []}], "incomplete_details": {"reason": "max_output_tokens"}});
-        let Ok(Reply::Text { reasoning, cut_off, .. }) = OpenAiResponses.reply(&ask, &cut) else { panic!() };
-        assert_eq!((reasoning.as_deref(), cut_off), (Some(""), true));
-        let refused = json!({"output": [{"type": "message", "content": [{"type": "refusal", "refusal": "no"}]}]});
-        assert!(matches!(OpenAiResponses.reply(&ask, &refused), Err(WireError::Refused(_))));
-        assert!(matches!(OpenAiResponses.reply(&ask, &json!({"output": []})), Err(WireError::Malformed(_))));
-    }
-
-    #[test]
-    fn first_tokens() {
-        let body = json!({"output": [{"type": "message", "content": [{"type": "output_text", "text": "B", "logprobs": [
-            {"token": "B", "logprob": -0.1, "top_logprobs": [{"token": "B", "logprob": -0.1}, {"token": "C", "logprob": -3}]}
-        ]}]}]});
-        let Ok(Reply::FirstToken { top, .. }) = OpenAiResponses.reply(&ASK, &body) else { panic!() };
-        assert_eq!(top[1], ("C".to_string(), -3.0));
-        assert_eq!(OpenAiResponses.call("m", &ASK).unwrap().body.unwrap()["top_logprobs"], 5);
-    }
-}
+#[path = "openai_responses_tests.rs"]
+mod tests;

@@ -1,10 +1,26 @@
-//! SGLang, by its own route `/generate`: prompts are scored with `return_logprob` from position 0.
+//! SGLang by its own route, `/generate`: log-probabilities of the prompt with `logprob_start_len: 0`.
+//!
+//! Texts of tokens are asked for only where the prompt is a text: some versions put all of them into one entry, which shows in the count.
 
-use super::body::{at, count, error_message, failed, logprob, malformed, some_text, text};
-use super::openai_completions::{models, sorted};
-use super::{Ask, Call, Input, Reply, TokenScore, Wire, WireError};
+use super::field::{self, count, malformed, member, text};
+use super::openai::{self, Settings};
+use super::openai_completions::lay;
+use super::{Ask, Call, Input, Reply, Sampling, TokenScore, Wire, WireError};
 use crate::request::Usage;
 use serde_json::{Map, Value, json};
+
+/// Most likely tokens that are asked for.
+const MAX_TOP: usize = 1000;
+
+/// Names of settings here.
+const SETTINGS: Settings = Settings {
+    max_tokens: ("max_new_tokens", "max_new_tokens"),
+    max_stops: usize::MAX,
+    seed: "sampling_seed",
+    no_top_k: Some(-1),
+    fixed: &[("repetition_penalty", 1.0)],
+    reasoning_temperature: true,
+};
 
 /// The format.
 pub struct SgLang;
@@ -14,134 +30,176 @@ impl Wire for SgLang {
         "sglang"
     }
 
-    fn call(&self, _model: &str, ask: &Ask<'_>) -> Option<Call> {
-        let mut body = Map::new();
-        let sampling = match *ask {
-            Ask::Score(input) => {
-                input_into(&mut body, input)?;
-                body.insert("return_logprob".into(), json!(true));
-                body.insert("return_text_in_logprobs".into(), json!(true));
-                body.insert("logprob_start_len".into(), json!(0));
-                body.insert("top_logprobs_num".into(), json!(1));
-                json!({"max_new_tokens": 1, "temperature": 0})
-            }
-            Ask::FirstToken { input, top } => {
-                input_into(&mut body, input)?;
-                body.insert("return_logprob".into(), json!(true));
-                body.insert("return_text_in_logprobs".into(), json!(true));
-                body.insert("top_logprobs_num".into(), json!(top));
-                json!({"max_new_tokens": 1, "temperature": 0})
-            }
+    fn call(&self, model: &str, ask: &Ask<'_>) -> Option<Call> {
+        let (input, settings, probabilities) = match ask {
+            Ask::Score(input) => (input, one_token(), Some((0, 1, matches!(input, Input::Text(_))))),
+            Ask::FirstToken { input, top } => (input, one_token(), Some((-1, (*top).clamp(1, MAX_TOP), true))),
             Ask::Generate(input, sampling) => {
-                input_into(&mut body, input)?;
-                let mut map = Map::new();
-                map.insert("max_new_tokens".into(), json!(sampling.max_tokens));
-                map.insert("temperature".into(), json!(sampling.temperature));
-                map.insert("stop".into(), json!(sampling.stops));
-                let options = [
-                    ("top_p", sampling.top_p.map(|v| json!(v))),
-                    ("top_k", sampling.top_k.map(|v| json!(v))),
-                    ("min_p", sampling.min_p.map(|v| json!(v))),
-                    ("sampling_seed", sampling.seed.map(|v| json!(v & 0x7fff_ffff))),
-                ];
-                map.extend(options.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?))));
-                Value::Object(map)
+                let mut settings = Map::new();
+                SETTINGS.write(&mut settings, sampling);
+                (input, settings, None)
             }
-            Ask::Models => return Some(Call { path: "v1/models".into(), body: None }),
-            Ask::Tokenize { .. } | Ask::ApplyTemplate(_) => return None,
+            Ask::Tokenize { text, special } => {
+                let body = json!({"model": model, "prompt": text, "add_special_tokens": special});
+                return Some(Call { path: "/tokenize".into(), body: Some(body) });
+            }
+            Ask::Models => return Some(openai::models_call()),
+            Ask::ApplyTemplate(_) => return None,
         };
-        body.insert("sampling_params".into(), sampling);
-        Some(Call { path: "generate".into(), body: Some(Value::Object(body)) })
+        let mut body = match input {
+            Input::Text(text) => Map::from_iter([("text".to_string(), json!(text))]),
+            Input::Ids(ids) => Map::from_iter([("input_ids".to_string(), json!(ids))]),
+            Input::Chat(_) => return None,
+        };
+        body.insert("sampling_params".into(), Value::Object(settings));
+        if let Some((start, top, texts)) = probabilities {
+            body.insert("return_logprob".into(), json!(true));
+            body.insert("logprob_start_len".into(), json!(start));
+            body.insert("top_logprobs_num".into(), json!(top));
+            body.insert("return_text_in_logprobs".into(), json!(texts));
+        }
+        Some(Call { path: "/generate".into(), body: Some(Value::Object(body)) })
     }
 
     fn reply(&self, ask: &Ask<'_>, body: &Value) -> Result<Reply, WireError> {
-        failed(body)?;
-        if let Ask::Models = ask {
-            return models(body);
-        }
-        let meta = at(body, &["meta_info"]);
-        let usage = Usage {
-            prompt_tokens: count(meta, &["prompt_tokens"]),
-            completion_tokens: count(meta, &["completion_tokens"]),
-            cached_tokens: count(meta, &["cached_tokens"]),
-            ..Usage::default()
-        };
         match ask {
-            Ask::Score(_) => Ok(Reply::Scores { tokens: input_tokens(meta)?, generated: 0, usage, model: None }),
-            Ask::FirstToken { .. } => {
-                let first = at(meta, &["output_top_logprobs"]).get(0).and_then(Value::as_array);
-                let first = first.ok_or_else(|| malformed("no first token in `output_top_logprobs`"))?;
-                let mut top = Vec::new();
-                for entry in first {
-                    let (value, _, token) = triple(entry)?;
-                    if let (Some(value), Some(token)) = (value, token) {
-                        top.push((token, value));
-                    }
-                }
-                Ok(Reply::FirstToken { top: sorted(top)?, usage, model: None })
-            }
-            _ => {
-                let written = text(body, &["text"]).ok_or_else(|| malformed("no `text`"))?;
-                let cut_off = text(meta, &["finish_reason", "type"]) == Some("length");
-                Ok(Reply::Text {
-                    text: written.to_string(),
-                    reasoning: None,
-                    cut_off,
-                    usage,
-                    model: some_text(body, &["model"]),
-                })
-            }
+            Ask::Models => openai::models(body),
+            Ask::Tokenize { .. } => field::token_ids(field::required_list(body, "tokens", "tokens")?, "tokens"),
+            Ask::ApplyTemplate(_) => Err(malformed("this format has no templates")),
+            Ask::Score(input) => score(input, one(body)?),
+            Ask::Generate(..) => generated(one(body)?),
+            Ask::FirstToken { .. } => first_token(one(body)?),
         }
     }
 
     fn error_message(&self, body: &Value) -> Option<String> {
-        error_message(body)
+        field::error_message(body)
+    }
+
+    fn leaves_out(&self, sampling: &Sampling) -> Vec<&'static str> {
+        SETTINGS.leaves_out(sampling)
     }
 }
 
-fn input_into(body: &mut Map<String, Value>, input: Input<'_>) -> Option<()> {
-    match input {
-        Input::Text(text) => body.insert("text".into(), json!(text)),
-        Input::Ids(ids) => body.insert("input_ids".into(), json!(ids)),
-        Input::Chat(_) => return None,
+fn one_token() -> Map<String, Value> {
+    Map::from_iter([("max_new_tokens".to_string(), json!(1)), ("temperature".to_string(), json!(0))])
+}
+
+/// The answer, perhaps as the first of a list.
+fn one(body: &Value) -> Result<&Value, WireError> {
+    let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
+    field::failure(body).map_or(Ok(body), Err)
+}
+
+fn meta(body: &Value) -> Result<&Value, WireError> {
+    let meta = member(body, "meta_info").ok_or_else(|| malformed("`meta_info` is missing"))?;
+    match member(meta, "finish_reason").filter(|reason| text(reason, "type") == Some("abort")) {
+        Some(reason) => Err(WireError::Failed(field::short(field::words(reason, "message").unwrap_or("aborted")))),
+        None => Ok(meta),
+    }
+}
+
+fn usage(meta: &Value) -> Usage {
+    let number = |key: &str| count(meta, key).unwrap_or(0);
+    Usage {
+        prompt_tokens: number("prompt_tokens"),
+        completion_tokens: number("completion_tokens"),
+        truncated_tokens: 0,
+        cached_tokens: number("cached_tokens"),
+        reasoning_tokens: 0,
+    }
+}
+
+fn generated(body: &Value) -> Result<Reply, WireError> {
+    let meta = meta(body)?;
+    let text = field::required_text(body, "text", "text")?.to_string();
+    let reason = member(meta, "finish_reason").ok_or_else(|| malformed("`meta_info.finish_reason` is missing"))?;
+    let cut_off = field::text(reason, "type").or(reason.as_str()) == Some("length");
+    Ok(Reply::Text { text, reasoning: None, cut_off, usage: usage(meta), model: None })
+}
+
+/// `[logprob, id, text]`.
+struct Entry<'a> {
+    logprob: Option<f64>,
+    id: u32,
+    text: Option<&'a str>,
+}
+
+fn entry<'a>(value: &'a Value, name: impl Fn() -> String) -> Result<Entry<'a>, WireError> {
+    let Some([logprob, id, rest @ ..]) = value.as_array().map(Vec::as_slice) else {
+        return Err(malformed(format!("`{}` is no triple", name())));
     };
-    Some(())
+    let logprob = match logprob {
+        Value::Null => None,
+        value => Some(field::logprob(value, || format!("{}[0]", name()))?),
+    };
+    let id = field::whole(id).ok_or_else(|| malformed(format!("`{}[1]` is no token id", name())))?;
+    Ok(Entry { logprob, id, text: rest.first().and_then(Value::as_str) })
 }
 
-/// `[logprob, id, text]`
-fn triple(entry: &Value) -> Result<(Option<f64>, Option<u32>, Option<String>), WireError> {
-    let part = |index: usize| entry.get(index).unwrap_or(&Value::Null);
-    let id = part(1).as_u64().and_then(|id| u32::try_from(id).ok());
-    Ok((logprob(part(0))?, id, part(2).as_str().map(str::to_string)))
-}
-
-fn input_tokens(meta: &Value) -> Result<Vec<TokenScore>, WireError> {
-    let entries =
-        at(meta, &["input_token_logprobs"]).as_array().ok_or_else(|| malformed("no `input_token_logprobs`"))?;
-    let top = at(meta, &["input_top_logprobs"]).as_array();
-    let mut tokens = Vec::with_capacity(entries.len());
-    for (index, entry) in entries.iter().enumerate() {
-        let (value, id, text) = triple(entry)?;
-        let best = top.and_then(|top| top.get(index)).and_then(|best| best.get(0)).and_then(|best| best.get(0));
-        let is_greedy = value.zip(best.and_then(Value::as_f64)).map(|(own, best)| own >= best);
-        tokens.push(TokenScore { id, text, offset: None, logprob: value, is_greedy });
+fn score(input: &Input<'_>, body: &Value) -> Result<Reply, WireError> {
+    let meta = meta(body)?;
+    let name = "meta_info.input_token_logprobs";
+    let list = field::required_list(meta, "input_token_logprobs", name)?;
+    let sent = if let Input::Ids(ids) = input { Some(ids.len()) } else { count(meta, "prompt_tokens") };
+    if let Some(sent) = sent.filter(|sent| *sent != list.len()) {
+        let got = list.len();
+        return Err(malformed(format!("answered another prompt: `{name}` has {got} entries for {sent} tokens")));
     }
-    Ok(tokens)
+    let tops = member(meta, "input_top_logprobs").and_then(Value::as_array).filter(|tops| tops.len() == list.len());
+    let mut tokens = Vec::with_capacity(list.len());
+    for (place, value) in list.iter().enumerate() {
+        let at = || format!("{name}[{place}]");
+        let entry = entry(value, at)?;
+        if entry.logprob.is_none() && place > 0 {
+            return Err(malformed(format!("`{}[0]` is missing", at())));
+        }
+        if let Input::Ids(ids) = input
+            && ids.get(place) != Some(&entry.id)
+        {
+            return Err(malformed(format!("answered another prompt: `{}` is of token {}", at(), entry.id)));
+        }
+        let top = tops.and_then(|tops| tops.get(place)).and_then(Value::as_array);
+        tokens.push(TokenScore {
+            id: Some(entry.id),
+            text: entry.text.map(str::to_string),
+            offset: None,
+            logprob: entry.logprob,
+            is_greedy: entry.logprob.and_then(|own| is_best(own, top?)),
+        });
+    }
+    if let Input::Text(prompt) = input {
+        lay(prompt, &mut tokens, Some(0))?;
+    }
+    Ok(Reply::Scores { tokens, generated: 0, usage: usage(meta), model: None })
+}
+
+/// Whether none of the likeliest is likelier; `None` when none is readable.
+fn is_best(own: f64, top: &[Value]) -> Option<bool> {
+    let best = top
+        .iter()
+        .filter_map(|entry| entry.get(0)?.as_f64())
+        .fold(None, |best: Option<f64>, value| Some(best.map_or(value, |best| best.max(value))))?;
+    Some(own >= best.min(0.0))
+}
+
+fn first_token(body: &Value) -> Result<Reply, WireError> {
+    let meta = meta(body)?;
+    let name = "meta_info.output_top_logprobs";
+    let steps = field::required_list(meta, "output_top_logprobs", name)?;
+    let first = steps.first().and_then(Value::as_array).filter(|first| !first.is_empty());
+    let first = first.ok_or_else(|| malformed(format!("`{name}[0]` is missing")))?;
+    let mut top = Vec::with_capacity(first.len());
+    for (place, value) in first.iter().enumerate() {
+        let at = || format!("{name}[0][{place}]");
+        let entry = entry(value, at)?;
+        let logprob = entry.logprob.ok_or_else(|| malformed(format!("`{}[0]` is missing", at())))?;
+        let text = entry.text.ok_or_else(|| malformed(format!("`{}[2]` is no text", at())))?;
+        top.push((text.to_string(), logprob));
+    }
+    Ok(Reply::FirstToken { top: field::likeliest_first(top), usage: usage(meta), model: None })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prompts_are_scored() {
-        let ask = Ask::Score(Input::Ids(&[1, 2]));
-        assert_eq!(SgLang.call("", &ask).unwrap().body.unwrap()["input_ids"], json!([1, 2]));
-        let body = json!({"text": "x", "meta_info": {"prompt_tokens": 2, "completion_tokens": 1,
-            "input_token_logprobs": [[null, 1, "a"], [-0.5, 2, "b"]],
-            "input_top_logprobs": [null, [[-0.5, 2, "b"]]]}});
-        let Ok(Reply::Scores { tokens, .. }) = SgLang.reply(&ask, &body) else { panic!() };
-        assert_eq!((tokens[0].logprob, tokens[1].logprob, tokens[1].is_greedy), (None, Some(-0.5), Some(true)));
-        assert!(SgLang.reply(&ask, &json!({"meta_info": {}})).is_err());
-    }
-}
+#[path = "sglang_tests.rs"]
+mod tests;

@@ -1,13 +1,17 @@
-//! Hugging Face's text-generation-inference, by its own route `/generate`: prompts are scored with `decoder_input_details`.
+//! Hugging Face text-generation-inference by its own route, `/generate`: `decoder_input_details` gives the prompt's log-probabilities in
+//! `details.prefill`. It does not say which tokens would have been likelier.
 
-use super::body::{at, count, error_message, failed, ids, list, logprob, malformed, some_text, text};
-use super::openai_completions::sorted;
-use super::{Ask, Call, Input, Reply, ServedModel, TokenScore, Wire, WireError};
+use super::field::{self, count, malformed, member, text, whole, words};
+use super::openai::{small_seed, stops};
+use super::openai_completions::lay;
+use super::{Ask, Call, Input, Reply, Sampling, ServedModel, TokenScore, Wire, WireError};
 use crate::request::Usage;
 use serde_json::{Map, Value, json};
 
-/// Most stop strings and most first tokens that the route takes by default.
+/// Most stop strings that servers take unless they are started otherwise.
 const MAX_STOPS: usize = 4;
+
+/// Most likely tokens that servers give unless they are started otherwise.
 const MAX_TOP: usize = 5;
 
 /// The format.
@@ -18,140 +22,155 @@ impl Wire for Tgi {
         "tgi"
     }
 
-    fn call(&self, _model: &str, ask: &Ask<'_>) -> Option<Call> {
-        let mut parameters = Map::new();
-        parameters.insert("details".into(), json!(true));
-        parameters.insert("do_sample".into(), json!(false));
-        let input = match *ask {
-            Ask::Score(input) => {
-                parameters.insert("max_new_tokens".into(), json!(1));
-                parameters.insert("decoder_input_details".into(), json!(true));
-                input
+    fn call(&self, model: &str, ask: &Ask<'_>) -> Option<Call> {
+        let (path, body) = match ask {
+            Ask::Score(Input::Text(prompt)) => {
+                let settings =
+                    json!({"max_new_tokens": 1, "do_sample": false, "details": true, "decoder_input_details": true});
+                ("/generate", json!({"inputs": prompt, "parameters": settings}))
             }
-            Ask::FirstToken { input, top } => {
-                parameters.insert("max_new_tokens".into(), json!(1));
-                parameters.insert("top_n_tokens".into(), json!(top.min(MAX_TOP)));
-                input
+            Ask::FirstToken { input: Input::Text(prompt), top } => {
+                let top = (*top).clamp(1, MAX_TOP);
+                let settings = json!({"max_new_tokens": 1, "do_sample": false, "details": true, "top_n_tokens": top});
+                ("/generate", json!({"inputs": prompt, "parameters": settings}))
             }
-            Ask::Generate(input, sampling) => {
-                parameters.insert("max_new_tokens".into(), json!(sampling.max_tokens));
-                let stops: Vec<&String> =
-                    sampling.stops.iter().filter(|stop| !stop.is_empty()).take(MAX_STOPS).collect();
-                parameters.insert("stop".into(), json!(stops));
-                if sampling.temperature > 0.0 {
-                    parameters.insert("do_sample".into(), json!(true));
-                    parameters.insert("temperature".into(), json!(sampling.temperature));
-                    let options = [
-                        // It takes values below 1 only.
-                        ("top_p", sampling.top_p.filter(|p| *p < 1.0).map(|v| json!(v))),
-                        ("top_k", sampling.top_k.map(|v| json!(v))),
-                        ("seed", sampling.seed.map(|v| json!(v))),
-                    ];
-                    parameters.extend(options.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?))));
-                }
-                input
+            Ask::Generate(Input::Text(prompt), sampling) => {
+                ("/generate", json!({"inputs": prompt, "parameters": settings(sampling)}))
             }
-            Ask::Tokenize { text, special } => {
-                let body = json!({"inputs": text, "add_special_tokens": special});
-                return Some(Call { path: "tokenize".into(), body: Some(body) });
+            Ask::Tokenize { text, special } => ("/tokenize", json!({"inputs": text, "add_special_tokens": special})),
+            Ask::ApplyTemplate(turns) => {
+                let turns: Vec<Value> =
+                    turns.iter().map(|turn| json!({"role": turn.role.as_str(), "content": turn.content})).collect();
+                ("/chat_tokenize", json!({"model": model, "messages": turns}))
             }
-            Ask::Models => return Some(Call { path: "info".into(), body: None }),
-            Ask::ApplyTemplate(_) => return None,
+            Ask::Models => return Some(Call { path: "/info".into(), body: None }),
+            _ => return None,
         };
-        let Input::Text(text) = input else { return None };
-        Some(Call { path: "generate".into(), body: Some(json!({"inputs": text, "parameters": parameters})) })
+        Some(Call { path: path.into(), body: Some(body) })
     }
 
     fn reply(&self, ask: &Ask<'_>, body: &Value) -> Result<Reply, WireError> {
-        failed(body)?;
-        match ask {
-            Ask::Models => {
-                let id = some_text(body, &["model_id"]).ok_or_else(|| malformed("no `model_id`"))?;
-                let length = count(body, &["max_total_tokens"]);
-                return Ok(Reply::Models(vec![ServedModel { id, max_length: Some(length).filter(|l| *l > 0) }]));
-            }
-            Ask::Tokenize { .. } => {
-                let tokens = body.as_array().ok_or_else(|| malformed("no list of tokens"))?;
-                let found: Vec<Value> = tokens.iter().map(|token| at(token, &["id"]).clone()).collect();
-                return Ok(Reply::Tokens(ids(&found)?));
-            }
-            _ => {}
+        if let Ask::Tokenize { .. } = ask {
+            let list =
+                body.as_array().map_or_else(|| field::required_list(body, "tokens", "tokens"), |list| Ok(list))?;
+            return field::token_ids(list, "tokens");
         }
-        let body = if body.is_array() { body.get(0).unwrap_or(body) } else { body };
-        let details = at(body, &["details"]);
-        let prefill = at(details, &["prefill"]).as_array().map(Vec::as_slice).unwrap_or_default();
-        let usage = Usage {
-            prompt_tokens: prefill.len(),
-            completion_tokens: count(details, &["generated_tokens"]),
-            ..Usage::default()
-        };
+        let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
+        if let Some(failure) = field::failure(body) {
+            return Err(failure);
+        }
         match ask {
-            Ask::Score(_) => {
-                let token = |entry: &Value| {
-                    Ok(TokenScore {
-                        id: at(entry, &["id"]).as_u64().and_then(|id| u32::try_from(id).ok()),
-                        text: text(entry, &["text"]).map(str::to_string),
-                        offset: None,
-                        logprob: logprob(at(entry, &["logprob"]))?,
-                        is_greedy: None,
-                    })
-                };
-                let tokens = prefill.iter().map(token).collect::<Result<_, WireError>>()?;
-                Ok(Reply::Scores { tokens, generated: 0, usage, model: None })
-            }
-            Ask::FirstToken { .. } => {
-                let places = list(details, &["top_tokens"])?;
-                let first = places
-                    .first()
-                    .and_then(Value::as_array)
-                    .ok_or_else(|| malformed("no first token in `top_tokens`"))?;
-                let mut top = Vec::new();
-                for entry in first {
-                    if let (Some(token), Some(value)) = (text(entry, &["text"]), logprob(at(entry, &["logprob"]))?) {
-                        top.push((token.to_string(), value));
-                    }
-                }
-                Ok(Reply::FirstToken { top: sorted(top)?, usage, model: None })
-            }
-            _ => {
-                let written = text(body, &["generated_text"]).ok_or_else(|| malformed("no `generated_text`"))?;
-                let cut_off = text(details, &["finish_reason"]) == Some("length");
-                Ok(Reply::Text { text: written.to_string(), reasoning: None, cut_off, usage, model: None })
-            }
+            Ask::Score(Input::Text(prompt)) => score(prompt, body),
+            Ask::Generate(..) => generated(body),
+            Ask::FirstToken { .. } => first_token(body),
+            Ask::ApplyTemplate(_) => field::required_text(body, "templated_text", "templated_text")
+                .map(|prompt| Reply::Template(prompt.to_string())),
+            Ask::Models => info(body),
+            _ => Err(malformed("this format takes texts only")),
         }
     }
 
     fn error_message(&self, body: &Value) -> Option<String> {
-        error_message(body)
+        field::error_message(body)
     }
+
+    fn leaves_out(&self, sampling: &Sampling) -> Vec<&'static str> {
+        sampling.min_p.map(|_| "min_p").into_iter().collect()
+    }
+}
+
+/// `top_p` must be below 1 here, `top_k` above 0.
+fn settings(sampling: &Sampling) -> Value {
+    let samples = sampling.temperature > 0.0;
+    let mut settings = Map::from_iter([
+        ("max_new_tokens".to_string(), json!(sampling.max_tokens)),
+        ("do_sample".to_string(), json!(samples)),
+        ("details".to_string(), json!(true)),
+        ("return_full_text".to_string(), json!(false)),
+    ]);
+    if samples {
+        let drawn = [
+            ("temperature", Some(json!(sampling.temperature))),
+            ("top_p", sampling.top_p.filter(|p| *p > 0.0 && *p < 1.0).map(|p| json!(p))),
+            ("top_k", sampling.top_k.filter(|k| *k > 0).map(|k| json!(k))),
+            ("seed", sampling.seed.map(|seed| json!(small_seed(seed)))),
+        ];
+        settings.extend(drawn.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))));
+    }
+    let stops = stops(sampling, MAX_STOPS);
+    if !sampling.reasoning && !stops.is_empty() {
+        settings.insert("stop".into(), json!(stops));
+    }
+    Value::Object(settings)
+}
+
+fn details(body: &Value) -> Result<&Value, WireError> {
+    member(body, "details").ok_or_else(|| malformed("`details` is missing"))
+}
+
+/// The prompt is counted only where its tokens come back.
+fn usage(details: &Value) -> Usage {
+    let prefill = member(details, "prefill").and_then(Value::as_array);
+    Usage {
+        prompt_tokens: prefill.map_or(0, Vec::len),
+        completion_tokens: count(details, "generated_tokens").unwrap_or(0),
+        ..Usage::default()
+    }
+}
+
+fn generated(body: &Value) -> Result<Reply, WireError> {
+    let text = field::required_text(body, "generated_text", "generated_text")?.to_string();
+    let details = details(body)?;
+    let cut_off = field::required_text(details, "finish_reason", "details.finish_reason")? == "length";
+    Ok(Reply::Text { text, reasoning: None, cut_off, usage: usage(details), model: None })
+}
+
+fn score(prompt: &str, body: &Value) -> Result<Reply, WireError> {
+    let details = details(body)?;
+    let list = field::required_list(details, "prefill", "details.prefill")?;
+    if list.is_empty() {
+        return Err(malformed(
+            "`details.prefill` is empty: this server keeps the prompt's log-probabilities to itself",
+        ));
+    }
+    let mut tokens = Vec::with_capacity(list.len());
+    for (place, entry) in list.iter().enumerate() {
+        let text = field::required_text(entry, "text", &format!("details.prefill[{place}].text"))?;
+        let logprob = match member(entry, "logprob") {
+            None if place == 0 => None,
+            None => return Err(malformed(format!("`details.prefill[{place}].logprob` is missing"))),
+            Some(value) => Some(field::logprob(value, || format!("details.prefill[{place}].logprob"))?),
+        };
+        let id = member(entry, "id").and_then(whole);
+        tokens.push(TokenScore { id, text: Some(text.to_string()), offset: None, logprob, is_greedy: None });
+    }
+    lay(prompt, &mut tokens, Some(0))?;
+    Ok(Reply::Scores { tokens, generated: 0, usage: usage(details), model: None })
+}
+
+fn first_token(body: &Value) -> Result<Reply, WireError> {
+    let details = details(body)?;
+    let steps = field::required_list(details, "top_tokens", "details.top_tokens")?;
+    let first = steps.first().and_then(Value::as_array).filter(|first| !first.is_empty());
+    let first = first.ok_or_else(|| malformed("`details.top_tokens[0]` is missing"))?;
+    let mut top = Vec::with_capacity(first.len());
+    for (place, entry) in first.iter().enumerate() {
+        let at = |key: &str| format!("details.top_tokens[0][{place}].{key}");
+        let text = field::required_text(entry, "text", &at("text"))?;
+        let logprob = field::logprob(entry.get("logprob").unwrap_or(&Value::Null), || at("logprob"))?;
+        top.push((text.to_string(), logprob));
+    }
+    Ok(Reply::FirstToken { top: field::likeliest_first(top), usage: usage(details), model: None })
+}
+
+/// `GET /info` is of the one model that the server has.
+fn info(body: &Value) -> Result<Reply, WireError> {
+    let id = words(body, "model_id").ok_or_else(|| malformed("`model_id` is missing"))?;
+    let max_length = count(body, "max_total_tokens").filter(|length| *length > 0);
+    let owned_by = text(body, "router").map(str::to_string);
+    Ok(Reply::Models(vec![ServedModel { id: id.to_string(), max_length, owned_by }]))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prompts_are_scored() {
-        let ask = Ask::Score(Input::Text("My name"));
-        let call = Tgi.call("", &ask).unwrap();
-        assert_eq!(call.body.unwrap()["parameters"]["decoder_input_details"], true);
-        let body = json!({"generated_text": " is", "details": {"finish_reason": "length", "generated_tokens": 1, "prefill": [
-            {"id": 1, "text": "<s>", "logprob": null}, {"id": 9, "text": "My", "logprob": -2.5}, {"id": 8, "text": " name", "logprob": -1.5}]}});
-        let Ok(Reply::Scores { tokens, generated, .. }) = Tgi.reply(&ask, &body) else { panic!() };
-        assert_eq!((tokens.len(), generated, tokens[2].logprob, tokens[0].logprob), (3, 0, Some(-1.5), None));
-        let tokenize = Ask::Tokenize { text: "x", special: false };
-        assert_eq!(Tgi.reply(&tokenize, &json!([{"id": 3}, {"id": 4}])), Ok(Reply::Tokens(vec![3, 4])));
-        assert!(Tgi.reply(&tokenize, &json!([{"ix": 3}])).is_err());
-    }
-
-    #[test]
-    fn texts() {
-        let sampling = super::super::testing::sampling();
-        let ask = Ask::Generate(Input::Text("a"), &sampling);
-        let body = json!([{"generated_text": "b", "details": {"finish_reason": "eos_token", "generated_tokens": 1}}]);
-        let Ok(Reply::Text { text, cut_off, .. }) = Tgi.reply(&ask, &body) else { panic!() };
-        assert_eq!((text.as_str(), cut_off), ("b", false));
-        assert!(matches!(Tgi.reply(&ask, &json!({"error": "overloaded"})), Err(WireError::Failed(_))));
-        assert!(matches!(Tgi.reply(&ask, &json!({})), Err(WireError::Malformed(_))));
-    }
-}
+#[path = "tgi_tests.rs"]
+mod tests;

@@ -1,0 +1,192 @@
+//! One wire format to the servers of one model: asks put into bodies, sent, and read.
+
+use super::transport::{Failure, ProbeFailure, Transport};
+use super::wire::{Ask, Call, Input, Reply, Wire, WireError};
+use crate::engine::{Cancel, Delivery};
+use crate::error::Error;
+use crate::request::{Unscored, Usage};
+use serde_json::{Map, Value};
+
+/// Bytes of English that make a token, for limits per minute before anything is known.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// Asks a model in one format.
+pub struct Client {
+    pub transport: Transport,
+    pub wire: &'static dyn Wire,
+    /// The model as requests name it.
+    pub model: String,
+    /// The model as answers name it, where they do. An answer of another model is none.
+    pub told: Option<String>,
+    /// Put into the body of everything that is written.
+    pub extra_body: Map<String, Value>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Miss {
+    /// To this request; the run goes on.
+    Unscored(Unscored),
+    /// To any request.
+    Stopped(Error),
+    /// The user asked to stop.
+    Cancelled,
+}
+
+impl Miss {
+    pub fn unscored(reason: impl Into<String>) -> Miss {
+        Miss::Unscored(Unscored::new(reason))
+    }
+}
+
+impl From<Unscored> for Miss {
+    fn from(reason: Unscored) -> Miss {
+        Miss::Unscored(reason)
+    }
+}
+
+impl From<Error> for Miss {
+    fn from(err: Error) -> Miss {
+        Miss::Stopped(err)
+    }
+}
+
+impl From<Failure> for Miss {
+    fn from(failure: Failure) -> Miss {
+        match failure {
+            Failure::Refused(reason) => Miss::Unscored(Unscored::refused(reason)),
+            Failure::Unanswered(reason) => Miss::unscored(reason),
+            Failure::Stopped(err) => Miss::Stopped(err),
+            Failure::Cancelled => Miss::Cancelled,
+        }
+    }
+}
+
+/// What all calls for one request took together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    pub usage: Usage,
+    pub delivery: Delivery,
+}
+
+impl Tally {
+    pub fn add(&mut self, usage: Usage, delivery: Delivery) {
+        self.usage.prompt_tokens += usage.prompt_tokens;
+        self.usage.completion_tokens += usage.completion_tokens;
+        self.usage.cached_tokens += usage.cached_tokens;
+        self.usage.reasoning_tokens += usage.reasoning_tokens;
+        self.delivery.retries += delivery.retries;
+        if let Some(more) = delivery.latency_ms {
+            self.delivery.latency_ms = Some(self.delivery.latency_ms.unwrap_or(0).saturating_add(more));
+        }
+    }
+}
+
+impl Client {
+    /// The request for an ask; `None` when the format has none.
+    pub fn call(&self, ask: &Ask<'_>) -> Option<Call> {
+        let mut call = self.wire.call(&self.model, ask)?;
+        if let (Ask::Generate(..) | Ask::FirstToken { .. }, Some(Value::Object(body))) = (ask, &mut call.body) {
+            merge(body, &self.extra_body);
+        }
+        Some(call)
+    }
+
+    /// Asks whichever server is free.
+    pub async fn ask(&self, ask: &Ask<'_>, cancel: &Cancel, tally: &mut Tally) -> Result<Reply, Miss> {
+        let call = self.call(ask);
+        let call = call.ok_or_else(|| Miss::unscored(format!("`{}` has no route for this", self.wire.name())))?;
+        let read = |body: &Value| self.read(ask, body);
+        let (reply, delivery) = self.transport.send(&call, estimate(ask), cancel, &read).await?;
+        tally.add(usage(&reply), delivery);
+        Ok(reply)
+    }
+
+    /// Asks one server, for probes; `None` when the format has no such route.
+    pub async fn ask_base(&self, base: usize, ask: &Ask<'_>) -> Option<Result<Reply, ProbeFailure>> {
+        let call = self.call(ask)?;
+        Some(self.transport.send_to(base, &call, &|body: &Value| self.read(ask, body)).await)
+    }
+
+    fn read(&self, ask: &Ask<'_>, body: &Value) -> Result<Reply, WireError> {
+        let reply = self.wire.reply(ask, body)?;
+        match (model(&reply), &self.told) {
+            (Some(said), Some(told)) if said != told => {
+                Err(WireError::Malformed(format!("the answer is of the model `{said}`, not of `{told}`")))
+            }
+            _ => Ok(reply),
+        }
+    }
+}
+
+/// Puts settings into a body; objects are put together, everything else is replaced.
+fn merge(body: &mut Map<String, Value>, extra: &Map<String, Value>) {
+    for (key, value) in extra {
+        match (body.get_mut(key), value) {
+            (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
+            _ => {
+                body.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Tokens that a call may take.
+pub fn estimate(ask: &Ask<'_>) -> usize {
+    match ask {
+        Ask::Score(input) | Ask::FirstToken { input, .. } => input_tokens(input) + 1,
+        Ask::Generate(input, sampling) => input_tokens(input) + sampling.max_tokens,
+        Ask::Tokenize { .. } | Ask::ApplyTemplate(_) | Ask::Models => 0,
+    }
+}
+
+fn input_tokens(input: &Input<'_>) -> usize {
+    match input {
+        Input::Text(text) => text.len() / BYTES_PER_TOKEN,
+        Input::Ids(ids) => ids.len(),
+        Input::Chat(turns) => turns.iter().map(|turn| turn.content.len() / BYTES_PER_TOKEN + 4).sum(),
+    }
+}
+
+/// The model that a reply says it is of.
+pub fn model(reply: &Reply) -> Option<&str> {
+    match reply {
+        Reply::Scores { model, .. } | Reply::Text { model, .. } | Reply::FirstToken { model, .. } => model.as_deref(),
+        Reply::Tokens(_) | Reply::Template(_) | Reply::Models(_) => None,
+    }
+}
+
+/// What a reply took; counted where the server does not.
+fn usage(reply: &Reply) -> Usage {
+    match reply {
+        Reply::Scores { tokens, generated, usage, .. } if usage.prompt_tokens == 0 => {
+            Usage { prompt_tokens: tokens.len().saturating_sub(*generated), completion_tokens: *generated, ..*usage }
+        }
+        Reply::Scores { usage, .. } | Reply::Text { usage, .. } | Reply::FirstToken { usage, .. } => *usage,
+        Reply::Tokens(_) | Reply::Template(_) | Reply::Models(_) => Usage::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn objects_are_put_together() {
+        let Value::Object(mut body) = json!({"a": {"x": 1, "y": 2}, "b": 1}) else { panic!() };
+        let Value::Object(extra) = json!({"a": {"y": 3, "z": 4}, "b": {"c": 1}, "d": 5}) else { panic!() };
+        merge(&mut body, &extra);
+        assert_eq!(Value::Object(body), json!({"a": {"x": 1, "y": 3, "z": 4}, "b": {"c": 1}, "d": 5}));
+    }
+
+    #[test]
+    fn calls_of_one_request_are_added_up() {
+        let mut tally = Tally::default();
+        let usage = Usage { prompt_tokens: 3, completion_tokens: 1, ..Usage::default() };
+        tally.add(usage, Delivery { latency_ms: Some(5), retries: 1, cached: false });
+        tally.add(usage, Delivery { latency_ms: Some(7), retries: 0, cached: false });
+        assert_eq!((tally.usage.prompt_tokens, tally.usage.completion_tokens), (6, 2));
+        assert_eq!(tally.delivery, Delivery { latency_ms: Some(12), retries: 1, cached: false });
+    }
+}
