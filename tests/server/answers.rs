@@ -290,7 +290,11 @@ fn completion_logprobs(out: &mut Vec<u8>, listed: &[Listed<'_>]) {
 
 /// A thought: mostly short, for every seventh prompt longer than it may write.
 fn thought(seen: Seen) -> (&'static str, usize) {
-    if seen.mixed(9) % 7 == 0 { ("Let me think about that for a very long time", 120) } else { ("That is easy", 8) }
+    if seen.mixed(9).is_multiple_of(7) {
+        ("Let me think about that for a very long time", 120)
+    } else {
+        ("That is easy", 8)
+    }
 }
 
 fn chat(setup: &Setup, body: &Value, prompt: &str, twist: Option<Fault>) -> Answer {
