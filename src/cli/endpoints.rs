@@ -109,6 +109,7 @@ impl EndpointArgs {
             prices: self.prices.clone(),
             cache: self.cache.into(),
             cache_file: self.cache_file.clone(),
+            retry_refused: false,
         })
     }
 }

@@ -87,7 +87,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let talk = args.verbosity() > Verbosity::Quiet;
     let limit = args.limit.map(Limit::new).transpose()?;
     let options = args.task.prompt_options()?;
-    let engine_options = args.engine.engine_options(&args.task, !talk)?;
+    let mut engine_options = args.engine.engine_options(&args.task, !talk)?;
+    engine_options.remote.retry_refused = args.retry_refused;
     check_writable(&args.out)?;
     for model in &args.model {
         engine::check(model, &engine_options)?;

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::hub::DownloadEvent;
 use crate::model::Precision;
 use crate::request::{Prompt, Request, Response, Unscored};
+use cache::{CacheOptions, CachedEngine};
 use local::{Activations, DTypeChoice, DeviceChoice, LocalEngine, SystemFallback};
 use remote::RemoteEngine;
 use serde::{Deserialize, Serialize};
@@ -123,11 +124,15 @@ pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
     }
 }
 
-/// Opens the engine that a model's name asks for: `mock[:...]`, servers, else a local checkpoint (folder, file or hub id).
+/// Opens the engine that a model's name asks for: `mock[:...]`, servers (behind the response cache), else a local checkpoint (folder, file or hub id).
 pub fn open(model: &str, options: &EngineOptions) -> Result<Box<dyn Engine>> {
     Ok(match model {
         _ if mock::is_mock(model) => Box::new(mock::MockEngine::new(model)?),
-        _ if is_remote(model) => Box::new(RemoteEngine::open(model, options)?),
+        _ if is_remote(model) => {
+            let remote::RemoteOptions { cache, cache_file, retry_refused, .. } = &options.remote;
+            let cache = CacheOptions { mode: *cache, file: cache_file.clone(), retry_refused: *retry_refused };
+            CachedEngine::wrap(Box::new(RemoteEngine::open(model, options)?), &cache)?
+        }
         _ => Box::new(LocalEngine::load(model, options)?),
     })
 }

@@ -86,6 +86,25 @@ fn a_key_that_is_withdrawn_stops_the_run_and_is_not_shown() {
 }
 
 #[test]
+fn a_killed_run_leaves_no_key_behind() {
+    let place = Place::new(100, 10);
+    let server = Server::start(Setup { delay: std::time::Duration::from_millis(3), ..Setup::default() });
+    let mut command =
+        place.command(&server.model(), "toy_words,toy_choices", "out", &["--cache-file", "answers.sqlite"]);
+    command.env("FAIRMARK_API_KEY", KEY).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    while server.answered() < 100 && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(server.log().saw(KEY));
+    // The write-ahead log of the cache is one of the files.
+    assert!(place.path().join("answers.sqlite-wal").exists());
+    assert_no_keys(place.path());
+}
+
+#[test]
 fn a_server_that_has_moved_is_followed_without_the_key() {
     let place = Place::new(5, 5);
     let new = Server::start(Setup::default());

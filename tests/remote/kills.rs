@@ -48,6 +48,7 @@ fn a_run_killed_at_twenty_moments_ends_with_the_same_bytes() {
         assert_asked_none_of(&recorded, &other);
         assert!(!status.success(), "the run ended before kill {kills}");
         kills += 1;
+        assert!(place.folders("killed").len() <= 1, "one command, one run");
         // A kill during the probe leaves no run yet.
         if let Some(header) = started_at(&place) {
             assert_eq!(*started.get_or_insert(header.clone()), header, "the run keeps its start");
@@ -66,6 +67,21 @@ fn a_run_killed_at_twenty_moments_ends_with_the_same_bytes() {
     let run = place.run(&server.model(), TASKS, "killed", &FLAGS).expect(0);
     assert!(run.stderr.contains("this run is finished"), "{}", run.stderr);
     assert!(!server.log().mentions("Question"), "a finished run asks nothing");
+}
+
+#[test]
+fn a_server_that_is_busy_for_a_moment_does_not_begin_another_run() {
+    let place = Place::new(40, 10);
+    let server = Server::start(Setup::default());
+    let budget = [&FLAGS[..], &["--max-tokens-total", "1000"]].concat();
+    place.run(&server.model(), TASKS, "out", &budget).expect(3);
+    // The list of models, from which the window is known, is not to be had; then it is again.
+    server.change(|setup| setup.hides_models = true);
+    place.run(&server.model(), TASKS, "out", &[&FLAGS[..], &["--max-retries", "1"]].concat());
+    server.change(|setup| setup.hides_models = false);
+    place.run(&server.model(), TASKS, "out", &FLAGS).expect(0);
+    assert_eq!(place.folders("out").len(), 1, "the same command has the same run folder");
+    Journal::read(&place.folder("out")).expect_each_once(170);
 }
 
 fn started_at(place: &Place) -> Option<String> {

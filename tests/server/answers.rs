@@ -77,6 +77,7 @@ pub fn answer(
     }
     let missing = || Answer::error(404, "not_found", &format!("no route {}", asked.path));
     match (asked.path, prompt) {
+        ("/v1/models", _) if setup.hides_models => Answer::error(503, "overloaded", "ask later"),
         ("/v1/models", _) => Answer::value(
             200,
             &json!({"object": "list", "data": [{"id": setup.model, "object": "model", "max_model_len": 4096}]}),
@@ -184,13 +185,13 @@ fn completion(setup: &Setup, body: &Value, prompt: &str, twist: Option<Fault>) -
         prompt
     };
     let seen = start.then(shown);
-    let written = model::write(shown, seen, max_tokens(body), &stops(body));
+    let first = model::first_tokens(shown, seen);
+    let written = model::write(seen, &first, max_tokens(body), &stops(body));
     let mut listed = Vec::new();
     if echoes {
         listed = echoed(setup, start, shown);
     }
     let num_prompt = if echoes { listed.len() } else { model::tokens(shown).len() };
-    let first = if has_logprobs.is_some() { model::first_tokens(shown, seen) } else { Vec::new() };
     listed.extend(generated(&written, &first, has_logprobs));
     match twist {
         Some(Fault::NullLogprobs) => listed.iter_mut().for_each(|entry| entry.logprob = None),
@@ -236,14 +237,14 @@ fn echoed<'a>(setup: &Setup, start: Seen, prompt: &'a str) -> Vec<Listed<'a>> {
 /// The tokens of an answer.
 fn generated<'a>(
     written: &'a Written,
-    first: &'a [(String, f64)],
+    first: &'a [(&'static str, f64)],
     top: Option<u64>,
 ) -> impl Iterator<Item = Listed<'a>> {
     let count = top.unwrap_or(0) as usize;
     written.tokens.iter().enumerate().map(move |(index, (token, logprob))| {
         let top = match index {
-            0 => first.iter().take(count).map(|(token, logprob)| (token.as_str(), *logprob)).collect(),
-            _ => vec![(token.as_str(), *logprob)],
+            0 => first.iter().take(count).copied().collect(),
+            _ => vec![(*token, *logprob)],
         };
         Listed { token, logprob: Some(*logprob), top }
     })
@@ -289,7 +290,11 @@ fn completion_logprobs(out: &mut Vec<u8>, listed: &[Listed<'_>]) {
 
 /// A thought: mostly short, for every seventh prompt longer than it may write.
 fn thought(seen: Seen) -> (&'static str, usize) {
-    if seen.mixed(9) % 7 == 0 { ("Let me think about that for a very long time", 120) } else { ("That is easy", 8) }
+    if seen.mixed(9).is_multiple_of(7) {
+        ("Let me think about that for a very long time", 120)
+    } else {
+        ("That is easy", 8)
+    }
 }
 
 fn chat(setup: &Setup, body: &Value, prompt: &str, twist: Option<Fault>) -> Answer {
@@ -301,7 +306,8 @@ fn chat(setup: &Setup, body: &Value, prompt: &str, twist: Option<Fault>) -> Answ
     let is_lost = thinks && spent >= room;
     let spent = spent.min(room);
     room -= spent;
-    let written = if is_lost { None } else { Some(model::write(prompt, seen, room, &stops(body))) };
+    let first = model::first_tokens(prompt, seen);
+    let written = if is_lost { None } else { Some(model::write(seen, &first, room, &stops(body))) };
     let text = written.as_ref().map_or("", |written| &written.text);
     let content = match (setup.chat, is_lost) {
         (Chat::ThinkTags, true) => format!("<think>{thought}"),
@@ -323,7 +329,6 @@ fn chat(setup: &Setup, body: &Value, prompt: &str, twist: Option<Fault>) -> Answ
         out.extend(b"},\"logprobs\":");
         match written.as_ref().filter(|_| has_logprobs) {
             Some(written) => {
-                let first = model::first_tokens(prompt, seen);
                 chat_logprobs(out, &generated(written, &first, Some(top as u64)).collect::<Vec<_>>(), twist);
             }
             None => out.extend(b"null"),

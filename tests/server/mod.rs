@@ -66,6 +66,8 @@ pub struct Setup {
     pub filtered: Option<Pick>,
     /// Prompts that are refused as bad requests.
     pub rejected: Option<Pick>,
+    /// Answers 503 to who asks for its models.
+    pub hides_models: bool,
     /// Answers 401 to everything, with the key in the body.
     pub denies: bool,
     /// So long every answer takes.
@@ -88,6 +90,7 @@ impl Default for Setup {
             template: false,
             filtered: None,
             rejected: None,
+            hides_models: false,
             denies: false,
             delay: Duration::ZERO,
             redirect: None,

@@ -102,19 +102,17 @@ fn num_labels(prompt: &str) -> usize {
     }
 }
 
-/// The likeliest first tokens of an answer to a prompt, likeliest first: labels where it lists labelled choices.
-pub fn first_tokens(prompt: &str, seen: Seen) -> Vec<(String, f64)> {
-    let labels = num_labels(prompt);
-    if labels == 0 {
-        let mut top: Vec<(String, f64)> =
-            WORDS.iter().filter(|word| !word.is_empty()).map(|word| (word.to_string(), seen.logprob(word))).collect();
-        top.sort_by(|a, b| b.1.total_cmp(&a.1));
-        return top;
-    }
-    // A distribution: a softmax over labels and a few words.
-    let labels = LABELS[..labels].iter().map(|label| (label.to_string(), 3.0 + 4.0 * seen.then(label).share(4)));
-    let words = WORDS[..8].iter().map(|word| (word.to_string(), 2.0 * seen.then(word).share(4)));
-    let mut top: Vec<(String, f64)> = labels.chain(words).collect();
+/// The likeliest first tokens of an answer to a prompt, likeliest first: labels where it lists labelled choices. A distribution.
+pub fn first_tokens(prompt: &str, seen: Seen) -> Vec<(&'static str, f64)> {
+    let labels = &LABELS[..num_labels(prompt)];
+    let best = seen.best();
+    let word = |word: &&'static str| {
+        let is_best = labels.is_empty() && *word == best;
+        (*word, if is_best { 5.0 } else { 2.0 * seen.then(word).share(4) })
+    };
+    let words = WORDS.iter().filter(|word| !word.is_empty()).map(word);
+    let mut top: Vec<(&str, f64)> =
+        labels.iter().map(|label| (*label, 3.0 + 4.0 * seen.then(label).share(4))).chain(words).collect();
     let sum: f64 = top.iter().map(|(_, logit)| logit.exp()).sum();
     top.iter_mut().for_each(|(_, logit)| *logit -= sum.ln());
     top.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -124,33 +122,32 @@ pub fn first_tokens(prompt: &str, seen: Seen) -> Vec<(String, f64)> {
 /// A written answer.
 pub struct Written {
     /// Tokens with their log-probabilities.
-    pub tokens: Vec<(String, f64)>,
+    pub tokens: Vec<(&'static str, f64)>,
     pub text: String,
     /// It had more to say.
     pub is_cut_off: bool,
 }
 
-/// The greedy answer to a prompt: at most so many tokens, up to the first stop string.
-pub fn write(prompt: &str, seen: Seen, max_tokens: usize, stops: &[&str]) -> Written {
+/// The greedy answer: at most so many tokens, up to the first stop string. `first`: the likeliest first tokens.
+pub fn write(seen: Seen, first: &[(&'static str, f64)], max_tokens: usize, stops: &[&str]) -> Written {
     let mut written = Written { tokens: Vec::new(), text: String::new(), is_cut_off: false };
     let mut seen = seen;
-    let label = (num_labels(prompt) > 0).then(|| first_tokens(prompt, seen).swap_remove(0));
     loop {
         if written.tokens.len() == max_tokens {
             written.is_cut_off = true;
             return written;
         }
-        let (token, logprob) = match label.as_ref().filter(|_| written.tokens.is_empty()) {
-            Some((label, logprob)) => (label.as_str(), *logprob),
+        let (token, logprob) = match first.first().filter(|_| written.tokens.is_empty()) {
+            Some(first) => *first,
             None => (seen.best(), seen.logprob(seen.best())),
         };
         if token.is_empty() {
             return written;
         }
         written.text.push_str(token);
-        written.tokens.push((token.to_string(), logprob));
-        if let Some(end) = stops.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| written.text.find(stop)).min()
-        {
+        written.tokens.push((token, logprob));
+        let end = stops.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| written.text.find(stop)).min();
+        if let Some(end) = end {
             written.text.truncate(end);
             return written;
         }

@@ -114,8 +114,20 @@ impl Client {
             (Some(said), Some(told)) if said != told => {
                 Err(WireError::Malformed(format!("the answer is of the model `{said}`, not of `{told}`")))
             }
-            _ => Ok(reply),
+            _ => without_gaps(reply),
         }
+    }
+}
+
+/// Scores of all tokens of a prompt but the first.
+fn without_gaps(reply: Reply) -> Result<Reply, WireError> {
+    let Reply::Scores { tokens, generated, .. } = &reply else { return Ok(reply) };
+    let own = tokens.iter().take(tokens.len().saturating_sub(*generated)).skip(1);
+    match own.enumerate().find(|(_, token)| token.logprob.is_none()) {
+        Some((index, _)) => {
+            Err(WireError::Malformed(format!("token {} of the prompt has no log-probability", index + 2)))
+        }
+        None => Ok(reply),
     }
 }
 

@@ -87,6 +87,8 @@ pub struct RemoteOptions {
     pub cache: CacheMode,
     /// The response cache's file; `None`: the user's cache folder.
     pub cache_file: Option<PathBuf>,
+    /// Refusals in the cache are asked again.
+    pub retry_refused: bool,
 }
 
 /// What the response cache does.

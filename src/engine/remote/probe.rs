@@ -249,9 +249,10 @@ impl Prober<'_> {
             };
             client.model = name;
             match examine(self, &client, base, max_length).await {
-                Ok(examined) => {
+                Ok(mut examined) => {
                     if !is_listed {
-                        models::accept_unlisted(&client, listing, examined.told.as_deref()).map_err(Trouble::Fatal)?;
+                        let accepted = models::accept_unlisted(&client, listing, examined.told.as_deref());
+                        examined.notices.extend(accepted.map_err(Trouble::Fatal)?);
                     }
                     return Ok((client, examined));
                 }

@@ -93,6 +93,15 @@ fn models_are_named_or_found() {
     // Not listed, but it is who it says.
     let server = Server::start(Toy { models: vec!["a", "b"], told: "hidden", ..Toy::default() });
     assert!(open(&format!("{}#hidden", server.url()), |_| {}).is_ok());
+    let server = Server::start(Toy { told: "mine", ..Toy::default() });
+    let engine = open(&format!("{}#mine", server.url()), |_| {}).unwrap();
+    assert!(
+        engine.notices().iter().any(|notice| notice.contains("lists only the model `toy`")),
+        "{:?}",
+        engine.notices()
+    );
+    let server = Server::start(Toy::default());
+    assert!(open(&format!("{}#mine", server.url()), |_| {}).err().unwrap().to_string().contains("no model `mine`"));
     let server = Server::start(Toy { models: vec![], ..Toy::default() });
     let err = server.open(|_| {}).err().unwrap().to_string();
     assert!(err.contains("does not say which it has"), "{err}");

@@ -185,7 +185,9 @@ impl Toy {
             Scores::Trembling => (self.score(&parts, index).0 * (1.0 + number as f64 * 1e-5), true),
             _ => self.score(&parts, index),
         };
-        let scored: Vec<(f64, bool)> = (0..parts.len()).map(score).collect();
+        let mut scored: Vec<(f64, bool)> = (0..parts.len()).map(score).collect();
+        // What it writes itself is the likeliest.
+        scored[count].1 = true;
         let mut logprobs: Vec<Value> = scored.iter().map(|(logprob, _)| json!(logprob)).collect();
         let top = |(part, (logprob, greedy)): (&String, &(f64, bool))| match greedy {
             true => json!({ part: logprob }),

@@ -242,8 +242,9 @@ impl Examiner<'_> {
     async fn scored(&mut self, input: Input<'_>) -> Result<Scored, String> {
         match self.ask(&Ask::Score(input)).await? {
             Reply::Scores { mut tokens, generated, usage, .. } => {
-                tokens.truncate(tokens.len().saturating_sub(generated));
-                Ok(Scored { tokens, prompt_tokens: usage.prompt_tokens })
+                let mut behind = tokens.split_off(tokens.len().saturating_sub(generated));
+                let following = if behind.is_empty() { None } else { Some(behind.swap_remove(0)) };
+                Ok(Scored { tokens, following, prompt_tokens: usage.prompt_tokens })
             }
             _ => Err("it answers with something else".to_string()),
         }

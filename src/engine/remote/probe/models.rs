@@ -73,18 +73,16 @@ fn is_same(listed: &str, name: &str) -> bool {
     listed == name || bare == name || name.strip_prefix("models/") == Some(bare)
 }
 
-/// Takes a model that is not listed only if the answers say that it is the one that was asked for: many servers answer with whatever
-/// model they have.
-pub fn accept_unlisted(client: &Client, listing: &Listing, told: Option<&str>) -> Result<()> {
-    if told == Some(client.model.as_str()) && !only_echoes(listing) {
-        return Ok(());
+/// Takes a model that is not listed only if the answers name it. Servers with one model often repeat whatever name they were asked for:
+/// that is said.
+pub fn accept_unlisted(client: &Client, listing: &Listing, told: Option<&str>) -> Result<Option<String>> {
+    if told != Some(client.model.as_str()) {
+        return Err(unknown(&client.model, listing));
     }
-    Err(unknown(&client.model, listing))
-}
-
-/// A server with one model repeats in its answers whatever name it was asked for.
-fn only_echoes(listing: &Listing) -> bool {
-    listing.models().len() == 1
+    Ok(match listing.models() {
+        [only] => Some(format!("the server lists only the model `{}`, and answers to `{}`", only.id, client.model)),
+        _ => None,
+    })
 }
 
 /// An error about a model that the server does not list, with what it has.

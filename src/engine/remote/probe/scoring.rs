@@ -15,6 +15,8 @@ const FEWEST: usize = 3;
 pub struct Scored {
     /// Without those that follow the prompt.
     pub tokens: Vec<TokenScore>,
+    /// The token that it wrote behind the prompt, greedily, where that is listed.
+    pub following: Option<TokenScore>,
     /// Tokens of the prompt by the server's own account; 0: it does not say.
     pub prompt_tokens: usize,
 }
@@ -32,6 +34,11 @@ pub fn judge(first: &Scored, again: &Scored, other: &Scored) -> Result<Proof, St
     let (two, three) = (sum(again)?, sum(other)?);
     if one == three {
         return Err("it gives two different continuations of one context the same log-probability".to_string());
+    }
+    // Numbers that stand one place off are the likeliest token's at no place. (A penalty may explain it once.)
+    let is_unlikely = |scored: &Scored| scored.following.as_ref().and_then(|token| token.is_greedy) == Some(false);
+    if is_unlikely(first) && is_unlikely(other) {
+        return Err("the tokens that it writes greedily are not the likeliest by its own log-probabilities".to_string());
     }
     let apart = (one - two).abs() / one.abs();
     if apart > TOLERATED {
@@ -97,7 +104,7 @@ mod tests {
             logprob: Some(*logprob).filter(|_| index > 0),
             ..TokenScore::default()
         };
-        Scored { tokens: logprobs.iter().enumerate().map(token).collect(), prompt_tokens: 0 }
+        Scored { tokens: logprobs.iter().enumerate().map(token).collect(), prompt_tokens: 0, following: None }
     }
 
     #[test]
@@ -135,6 +142,12 @@ mod tests {
         let mut first = good.clone();
         first.tokens[0].logprob = Some(-1.0);
         refused(&first, &first, &other, "nothing stands before it");
+        let behind = |scored: &Scored| Scored {
+            following: Some(TokenScore { is_greedy: Some(false), ..TokenScore::default() }),
+            ..scored.clone()
+        };
+        refused(&behind(&good), &good, &behind(&other), "not the likeliest");
+        assert!(judge(&behind(&good), &good, &other).is_ok());
         let mut gap = good.clone();
         gap.tokens[2].logprob = None;
         refused(&gap, &gap, &other, "token 3");
