@@ -11,7 +11,7 @@
 
 mod config;
 mod files;
-mod glob;
+pub(crate) mod glob;
 mod index;
 mod read;
 mod resolve;
