@@ -1,0 +1,219 @@
+//! The response cache: answers of one run serve the next, in one SQLite file for all models, runs and processes.
+//!
+//! Comes in: another engine and its requests. Goes out: that engine's answers, those that stand in the file without asking. Never:
+//! changes an answer, keeps a failure (a refusal is an answer of a kind), ends a run because the file fails it.
+
+mod key;
+mod place;
+mod prune;
+mod store;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use place::default_file;
+pub use prune::{Found, ModelStats, Pruned, Selection, Stats, find, prune, stats};
+
+use super::remote::CacheMode;
+use super::{Cancel, Capabilities, Delivery, Engine, Identity, Inspection, Outcome, Sink, Update};
+use crate::error::{Error, Result};
+use crate::request::{Prompt, Request};
+use key::{Hash, decode, encode, identity_hash, request_hash};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::{Access, Entry, Model, OpenError, Store};
+use writer::Writer;
+
+/// Requests that are looked up at once.
+const CHUNK: usize = 512;
+
+/// What the cache does, and where.
+#[derive(Debug, Clone, Default)]
+pub struct CacheOptions {
+    pub mode: CacheMode,
+    /// `None`: [`default_file`].
+    pub file: Option<PathBuf>,
+    /// Ask again what was refused before.
+    pub retry_refused: bool,
+}
+
+/// An engine whose answers are kept.
+pub struct CachedEngine {
+    inner: Box<dyn Engine>,
+    identity: Hash,
+    retry_refused: bool,
+    /// Answers are taken from here.
+    reader: Option<Store>,
+    /// New ones go there.
+    writer: Option<Writer>,
+    notices: Mutex<Vec<String>>,
+}
+
+impl CachedEngine {
+    /// Puts the cache before an engine; with [`CacheMode::Off`] it is the engine itself.
+    ///
+    /// Errors: the file is damaged, of a newer fairmark or of another program; or it was named and cannot be opened. A default file that
+    /// cannot be opened is a notice.
+    pub fn wrap(inner: Box<dyn Engine>, options: &CacheOptions) -> Result<Box<dyn Engine>> {
+        if options.mode == CacheMode::Off {
+            return Ok(inner);
+        }
+        let file = options.file.clone().map_or_else(default_file, Ok);
+        Ok(Box::new(CachedEngine::open(inner, options, file)?))
+    }
+
+    /// `file`: the named one, or the default.
+    fn open(inner: Box<dyn Engine>, options: &CacheOptions, file: Result<PathBuf>) -> Result<CachedEngine> {
+        let identity = identity_hash(inner.identity());
+        let retry_refused = options.retry_refused;
+        let notices = Mutex::new(Vec::new());
+        let mut engine = CachedEngine { inner, identity, retry_refused, reader: None, writer: None, notices };
+        let path = match file {
+            Ok(path) => path,
+            Err(error) => {
+                engine.without(&error);
+                return Ok(engine);
+            }
+        };
+        match engine.connect(&path, options.mode) {
+            Ok(()) => {}
+            Err(OpenError::Missing) => engine.note(format!("there is no response cache yet at {}", path.display())),
+            Err(OpenError::Unavailable(error)) if options.file.is_none() => engine.without(&error),
+            Err(OpenError::Unavailable(error) | OpenError::Unfit(error)) => return Err(error),
+        }
+        Ok(engine)
+    }
+
+    fn connect(&mut self, path: &Path, mode: CacheMode) -> Result<(), OpenError> {
+        if matches!(mode, CacheMode::On | CacheMode::Refresh) {
+            let store = Store::open(path, Access::Write)?;
+            let Identity { engine, name, label, .. } = self.inner.identity().clone();
+            self.writer = Some(Writer::start(store, Model { identity: self.identity, engine, name, label }));
+        }
+        if matches!(mode, CacheMode::On | CacheMode::Read) {
+            self.reader = Some(Store::open(path, Access::Read)?);
+        }
+        Ok(())
+    }
+
+    fn note(&self, notice: String) {
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
+    }
+
+    fn without(&self, error: &Error) {
+        self.note(format!("the response cache is left out: {error}"));
+    }
+
+    /// Answers what the file knows; gives the places of the other requests.
+    fn look_up(&self, requests: &[Request], keys: &[Hash], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<Vec<usize>> {
+        let Some(reader) = &self.reader else { return Ok((0..requests.len()).collect()) };
+        let delivery = Delivery { latency_ms: None, retries: 0, cached: true };
+        let mut misses = Vec::new();
+        let mut first = 0;
+        for (requests, keys) in requests.chunks(CHUNK).zip(keys.chunks(CHUNK)) {
+            if cancel.is_cancelled() {
+                break;
+            }
+            let found = reader.find(&self.identity, keys).unwrap_or_else(|e| {
+                self.without(&store::failed(&reader.path, e));
+                vec![None; keys.len()]
+            });
+            for (place, (request, text)) in (first..).zip(requests.iter().zip(found)) {
+                match text.and_then(|text| decode(&text, request)).filter(|outcome| self.counts(outcome)) {
+                    Some(outcome) => sink(Update::Answered(place, outcome, delivery))?,
+                    None => misses.push(place),
+                }
+            }
+            first += requests.len();
+        }
+        Ok(misses)
+    }
+
+    fn counts(&self, outcome: &Outcome) -> bool {
+        outcome.is_ok() || !self.retry_refused
+    }
+
+    /// Asks the engine behind the cache. `places`: where these requests stand for the sink; `keys`: at those places.
+    fn ask(
+        &self,
+        requests: &[Request],
+        places: &[usize],
+        keys: &[Hash],
+        cancel: &Cancel,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
+        let mut open = vec![true; requests.len()];
+        let asked = self.inner.answer(requests, cancel, &mut |update| {
+            let Update::Answered(index, outcome, delivery) = update else { return sink(update) };
+            // What was never asked has no place.
+            let (Some(open), Some(place)) = (open.get_mut(index), places.get(index)) else { return Ok(()) };
+            let first = std::mem::take(open);
+            if let (true, Some(writer), Some(key)) = (first, &self.writer, keys.get(*place)) {
+                entry(*key, &outcome).into_iter().for_each(|entry| writer.put(entry));
+            }
+            sink(Update::Answered(*place, outcome, delivery))
+        });
+        self.writer.iter().for_each(Writer::flush);
+        asked
+    }
+}
+
+/// An outcome as a row; `None`: it is not kept.
+fn entry(key: Hash, outcome: &Outcome) -> Option<Entry> {
+    let answer = encode(outcome)?;
+    let usage = outcome.as_ref().map(|response| response.usage).unwrap_or_default();
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+    let (prompt_tokens, completion_tokens) = (usage.prompt_tokens, usage.completion_tokens);
+    Some(Entry { key, at, prompt_tokens, completion_tokens, refused: outcome.is_err(), answer })
+}
+
+impl Engine for CachedEngine {
+    fn identity(&self) -> &Identity {
+        self.inner.identity()
+    }
+
+    fn render(&self, prompt: &Prompt) -> Result<String> {
+        self.inner.render(prompt)
+    }
+
+    fn inspect(&self, request: &Request) -> Result<Inspection> {
+        self.inner.inspect(request)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
+        if self.reader.is_none() && self.writer.is_none() {
+            return self.inner.answer(requests, cancel, sink);
+        }
+        let keys: Vec<Hash> = requests.iter().map(request_hash).collect();
+        let misses = self.look_up(requests, &keys, cancel, sink)?;
+        if misses.is_empty() || cancel.is_cancelled() {
+            return Ok(());
+        }
+        if misses.len() == requests.len() {
+            return self.ask(requests, &misses, &keys, cancel, sink);
+        }
+        let missed: Vec<Request> = misses.iter().filter_map(|place| requests.get(*place)).cloned().collect();
+        self.ask(&missed, &misses, &keys, cancel, sink)
+    }
+
+    fn load_seconds(&self) -> f64 {
+        self.inner.load_seconds()
+    }
+
+    fn notices(&self) -> Vec<String> {
+        let mut notices = self.inner.notices();
+        notices.extend(self.notices.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        let trouble = self.writer.as_ref().and_then(Writer::trouble);
+        notices.extend(trouble.map(|said| format!("answers are not kept for later runs: {said}")));
+        notices
+    }
+}
