@@ -83,12 +83,8 @@ fn endpoint_row(endpoint: &Endpoint) -> Vec<String> {
 
 /// US dollars for a million tokens: input, input from the provider's cache, output.
 fn price_rows(file: Option<&Path>) -> Result<Vec<Vec<String>>> {
-    let header = row(["model", "input", "cached", "output", "as of"]);
-    let table = PriceTable::load(file)?;
-    let rows = table.rows().iter().map(|price| {
-        let cached = price.cached_input.unwrap_or(price.input);
-        row([&price.model, &price.input.to_string(), &cached.to_string(), &price.output.to_string(), &price.as_of])
-    });
+    let header = row(["model", "input", "cached", "output", "as of", ""]);
+    let rows = PriceTable::load(file)?.list();
     Ok(std::iter::once(header).chain(rows).collect())
 }
 

@@ -4,6 +4,7 @@
 
 mod args;
 mod bytes;
+mod cache;
 mod downloads;
 mod endpoints;
 mod interrupt;
@@ -31,6 +32,8 @@ enum Verb {
     Ls(ls::LsArgs),
     /// Show the exact prompt of a document: text, choices, token ids, what was cut.
     Show(show::ShowArgs),
+    /// Look at the response cache, or take answers out of it.
+    Cache(cache::CacheArgs),
 }
 
 /// Reads the arguments, does the work, reports errors; returns the process exit code.
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Ls(args) => ls::ls(&args),
         Verb::Show(args) => show::show(&args),
+        Verb::Cache(args) => cache::cache(&args),
     };
     match outcome {
         Ok(code) => code,
