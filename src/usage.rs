@@ -22,6 +22,22 @@ pub struct Totals {
     pub paid: Tokens,
     /// Of every answer that was sent for, in milliseconds.
     latencies: Vec<u32>,
+    /// Since the journal was opened.
+    session: Session,
+}
+
+/// What one session of a run took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Answers, those from the response cache included.
+    pub answers: u64,
+    /// Tokens of prompts and completions that were not in the response cache.
+    pub tokens: u64,
+    /// Seconds from the first question to the last answer.
+    pub seconds: f64,
+    /// Absent where nothing was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_second: Option<f64>,
 }
 
 /// Counts of tokens.
@@ -79,20 +95,37 @@ pub struct UsageReport {
     /// US dollars by the price table, without what came from the response cache; absent where nobody knows the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// Of the last session alone.
+    #[serde(default)]
+    pub session: Session,
 }
 
 impl Totals {
+    /// What was added so far is of earlier sessions.
+    pub fn begin_session(&mut self) {
+        self.session = Session::default();
+    }
+
+    /// Says how long this session asked, in seconds.
+    pub fn end_session(&mut self, seconds: f64) {
+        self.session.seconds = seconds;
+        let asked = self.session.tokens > 0 && seconds > 0.0;
+        self.session.tokens_per_second = asked.then(|| self.session.tokens as f64 / seconds);
+    }
+
     /// Takes an answer.
     pub fn add(&mut self, outcome: &Outcome, delivery: &Delivery) {
         self.retries += u64::from(delivery.retries);
         match outcome {
             Ok(response) => {
                 self.answers += 1;
+                self.session.answers += 1;
                 self.tokens.add(&response.usage);
                 if delivery.cached {
                     self.from_cache += 1;
                 } else {
                     self.paid.add(&response.usage);
+                    self.session.tokens += (response.usage.prompt_tokens + response.usage.completion_tokens) as u64;
                 }
             }
             Err(unscored) if unscored.refused => self.refused += 1,
@@ -112,6 +145,7 @@ impl Totals {
             tokens: self.tokens,
             latency_ms: latency(self.latencies.clone()),
             cost_usd: price.map(|price| price.cost(&self.paid.usage())),
+            session: self.session,
         }
     }
 }
@@ -126,7 +160,8 @@ fn latency(mut latencies: Vec<u32>) -> Option<Latency> {
 }
 
 impl UsageReport {
-    /// One line: `1,204 answers (80 from the cache), 31,882 + 1,204 tokens, latency 42 ms (p90 80, p99 130), 3 retries, 0.0061 US dollars`
+    /// One line: `1204 answers (80 from the cache), 31882 + 1204 tokens, 2841 tokens/s, latency 42 ms (p90 80, p99 130, max 502),
+    /// 3 retries, 0.0061 US dollars`; speed is of the last session, all else of the whole run.
     pub fn line(&self) -> String {
         let mut parts = vec![match self.from_cache {
             0 => format!("{} answers", self.answers),
@@ -136,8 +171,11 @@ impl UsageReport {
         if self.tokens.reasoning > 0 {
             parts.push(format!("{} of them thoughts", self.tokens.reasoning));
         }
-        if let Some(latency) = &self.latency_ms {
-            parts.push(format!("latency {} ms (p90 {}, p99 {})", latency.p50, latency.p90, latency.p99));
+        if let Some(speed) = self.session.tokens_per_second {
+            parts.push(format!("{speed:.0} tokens/s"));
+        }
+        if let Some(Latency { p50, p90, p99, max }) = &self.latency_ms {
+            parts.push(format!("latency {p50} ms (p90 {p90}, p99 {p99}, max {max})"));
         }
         if self.retries > 0 {
             parts.push(format!("{} retries", self.retries));
@@ -171,17 +209,37 @@ mod tests {
     fn the_cache_costs_nothing() {
         let mut totals = Totals::default();
         let sent = Delivery { latency_ms: Some(40), retries: 2, cached: false };
-        totals.add(&answered(1_000_000, 100_000), &sent);
+        totals.add(&answered(900_000, 90_000), &sent);
+        totals.begin_session();
+        totals.add(&answered(100_000, 10_000), &Delivery { latency_ms: Some(60), ..Delivery::default() });
         totals.add(&answered(5, 1), &Delivery { cached: true, ..Delivery::default() });
         totals.add(&Err(Unscored::refused("no")), &Delivery::default());
         totals.add(&Err(Unscored::new("gone")), &Delivery::default());
+        totals.end_session(4.0);
         let report = totals.report(Some(&Price { input: 1.0, cached_input: 0.5, output: 10.0 }));
-        assert_eq!((report.answers, report.from_cache, report.refused, report.failed), (2, 1, 1, 1));
+        assert_eq!((report.answers, report.from_cache, report.refused, report.failed), (3, 1, 1, 1));
         assert_eq!(report.cost_usd, Some(2.0));
         assert_eq!(
             report.line(),
-            "2 answers (1 from the cache), 1000005 + 100001 tokens, latency 40 ms (p90 40, p99 40), 2 retries, 2.0000 US dollars"
+            "3 answers (1 from the cache), 1000005 + 100001 tokens, 27500 tokens/s, latency 40 ms (p90 60, p99 60, max 60), \
+             2 retries, 2.0000 US dollars"
+        );
+        assert_eq!(
+            report.session,
+            Session { answers: 2, tokens: 110_000, seconds: 4.0, tokens_per_second: Some(27_500.0) }
         );
         assert_eq!(totals.report(None).cost_usd, None);
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<UsageReport>(&text).unwrap(), report);
+    }
+
+    #[test]
+    fn a_session_without_questions_has_no_speed() {
+        let mut totals = Totals::default();
+        totals.add(&answered(5, 1), &Delivery { cached: true, ..Delivery::default() });
+        totals.end_session(2.0);
+        let report = totals.report(None);
+        assert_eq!((report.session.answers, report.session.tokens, report.session.tokens_per_second), (1, 0, None));
+        assert_eq!(report.line(), "1 answers (1 from the cache), 5 + 1 tokens");
     }
 }

@@ -12,6 +12,7 @@ use crate::score::{estimate_group, estimate_task, score_item};
 use crate::task::{Group, Node, Task};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A task with everything that was found out.
 pub struct FinishedTask {
@@ -66,6 +67,7 @@ pub fn execute(
     let mut done = total - requests.len();
     on_event(Event::Started { total, answered: done });
     board.score_answered(&tasks, folder)?;
+    let started = Instant::now();
     let answered = engine.answer(&requests, cancel, &mut |update| {
         let (index, outcome, delivery) = match update {
             Update::Planned(workload) => {
@@ -93,6 +95,7 @@ pub fn execute(
         });
         Ok(())
     });
+    folder.recorded.totals.end_session(started.elapsed().as_secs_f64());
     on_event(Event::Ended { done, total });
     answered?;
     let missing = total - done;

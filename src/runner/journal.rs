@@ -10,9 +10,10 @@ use crate::sample::{Sample, Score};
 use crate::usage::Totals;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Where an answer belongs: the first item that asked for it.
@@ -23,26 +24,27 @@ pub struct Asker<'a> {
     pub request: usize,
 }
 
+/// Borrows what is written, owns what was read.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
-enum Line {
+enum Line<'a> {
     /// A context, once; answers name it by `id`.
     Prompt {
-        id: String,
-        prompt: Prompt,
+        id: Cow<'a, str>,
+        prompt: Cow<'a, Prompt>,
     },
     Answer {
-        key: String,
-        task: String,
+        key: Cow<'a, str>,
+        task: Cow<'a, str>,
         doc_id: usize,
         request: usize,
         sample: u32,
         /// What was asked, with the context replaced by its `id`.
         asked: Value,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        response: Option<Response>,
+        response: Option<Cow<'a, Response>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        unscored: Option<String>,
+        unscored: Option<Cow<'a, str>>,
         /// The model or its provider refused: final.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         refused: bool,
@@ -50,9 +52,9 @@ enum Line {
         delivery: Delivery,
     },
     Score {
-        task: String,
+        task: Cow<'a, str>,
         doc_id: usize,
-        filter: String,
+        filter: Cow<'a, str>,
         scores: Map<String, Value>,
     },
 }
@@ -73,6 +75,24 @@ pub struct Recorded {
     pub damaged: usize,
 }
 
+impl Recorded {
+    /// Takes an answer line; of several about one request the last counts, but no failure undoes an answer.
+    fn take(&mut self, key: String, outcome: Outcome, delivery: &Delivery) {
+        self.totals.add(&outcome, delivery);
+        match &outcome {
+            Err(unscored) if !unscored.refused => {
+                // Asked again, also when it had been refused before.
+                if self.answers.get(&key).is_some_and(Result::is_err) {
+                    self.answers.remove(&key);
+                }
+            }
+            _ => {
+                self.answers.insert(key, outcome);
+            }
+        }
+    }
+}
+
 /// An open journal.
 pub struct Journal {
     path: PathBuf,
@@ -87,33 +107,35 @@ impl Journal {
         let fail = |e| Error::io("cannot open the journal", path, e);
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(fail)?;
-        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).map_err(fail)?;
-        file.seek(SeekFrom::End(0)).map_err(fail)?;
-        let mut journal = Journal { path: path.to_path_buf(), file, prompts: HashSet::new(), scored: HashSet::new() };
+        let mut reader = BufReader::new(&file);
+        let (mut prompts, mut scored) = (HashSet::new(), HashSet::new());
         let mut recorded = Recorded::default();
-        for line in bytes[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
-            match serde_json::from_slice(line) {
+        let (mut line, mut whole) = (Vec::new(), 0);
+        while reader.read_until(b'\n', &mut line).map_err(fail)? > 0 {
+            let Some(text) = line.strip_suffix(b"\n") else { break };
+            whole += line.len() as u64;
+            match serde_json::from_slice(text) {
+                _ if text.is_empty() => {}
                 Ok(Line::Prompt { id, .. }) => {
-                    journal.prompts.insert(id);
+                    prompts.insert(id.into_owned());
                 }
                 Ok(Line::Answer { key, response, unscored, refused, delivery, .. }) => {
-                    let outcome = response.ok_or(Unscored { reason: unscored.unwrap_or_default(), refused });
-                    recorded.totals.add(&outcome, &delivery);
-                    // Requests without an answer are asked again.
-                    if outcome.is_ok() || refused {
-                        recorded.answers.insert(key, outcome);
-                    }
+                    let reason = || unscored.map(Cow::into_owned).unwrap_or_default();
+                    let outcome = response.map(Cow::into_owned).ok_or_else(|| Unscored { reason: reason(), refused });
+                    recorded.take(key.into_owned(), outcome, &delivery);
                 }
                 Ok(Line::Score { task, doc_id, filter, .. }) => {
-                    journal.scored.insert((task, doc_id, filter));
+                    scored.insert((task.into_owned(), doc_id, filter.into_owned()));
                 }
                 Err(_) => recorded.damaged += 1,
             }
+            line.clear();
         }
-        Ok((journal, recorded))
+        drop(reader);
+        file.set_len(whole).map_err(fail)?;
+        file.seek(SeekFrom::End(0)).map_err(fail)?;
+        recorded.totals.begin_session();
+        Ok((Journal { path: path.to_path_buf(), file, prompts, scored }, recorded))
     }
 
     /// Appends an answer (and its prompt, the first time).
@@ -143,14 +165,14 @@ impl Journal {
             }
         };
         self.append(&Line::Answer {
-            key: key.to_string(),
-            task: asker.task.to_string(),
+            key: key.into(),
+            task: asker.task.into(),
             doc_id: asker.doc_id,
             request: asker.request,
             sample: request.sample,
             asked,
-            response: outcome.as_ref().ok().cloned(),
-            unscored: outcome.as_ref().err().map(|u| u.reason.clone()),
+            response: outcome.as_ref().ok().map(Cow::Borrowed),
+            unscored: outcome.as_ref().err().map(|u| u.reason.as_str().into()),
             refused: outcome.as_ref().err().is_some_and(|u| u.refused),
             delivery,
         })
@@ -165,9 +187,9 @@ impl Journal {
         }
         let scores = sample.scores.iter().map(|(name, score)| (name.clone(), score.to_json())).collect();
         self.append(&Line::Score {
-            task: task.to_string(),
+            task: task.into(),
             doc_id: sample.doc_id,
-            filter: sample.filter.clone(),
+            filter: sample.filter.as_str().into(),
             scores,
         })
     }
@@ -176,13 +198,13 @@ impl Journal {
         let text = serde_json::to_string(prompt).unwrap_or_default();
         let id = crate::python::json::sha256(&text).get(..16).unwrap_or_default().to_string();
         if self.prompts.insert(id.clone()) {
-            self.append(&Line::Prompt { id: id.clone(), prompt: prompt.clone() })?;
+            self.append(&Line::Prompt { id: id.as_str().into(), prompt: Cow::Borrowed(prompt) })?;
         }
         Ok(id)
     }
 
     /// One write call for the whole line, so that a kill leaves at most one torn line, at the end.
-    fn append(&mut self, line: &Line) -> Result<()> {
+    fn append(&mut self, line: &Line<'_>) -> Result<()> {
         let mut bytes = serde_json::to_vec(line).map_err(|e| Error::input("cannot encode a journal line").cause(e))?;
         bytes.push(b'\n');
         self.file.write_all(&bytes).map_err(|e| {
@@ -233,5 +255,62 @@ mod tests {
         assert_eq!((report.answers, report.refused, report.failed, report.retries), (1, 1, 1, 1));
         drop(journal);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("not json\n{text}"));
+    }
+
+    /// A line of a journal from before answers told how they came, and one of today.
+    #[test]
+    fn old_lines_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        let asked = r#""task":"t","doc_id":0,"request":0,"sample":0,"asked":{"loglikelihood":{"context":"i","continuation":"c"}}"#;
+        let answer = r#"{"loglikelihood":{"logprob":-1.5,"is_greedy":true,"num_tokens":2}}"#;
+        let usage = r#"{"prompt_tokens":3,"completion_tokens":2,"truncated_tokens":0}"#;
+        let lines = [
+            r#"{"line":"prompt","id":"i","prompt":{"text":"ctx"}}"#.to_string(),
+            format!(r#"{{"line":"answer","key":"old",{asked},"response":{{"answer":{answer},"usage":{usage}}}}}"#),
+            format!(r#"{{"line":"answer","key":"failed",{asked},"unscored":"timeout"}}"#),
+            String::new(),
+            format!(
+                r#"{{"line":"answer","key":"new",{asked},"response":{{"answer":{answer}}},"delivery":{{"latency_ms":9,"retries":2,"cached":true}}}}"#
+            ),
+            r#"{"line":"score","task":"t","doc_id":0,"filter":"none","scores":{"acc":1.0}}"#.to_string(),
+        ];
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+        let (mut journal, recorded) = Journal::open(&path).unwrap();
+        assert_eq!((recorded.damaged, recorded.answers.len()), (0, 2));
+        let response = recorded.answers["old"].clone().unwrap();
+        let answer = Answer::Loglikelihood { logprob: -1.5, is_greedy: true, num_tokens: 2 };
+        assert_eq!((response.answer, response.usage.prompt_tokens), (answer, 3));
+        let report = recorded.totals.report(None);
+        assert_eq!((report.answers, report.from_cache, report.failed, report.retries), (2, 1, 1, 2));
+        // What stands there is not written again.
+        let sample = Sample { doc_id: 0, filter: "none".into(), filtered: vec![], scores: vec![] };
+        journal.scores("t", &sample).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), lines.len());
+    }
+
+    #[test]
+    fn the_last_word_about_a_request_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        let refused = || Err(Unscored::refused("no"));
+        let failed = || Err(Unscored::new("timeout"));
+        let told: [(&str, &[Outcome]); 4] = [
+            ("answered at last", &[refused(), failed(), Ok(response(-1.0))]),
+            ("retried in vain", &[refused(), failed()]),
+            ("refused at last", &[failed(), refused()]),
+            ("answered", &[Ok(response(-2.0)), failed()]),
+        ];
+        for (key, outcomes) in &told {
+            for outcome in *outcomes {
+                journal.answer(key, ASKER, &request(key), (outcome, Delivery::default())).unwrap();
+            }
+        }
+        let (_, recorded) = Journal::open(&path).unwrap();
+        assert_eq!(recorded.answers.get("answered at last"), Some(&Ok(response(-1.0))));
+        assert_eq!(recorded.answers.get("retried in vain"), None, "asked again");
+        assert_eq!(recorded.answers.get("refused at last"), Some(&refused()));
+        assert_eq!(recorded.answers.get("answered"), Some(&Ok(response(-2.0))));
     }
 }

@@ -4,6 +4,8 @@
 //! end. Never: prints, or decides what a score means.
 
 mod execute;
+#[cfg(test)]
+mod execute_tests;
 mod folder;
 mod journal;
 mod prepare;
