@@ -54,6 +54,26 @@ fn refusals_between_faults_are_the_same_refusals() {
 }
 
 #[test]
+fn half_a_refusal_is_no_refusal() {
+    let place = Place::new(0, 12);
+    let is_filtered = |prompt: &str| question(prompt) == Some(10_003);
+    let server = Server::start(Setup { filtered: Some(is_filtered), ..Setup::default() });
+    place.run(&server.model(), "toy_words", "calm", &TIMEOUT).expect(3);
+    let plan = Plan {
+        kinds: &[Fault::HalfBody, Fault::Reset],
+        per_mille: 1000,
+        only: "Question 10003:",
+        most_per_prompt: 2,
+        storms: None,
+        away: &[],
+        ..Plan::new(2, server.requests())
+    };
+    server.change(|setup| setup.faults = Some(plan));
+    place.run(&server.model(), "toy_words", "stormy", &TIMEOUT).expect(3);
+    place.assert_equal("calm", "stormy");
+}
+
+#[test]
 fn a_body_without_end_costs_a_document_and_nothing_else() {
     let place = Place::new(0, 12);
     let server = Server::start(Setup::default());
