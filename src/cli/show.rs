@@ -2,12 +2,14 @@
 
 use super::args::{ModelArgs, TaskArgs};
 use crate::catalog::Catalog;
-use crate::engine::{self, Engine, Inspection};
+use crate::engine::{self, Engine, Inspection, Prompts};
 use crate::error::{Error, Result};
 use crate::item::Item;
 use crate::prompt::{PromptOptions, build_items, effective_fewshot};
 use crate::python::repr;
 use crate::request::{Prompt, Request, RequestKind};
+use crate::runner::plan_protocol;
+use crate::score::{nodes_under, protocol_of};
 use crate::task::Task;
 use clap::Args;
 use serde_json::{Value, json};
@@ -39,12 +41,26 @@ pub struct ShowArgs {
 /// Prints the prompt on stdout.
 pub fn show(args: &ShowArgs) -> Result<ExitCode> {
     let nodes = Catalog::load(&args.task.include_path)?.select(std::slice::from_ref(&args.name))?;
-    let tasks: Vec<_> = nodes.iter().flat_map(|n| n.tasks()).collect();
-    let [task] = tasks.as_slice() else {
-        return Err(Error::input(format!("`{}` names {} tasks", args.name, tasks.len()))
+    let count = nodes.iter().map(|node| node.tasks().len()).sum::<usize>();
+    if count != 1 {
+        return Err(Error::input(format!("`{}` names {count} tasks", args.name))
             .hint("show takes one task; `fairmark ls tasks` lists them"));
+    }
+    let engine = match &args.model {
+        Some(model) => Some(engine::open(model, &args.engine.engine_options(&args.task, false)?)?),
+        None => None,
     };
-    let options = PromptOptions { limit: Some(args.doc + 1), ..args.task.prompt_options()? };
+    let mut options = args.task.prompt_options()?;
+    if let Some(engine) = &engine {
+        let capabilities = engine.capabilities();
+        options.choices = plan_protocol(&capabilities, args.task.mc_protocol.into(), &nodes)?.protocol;
+        options.chat |= capabilities.prompts == Prompts::ChatOnly;
+    }
+    let nodes = nodes_under(&nodes, options.choices);
+    let Some(task) = nodes.iter().flat_map(|node| node.tasks()).next() else {
+        return Err(Error::input(format!("`{}` names no task", args.name)));
+    };
+    let options = PromptOptions { limit: Some(args.doc + 1), choices: protocol_of(task), ..options };
     let docs = args.task.data_source(false)?.task_docs(task, effective_fewshot(task, &options) > 0)?;
     let size = docs.docs.len();
     let items = build_items(task, &docs, &options)?;
@@ -52,10 +68,6 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
         Error::input(format!("{} has no document {}", task.name, args.doc))
             .hint(format!("its evaluated split has {size}: 0 to {}", size.saturating_sub(1)))
     })?;
-    let engine = match &args.model {
-        Some(model) => Some(engine::open(model, &args.engine.engine_options(&args.task, false)?)?),
-        None => None,
-    };
     super::print(&describe(task, item, engine.as_deref())?)?;
     for notice in engine.iter().flat_map(|e| e.notices()) {
         eprintln!("note: {notice}");

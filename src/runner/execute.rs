@@ -97,6 +97,8 @@ pub fn execute(
     });
     folder.recorded.totals.end_session(started.elapsed().as_secs_f64());
     on_event(Event::Ended { done, total });
+    // They hold every prompt once more.
+    drop((requests, keys));
     answered?;
     let missing = total - done;
     if missing > 0 {

@@ -10,6 +10,8 @@ mod store;
 mod writer;
 
 #[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
 mod tests;
 
 pub use place::default_file;

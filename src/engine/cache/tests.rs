@@ -1,18 +1,11 @@
-//! The cache before a scripted engine; several connections and processes on one file; kills; files that are not ours.
+//! The cache before a scripted engine: hits, modes, what is kept; files that are not ours; pruning.
 
-use super::store::{Access, Entry, Model, OpenError, Store};
-use super::writer::Writer;
+use super::store::{Access, OpenError, Store};
 use super::*;
 use crate::engine::mock::MockEngine;
 use crate::request::{RequestKind, Unscored};
 use std::cell::RefCell;
-use std::process::{Child, Command};
 use std::rc::Rc;
-
-/// Names the file for a test that runs as another process.
-const CHILD_FILE: &str = "FAIRMARK_TEST_CACHE_FILE";
-/// Which answers that process asks for.
-const CHILD_RANGE: &str = "FAIRMARK_TEST_CACHE_RANGE";
 
 /// Answers as the mock does, but refuses texts with `refuse`, fails those with `fail`, and notes what it is asked.
 struct Scripted {
@@ -78,21 +71,21 @@ fn request(text: &str) -> Request {
     Request { kind: RequestKind::Loglikelihood { context, continuation: text.into() }, sample: 0, seed: 0 }
 }
 
-fn requests(range: std::ops::Range<usize>) -> Vec<Request> {
+pub(super) fn requests(range: std::ops::Range<usize>) -> Vec<Request> {
     range.map(|i| request(&format!("answer {i}"))).collect()
 }
 
-struct Bench {
+pub(super) struct Bench {
     dir: tempfile::TempDir,
     asked: Rc<RefCell<Vec<usize>>>,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub(super) fn new() -> Bench {
         Bench { dir: tempfile::tempdir().unwrap(), asked: Rc::default() }
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.dir.path().join("sub/r.sqlite")
     }
 
@@ -106,14 +99,14 @@ impl Bench {
     }
 
     /// What is answered, in the order of the requests, and how many the engine behind the cache was asked.
-    fn run(&self, mode: CacheMode, requests: &[Request]) -> (Vec<Vec<(Outcome, Delivery)>>, usize) {
+    pub(super) fn run(&self, mode: CacheMode, requests: &[Request]) -> (Vec<Vec<(Outcome, Delivery)>>, usize) {
         let engine = self.engine("mock", &self.options(mode), false).unwrap();
         self.asked.borrow_mut().clear();
         (answers(engine.as_ref(), requests), self.asked.borrow_mut().drain(..).sum())
     }
 }
 
-fn answers(engine: &dyn Engine, requests: &[Request]) -> Vec<Vec<(Outcome, Delivery)>> {
+pub(super) fn answers(engine: &dyn Engine, requests: &[Request]) -> Vec<Vec<(Outcome, Delivery)>> {
     let mut answers = vec![Vec::new(); requests.len()];
     engine
         .answer(requests, &Cancel::default(), &mut |update| {
@@ -126,7 +119,7 @@ fn answers(engine: &dyn Engine, requests: &[Request]) -> Vec<Vec<(Outcome, Deliv
     answers
 }
 
-fn outcomes(answers: &[Vec<(Outcome, Delivery)>]) -> Vec<&Outcome> {
+pub(super) fn outcomes(answers: &[Vec<(Outcome, Delivery)>]) -> Vec<&Outcome> {
     answers.iter().map(|given| &given.first().unwrap().0).collect()
 }
 
@@ -316,123 +309,6 @@ fn stats_prune_and_find() {
     assert_eq!((pruned.answers, pruned.vacuumed), (200, true));
     assert!(stats(&file).unwrap().models.is_empty());
     assert_eq!(bench.run(CacheMode::On, &requests(0..3)).1, 3, "an emptied cache goes on");
-}
-
-#[test]
-fn connections_write_at_once() {
-    let bench = Bench::new();
-    let file = bench.file();
-    std::thread::scope(|scope| {
-        for part in 0..4u8 {
-            let file = &file;
-            scope.spawn(move || {
-                let store = Store::open(file, Access::Write).map_err(|_| "open").unwrap();
-                let model = Model {
-                    identity: [part % 2; 32],
-                    engine: "e".into(),
-                    name: format!("m{}", part % 2),
-                    label: "l".into(),
-                };
-                let writer = Writer::start(store, model);
-                for i in 0..3000u32 {
-                    let mut key = [0; 32];
-                    key[..4].copy_from_slice(&i.to_be_bytes());
-                    let answer = format!("{part} {i}");
-                    writer.put(Entry { key, at: 1, prompt_tokens: 1, completion_tokens: 1, refused: false, answer });
-                    if i % 1000 == 0 {
-                        writer.flush();
-                    }
-                }
-                assert_eq!(writer.trouble(), None);
-            });
-        }
-    });
-    let figures: Vec<_> = stats(&file).unwrap().models.iter().map(|m| (m.name.clone(), m.answers)).collect();
-    assert_eq!(figures, [("m0".to_string(), 3000), ("m1".to_string(), 3000)]);
-}
-
-/// Runs [`child`] in a process of its own.
-fn spawn_child(file: &Path, range: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "engine::cache::tests::child", "--nocapture"])
-        .env(CHILD_FILE, file)
-        .env(CHILD_RANGE, range)
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-/// Does nothing unless another test calls it: asks the mock through the cache.
-#[test]
-fn child() {
-    let (Ok(file), Ok(range)) = (std::env::var(CHILD_FILE), std::env::var(CHILD_RANGE)) else { return };
-    let (from, to) = range.split_once('-').unwrap();
-    let mode = CacheMode::On;
-    let options = CacheOptions { mode, file: Some(file.into()), retry_refused: false };
-    let engine = CachedEngine::wrap(Box::new(MockEngine::new("mock").unwrap()), &options).unwrap();
-    answers(engine.as_ref(), &requests(from.parse().unwrap()..to.parse().unwrap()));
-    assert!(engine.notices().is_empty(), "{:?}", engine.notices());
-}
-
-#[test]
-fn processes_share_a_file() {
-    let bench = Bench::new();
-    let children: Vec<Child> =
-        ["0-3000", "2000-5000", "1000-4000"].iter().map(|range| spawn_child(&bench.file(), range)).collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
-    }
-    let (given, asked) = bench.run(CacheMode::On, &requests(0..5000));
-    assert_eq!(asked, 0);
-    let plain = answers(&MockEngine::new("mock").unwrap(), &requests(0..5000));
-    assert_eq!(outcomes(&given), outcomes(&plain));
-}
-
-#[test]
-fn a_killed_process_leaves_whole_answers() {
-    let bench = Bench::new();
-    let many = 20_000;
-    let kept = || stats(&bench.file()).map_or(0, |stats| stats.models.iter().map(|m| m.answers).sum::<u64>());
-    for round in 1..=4 {
-        let before = kept();
-        let mut child = spawn_child(&bench.file(), &format!("0-{many}"));
-        // In the middle: some batches are in the file, and more are on their way.
-        while kept() < before + 600 * round && child.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(kept() >= before);
-        let store = Store::open(&bench.file(), Access::Change).map_err(|_| "open").unwrap();
-        let check: String = store.connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-        assert_eq!(check, "ok");
-    }
-    let kept = kept() as usize;
-    let (given, asked) = bench.run(CacheMode::On, &requests(0..many));
-    assert_eq!(asked, many - kept, "what is in the file is not asked again");
-    let plain = answers(&MockEngine::new("mock").unwrap(), &requests(0..many));
-    assert_eq!(outcomes(&given), outcomes(&plain));
-}
-
-#[test]
-fn without_a_flush_the_last_batch_is_lost_at_most() {
-    let bench = Bench::new();
-    let store = Store::open(&bench.file(), Access::Write).map_err(|_| "open").unwrap();
-    let model = Model { identity: [1; 32], engine: "e".into(), name: "m".into(), label: "l".into() };
-    let writer = Writer::start(store, model);
-    let entry = |i: u8| {
-        let answer = "x".to_string();
-        Entry { key: [i; 32], at: 1, prompt_tokens: 0, completion_tokens: 0, refused: false, answer }
-    };
-    (0..10).for_each(|i| writer.put(entry(i)));
-    writer.flush();
-    let reader = Store::open(&bench.file(), Access::Read).map_err(|_| "open").unwrap();
-    assert!(reader.find(&[1; 32], &[[3; 32]]).unwrap()[0].is_some(), "flushed");
-    (10..20).for_each(|i| writer.put(entry(i)));
-    // Dropping is flushing; a batch is whole or not there.
-    drop(writer);
-    let keys: Vec<Hash> = (0..20).map(|i| [i; 32]).collect();
-    assert!(reader.find(&[1; 32], &keys).unwrap().iter().all(Option::is_some));
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl Budget {
         let mut limits = Vec::new();
         limits.extend(self.max_tokens.map(|most| format!("--max-tokens-total {most}")));
         limits.extend(self.max_cost.map(|most| format!("--max-cost {most}")));
-        let cost = if self.cost.is_some() { format!(" and {:.4} of money", books.cost) } else { String::new() };
+        let cost = if self.cost.is_some() { format!(" and {:.4} US dollars", books.cost) } else { String::new() };
         let problem = format!(
             "{answered} of {of} requests are answered: the next would go beyond {} ({} tokens{cost} are spent)",
             limits.join(" or "),

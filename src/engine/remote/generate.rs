@@ -85,6 +85,10 @@ impl Job<'_> {
     ) -> Result<Option<Written>, Miss> {
         let sampling =
             sampling(request, decoding, max_gen_toks, thinks.then_some(self.engine.settings.reasoning_tokens));
+        for left_out in self.engine.client.wire.leaves_out(&sampling) {
+            let wire = self.engine.client.wire.name();
+            self.engine.notice(format!("{wire} has no place for `{left_out}`: texts are written without it"));
+        }
         let Reply::Text { text, reasoning, cut_off, usage, .. } =
             self.ask(&Ask::Generate(shown.input(), &sampling)).await?
         else {

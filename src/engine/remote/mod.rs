@@ -134,7 +134,7 @@ impl RemoteEngine {
     /// Looks whether the endpoint could be opened, without asking it: the address, the key, the options.
     pub fn check(model: &str, options: &EngineOptions) -> Result<()> {
         let address = address::parse(model, &|name| std::env::var(name).ok())?;
-        check_options(options)?;
+        check_options(&address, options)?;
         if let Some(model) = &address.model {
             budget::cost(model, &options.remote)?;
         }
@@ -152,12 +152,13 @@ impl RemoteEngine {
 
     fn open_at(address: &Address, options: &EngineOptions) -> Result<RemoteEngine> {
         let started = Instant::now();
-        check_options(options)?;
+        check_options(address, options)?;
         let tokens = options.remote.tokenizer.as_ref().map(|name| Tokens::load(name, options)).transpose()?;
         let runtime =
             Builder::new_multi_thread().worker_threads(WORKERS).enable_all().thread_name("fairmark-net").build();
         let runtime = runtime.map_err(|e| Error::input("cannot start threads").cause(e))?;
-        let found = runtime.block_on(probe::probe(address, options, tokens.as_ref()))?;
+        let found =
+            runtime.block_on(probe::probe(address, options, tokens.as_ref())).map_err(|err| keyed(err, address))?;
         let cost = budget::cost(&found.client.model, &options.remote)?;
         let settings = Settings {
             reasoning: options.remote.reasoning,
@@ -167,6 +168,11 @@ impl RemoteEngine {
         };
         let mut notices: BTreeSet<String> = found.notices.into_iter().collect();
         notices.insert(found.description);
+        if options.max_length.is_some() && !found.facts.ids {
+            notices.insert(
+                "--max-length cuts nothing here: the server gets texts, not token ids (see --tokenizer)".to_string(),
+            );
+        }
         Ok(RemoteEngine {
             identity: identity(address, &found.client, &found.facts, tokens.as_ref(), options),
             runtime,
@@ -286,7 +292,11 @@ impl Engine for RemoteEngine {
     }
 }
 
-fn check_options(options: &EngineOptions) -> Result<()> {
+fn check_options(address: &Address, options: &EngineOptions) -> Result<()> {
+    if options.offline && !address.bases.iter().all(|base| address::is_loopback(&base.url)) {
+        return Err(Error::input(format!("`{}` is on the network, and --offline forbids that", address.name))
+            .hint("leave out --offline; servers on this machine may be asked with it"));
+    }
     for (key, instead) in RESERVED {
         if options.remote.extra_body.contains_key(*key) {
             return Err(Error::input(format!("--extra-body cannot set `{key}`")).hint(*instead));
@@ -303,6 +313,15 @@ fn check_options(options: &EngineOptions) -> Result<()> {
     Ok(())
 }
 
+/// An error about a key says where keys come from.
+fn keyed(err: Error, address: &Address) -> Error {
+    let is_denied = ["HTTP 401", "HTTP 403"].iter().any(|status| err.message().contains(status));
+    if !is_denied || address.key_hint.is_empty() {
+        return err;
+    }
+    Error::new(err.kind(), err.message()).hint(address.key_hint.clone())
+}
+
 /// Who answers: all that decides numbers, and nothing that decides only the time.
 fn identity(
     address: &Address,
@@ -314,7 +333,10 @@ fn identity(
     let remote = &options.remote;
     let mut bases: Vec<String> = address.bases.iter().map(probe::shown).collect();
     bases.sort();
-    let mut written = vec![format!("servers={}", bases.join(" ")), format!("tokens={}", facts.split(tokens.is_some()))];
+    let mut written = vec![format!("servers={}", bases.join(" ")), format!("model={}", client.model)];
+    // An alias (`gpt-x`) means another model at another time (`gpt-x-2024-08-06`).
+    written.extend(client.told.iter().filter(|told| **told != client.model).map(|told| format!("answers_as={told}")));
+    written.push(format!("tokens={}", facts.split(tokens.is_some())));
     written.extend(tokens.map(|tokens| format!("tokenizer={}", tokens.fingerprint)));
     written.extend(options.add_bos.map(|add_bos| format!("add_bos_token={add_bos}")));
     if !remote.extra_body.is_empty() {
@@ -333,7 +355,10 @@ fn identity(
     Identity {
         engine: client.wire.name().to_string(),
         name: address.name.clone(),
-        label: address.label.clone(),
+        label: match &address.model {
+            Some(_) => address.label.clone(),
+            None => client.model.rsplit(['/', '\\']).next().unwrap_or(&client.model).to_string(),
+        },
         architecture: None,
         num_parameters: None,
         dtype: None,

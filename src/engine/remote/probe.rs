@@ -176,7 +176,8 @@ pub async fn probe(address: &Address, options: &EngineOptions, tokens: Option<&T
             }
             Err(Trouble::Failed(err)) if wires.len() == 1 => return Err(err),
             Err(Trouble::Failed(err)) => refusals.push(format!("{}: {}", wire.name(), err.message())),
-            Err(Trouble::Fatal(err)) => return Err(err),
+            // What it could do were it not busy is not known: to go on in another format would be to guess.
+            Err(Trouble::Fatal(err) | Trouble::Down(err)) => return Err(err),
         }
     }
     match best {
@@ -217,13 +218,10 @@ impl Prober<'_> {
         for base in 0..self.address.bases.len() {
             listings.push(models::list(&client, base).await);
         }
-        if listings.iter().all(|listing| matches!(listing, Listing::Failed(_))) && self.address.model.is_none() {
-            for listing in listings {
-                if let Listing::Failed(err) = listing {
-                    return Err(err);
-                }
-            }
-            return Err(Error::input("no server is named"));
+        if listings.iter().all(|listing| matches!(listing, Listing::Down(_)))
+            && let Some(Listing::Down(err)) = listings.pop()
+        {
+            return Err(err);
         }
         let owner = |model: &ServedModel| model.owned_by.as_deref().and_then(address::by_owner);
         let owners = listings.iter().filter_map(|listing| listing.models().first().and_then(owner));
@@ -237,8 +235,9 @@ impl Prober<'_> {
         mut client: Client,
         listings: &[Listing],
     ) -> std::result::Result<(Client, Examined), Trouble> {
-        let mut failed = None;
-        for (base, listing) in listings.iter().enumerate() {
+        let (mut failed, mut down) = (None, None);
+        let is_up = |(_, listing): &(usize, &Listing)| !matches!(listing, Listing::Down(_));
+        for (base, listing) in listings.iter().enumerate().filter(is_up) {
             let Model { name, max_length, is_listed } = match models::choose(self.address, listing) {
                 Ok(model) => model,
                 Err(err) if matches!(listing, Listing::Failed(_)) => {
@@ -256,18 +255,20 @@ impl Prober<'_> {
                     }
                     return Ok((client, examined));
                 }
+                Err(Trouble::Down(err)) => {
+                    down.get_or_insert(err);
+                }
                 Err(Trouble::Failed(err)) => {
-                    // Down, or the key is wrong: other formats do not mend that.
-                    if let (Listing::Failed(_), 1) = (listing, listings.len()) {
-                        return Err(Trouble::Fatal(err));
-                    }
                     let err = if is_listed { err } else { models::hinted(err, &client.model, listing) };
                     failed.get_or_insert(err);
                 }
                 Err(fatal) => return Err(fatal),
             }
         }
-        Err(Trouble::Failed(failed.unwrap_or_else(|| Error::input("no server is named"))))
+        match (failed, down) {
+            (None, Some(err)) => Err(Trouble::Down(err)),
+            (failed, _) => Err(Trouble::Failed(failed.unwrap_or_else(|| Error::input("no server is named")))),
+        }
     }
 
     /// Examines the other servers of a fleet. Those that are down are left out; the others must be alike.
@@ -280,6 +281,7 @@ impl Prober<'_> {
                 continue;
             }
             let other = match models::choose(self.address, listing) {
+                _ if let Listing::Down(err) = listing => Err(Trouble::Down(Error::input(err.message()))),
                 Ok(model) if model.name == client.model => examine(self, &client, base, model.max_length).await,
                 Ok(model) => {
                     return Err(unlike(server, &format!("it has the model `{}`, not `{}`", model.name, client.model)));
@@ -292,7 +294,7 @@ impl Prober<'_> {
                     facts.max_length = facts.max_length.into_iter().chain(other.facts.max_length).min();
                     bases.push(server.clone());
                 }
-                Err(Trouble::Failed(err)) => {
+                Err(Trouble::Failed(err) | Trouble::Down(err)) => {
                     notices.push(format!("the server {} is left out: {}", shown(server), err.message()));
                 }
                 Err(Trouble::Fatal(err)) => return Err(err),

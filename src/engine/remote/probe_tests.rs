@@ -23,7 +23,8 @@ fn an_endpoint_says_what_it_can() {
     assert_eq!(engine.notices(), [expected]);
     let identity = engine.identity();
     assert_eq!((identity.engine.as_str(), identity.max_length), ("compatible-completions", Some(64)));
-    assert_eq!(identity.options[0], format!("servers={}", server.url()));
+    let options = [&format!("servers={}", server.url()), "model=toy", "tokens=text offsets, else contexts alone"];
+    assert_eq!((identity.label.as_str(), &identity.options[..]), ("toy", &options.map(String::from)[..]));
     assert!(server.count() < 12, "{} requests", server.count());
 }
 
@@ -31,7 +32,7 @@ fn an_endpoint_says_what_it_can() {
 fn scores_that_cannot_be_believed_are_refused() {
     for (scores, says) in [
         (Scores::Zeros, "are 0"),
-        (Scores::GeneratedOnly, ""),
+        (Scores::GeneratedOnly, "generated tokens only"),
         (Scores::Drifting, "scores the same prompt"),
         (Scores::NoNull, "nothing stands before it"),
         (Scores::Refused, "echo is not supported"),
@@ -108,6 +109,27 @@ fn models_are_named_or_found() {
 }
 
 #[test]
+fn a_busy_server_is_no_server_that_cannot() {
+    // Whatever it is that is asked for while it is busy: nothing is concluded from that.
+    for busy in 0..6 {
+        let server = Server::hooked(Toy::default(), move |number, _, _| {
+            (number >= busy).then(|| (503, json!({"error": {"message": "overloaded"}})))
+        });
+        let err = server.open(|options| options.remote.limits.max_retries = 1).err().unwrap().to_string();
+        assert!(err.contains("overloaded"), "{busy}: {err}");
+    }
+}
+
+#[test]
+fn a_wrong_key_says_where_keys_come_from() {
+    let server = Server::hooked(Toy::default(), |_, _, _| Some((401, json!({"error": {"message": "no such key"}}))));
+    for model in ["", "#toy"] {
+        let err = open(&format!("{}{model}", server.url()), |_| {}).err().unwrap().to_string();
+        assert!(err.contains("no such key") && err.contains("FAIRMARK_API_KEY"), "{err}");
+    }
+}
+
+#[test]
 fn nobody_there_is_an_error_with_a_hint() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for model in ["", "#toy"] {
@@ -161,6 +183,8 @@ fn what_decides_numbers_is_part_of_the_identity_and_nothing_else() {
 fn options_that_make_no_sense_are_refused() {
     let refused = |change: &dyn Fn(&mut EngineOptions)| refused(Toy::default(), |options| change(options));
     assert!(refused(&|o| drop(o.remote.extra_body.insert("stream".into(), json!(true)))).contains("`stream`"));
+    let far = open("http://192.0.2.1/v1#x", |_| {}).err().unwrap().to_string();
+    assert!(far.contains("--offline forbids"), "{far}");
     assert!(refused(&|o| o.add_bos = Some(true)).contains("--tokenizer"));
     assert!(refused(&|o| o.remote.max_cost = Some(f64::NAN)).contains("--max-cost"));
     assert!(refused(&|o| o.remote.max_cost = Some(1.0)).contains("nobody knows what `toy` costs"));

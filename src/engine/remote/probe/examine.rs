@@ -22,6 +22,10 @@ const TOPS: &[usize] = &[20, 10, 8, 5, 2];
 /// How far scores of one prompt as text and as token ids may be apart, relative.
 const SAME: f64 = 1e-3;
 
+/// How formats complain about tokens that are not the prompt's, and what that means when prompts are to be scored.
+const OTHER_PROMPT: &str = "answered another prompt";
+const GENERATED_ONLY: &str = "the server returns log-probabilities of generated tokens only, it seems";
+
 /// Characters of a server's complaint that are repeated.
 const COMPLAINT: usize = 200;
 
@@ -38,7 +42,9 @@ pub struct Examined {
 pub enum Trouble {
     /// The server cannot be asked in this way.
     Failed(Error),
-    /// Nor in any other.
+    /// At the moment.
+    Down(Error),
+    /// Nor in any other way.
     Fatal(Error),
 }
 
@@ -83,7 +89,7 @@ pub async fn examine(
     }
     let (mut scoring, ids) = if has_texts { examiner.scores().await? } else { (Err(no_scoring(client)), false) };
     texts |= scoring.is_ok() && has_texts;
-    let by_server = has_texts && examiner.ask(&Ask::ApplyTemplate(&turns)).await.is_ok();
+    let by_server = has_texts && examiner.ask(&Ask::ApplyTemplate(&turns)).await?.is_ok();
     let by_tokenizer = texts && prober.tokens.is_some_and(|tokens| tokens.has_chat());
     let turns_by = match (by_tokenizer, by_server && texts, native) {
         (true, ..) => Some(Turns::Tokenizer),
@@ -99,7 +105,7 @@ pub async fn examine(
     let thinks_inline = written.as_ref().is_ok_and(|written| written.thinks_inline);
     let first =
         if texts && !(chat && turns_by == Some(Turns::Native)) { Input::Text(CONTEXT) } else { Input::Chat(&turns) };
-    let top = examiner.top(first, thinks).await;
+    let top = examiner.top(first, thinks).await?;
     let Examiner { notices, told, .. } = examiner;
     let generation = written.map(|_| ());
     let facts =
@@ -129,16 +135,16 @@ fn sampling(reasoning: bool) -> Sampling {
 }
 
 impl Examiner<'_> {
-    /// Asks, or says why not.
-    async fn ask(&mut self, ask: &Ask<'_>) -> Result<Reply, String> {
+    /// Asks, or says why not. That a server is busy is no such reason.
+    async fn ask(&mut self, ask: &Ask<'_>) -> Result<Result<Reply, String>, Trouble> {
         let reply = match self.client.ask_base(self.base, ask).await {
             Some(Ok(reply)) => reply,
-            Some(Err(ProbeFailure::Missing(said) | ProbeFailure::Malformed(said))) => return Err(brief(&said)),
-            Some(Err(ProbeFailure::Failed(err))) => return Err(brief(err.message())),
-            None => return Err(format!("the format {} has no route for it", self.client.wire.name())),
+            Some(Err(ProbeFailure::Missing(said) | ProbeFailure::Malformed(said))) => return Ok(Err(brief(&said))),
+            Some(Err(ProbeFailure::Failed(err))) => return Ok(Err(brief(err.message()))),
+            Some(Err(ProbeFailure::Unavailable(err))) => return Err(Trouble::Down(err)),
+            None => return Ok(Err(format!("the format {} has no route for it", self.client.wire.name()))),
         };
-        self.heed(&reply)?;
-        Ok(reply)
+        Ok(self.heed(&reply).map(|()| reply))
     }
 
     /// All answers must name the same model.
@@ -174,11 +180,12 @@ impl Examiner<'_> {
                     return Ok(Ok(Written { thinks, thinks_inline: thinks && inline }));
                 }
                 Some(Err(ProbeFailure::Failed(err))) => return Err(Trouble::Failed(err)),
+                Some(Err(ProbeFailure::Unavailable(err))) => return Err(Trouble::Down(err)),
                 Some(Err(ProbeFailure::Malformed(said))) => return Ok(Err(brief(&said))),
                 Some(Err(ProbeFailure::Missing(said))) => complaint = brief(&said),
                 None => return Ok(Err("the format has no route for it".to_string())),
             }
-            if asked.is_some() || !complaint.contains("HTTP 4") || complaint.contains("HTTP 404") {
+            if asked.is_some() || !is_refusal(&complaint) {
                 break;
             }
         }
@@ -189,19 +196,19 @@ impl Examiner<'_> {
     async fn scores(&mut self) -> Result<(Result<Scoring, String>, bool), Trouble> {
         let whole = ENDINGS.map(|ending| format!("{CONTEXT}{ending}"));
         let texts = [whole[0].as_str(), whole[1].as_str()];
-        let as_text = self.prove(texts.map(Input::Text)).await;
+        let as_text = self.prove(texts.map(Input::Text)).await?;
         let Some(tokens) = self.prober.tokens else {
             let (proof, scored) = match as_text {
                 Ok(proven) => proven,
                 Err(reason) => return Ok((Err(reason), false)),
             };
-            let scoring = self.scoring(proof, &scored, texts[0]).await;
-            let ids = self.takes_server_ids(&scoring, texts[0]).await;
+            let scoring = self.scoring(proof, &scored, texts[0]).await?;
+            let ids = self.takes_server_ids(&scoring, texts[0]).await?;
             return Ok((Ok(scoring), ids));
         };
         let encoded = tokens.encoder().and_then(|encoder| Ok([encoder.text(texts[0])?, encoder.text(texts[1])?]));
         let [first, second] = encoded.map_err(Trouble::Fatal)?;
-        let as_ids = self.prove([Input::Ids(&first), Input::Ids(&second)]).await;
+        let as_ids = self.prove([Input::Ids(&first), Input::Ids(&second)]).await?;
         if let Ok((_, scored)) = &as_text {
             self.same_tokenizer(&first, scored)?;
         }
@@ -218,55 +225,63 @@ impl Examiner<'_> {
                 let leading = as_text.as_ref().map_or(0, |(_, scored)| leading(&scored.tokens));
                 Ok((Ok(Scoring { leading, tokenize: None, sum: by_ids.sum }), true))
             }
-            (Err(_), Ok((proof, scored))) => Ok((Ok(self.scoring(proof, &scored, texts[0]).await), false)),
-            (Err(_), Err(reason)) => Ok((Err(reason), self.writes_ids(&first).await)),
+            (Err(_), Ok((proof, scored))) => Ok((Ok(self.scoring(proof, &scored, texts[0]).await?), false)),
+            (Err(_), Err(reason)) => Ok((Err(reason), self.writes_ids(&first).await?)),
         }
     }
 
-    async fn scoring(&mut self, proof: Proof, scored: &Scored, text: &str) -> Scoring {
+    async fn scoring(&mut self, proof: Proof, scored: &Scored, text: &str) -> Result<Scoring, Trouble> {
         self.notices.extend(proof.notice);
-        let tokenize = match self.ask(&Ask::Tokenize { text, special: true }).await {
+        let tokenize = match self.ask(&Ask::Tokenize { text, special: true }).await? {
             Ok(Reply::Tokens(ids)) => ids.len().checked_sub(scored.tokens.len()).filter(|hidden| *hidden <= 1),
             _ => None,
         };
-        Scoring { leading: leading(&scored.tokens), tokenize, sum: proof.sum }
+        Ok(Scoring { leading: leading(&scored.tokens), tokenize, sum: proof.sum })
     }
 
     /// Scores of three prompts, judged; with the first.
-    async fn prove(&mut self, [first, other]: [Input<'_>; 2]) -> Result<(Proof, Scored), String> {
-        let one = self.scored(first).await?;
+    async fn prove(&mut self, [first, other]: [Input<'_>; 2]) -> Result<Result<(Proof, Scored), String>, Trouble> {
+        let one = match self.scored(first).await? {
+            Ok(one) => one,
+            Err(reason) => return Ok(Err(reason)),
+        };
         let (two, three) = (self.scored(first).await?, self.scored(other).await?);
-        judge(&one, &two, &three).map(|proof| (proof, one))
+        Ok(two
+            .and_then(|two| Ok((two, three?)))
+            .and_then(|(two, three)| judge(&one, &two, &three))
+            .map(|proof| (proof, one)))
     }
 
-    async fn scored(&mut self, input: Input<'_>) -> Result<Scored, String> {
-        match self.ask(&Ask::Score(input)).await? {
-            Reply::Scores { mut tokens, generated, usage, .. } => {
+    async fn scored(&mut self, input: Input<'_>) -> Result<Result<Scored, String>, Trouble> {
+        Ok(match self.ask(&Ask::Score(input)).await? {
+            Ok(Reply::Scores { mut tokens, generated, usage, .. }) => {
                 let mut behind = tokens.split_off(tokens.len().saturating_sub(generated));
                 let following = if behind.is_empty() { None } else { Some(behind.swap_remove(0)) };
                 Ok(Scored { tokens, following, prompt_tokens: usage.prompt_tokens })
             }
-            _ => Err("it answers with something else".to_string()),
-        }
+            Ok(_) => Err("it answers with something else".to_string()),
+            Err(said) if said.contains(OTHER_PROMPT) => Err(format!("{GENERATED_ONLY}: {said}")),
+            Err(said) => Err(said),
+        })
     }
 
     /// Whether ids of the server's tokenize route are taken for prompts, and mean what they should.
-    async fn takes_server_ids(&mut self, scoring: &Scoring, text: &str) -> bool {
+    async fn takes_server_ids(&mut self, scoring: &Scoring, text: &str) -> Result<bool, Trouble> {
         if scoring.tokenize.is_none() {
-            return false;
+            return Ok(false);
         }
-        let Ok(Reply::Tokens(ids)) = self.ask(&Ask::Tokenize { text, special: true }).await else { return false };
-        let Ok(scored) = self.scored(Input::Ids(&ids)).await else { return false };
+        let Ok(Reply::Tokens(ids)) = self.ask(&Ask::Tokenize { text, special: true }).await? else { return Ok(false) };
+        let Ok(scored) = self.scored(Input::Ids(&ids)).await? else { return Ok(false) };
         let sum: f64 = scored.tokens.iter().filter_map(|token| token.logprob).sum();
-        scored.tokens.len() == ids.len() && (sum - scoring.sum).abs() <= SAME * scoring.sum.abs()
+        Ok(scored.tokens.len() == ids.len() && (sum - scoring.sum).abs() <= SAME * scoring.sum.abs())
     }
 
     /// Whether ids are taken for prompts that are to be continued.
-    async fn writes_ids(&mut self, ids: &[u32]) -> bool {
-        match self.ask(&Ask::Generate(Input::Ids(ids), &sampling(false))).await {
+    async fn writes_ids(&mut self, ids: &[u32]) -> Result<bool, Trouble> {
+        Ok(match self.ask(&Ask::Generate(Input::Ids(ids), &sampling(false))).await? {
             Ok(Reply::Text { usage, .. }) => usage.prompt_tokens == 0 || usage.prompt_tokens == ids.len(),
             _ => false,
-        }
+        })
     }
 
     /// The tokenizer that the user names must be the model's.
@@ -283,24 +298,29 @@ impl Examiner<'_> {
     }
 
     /// How many first tokens are listed.
-    async fn top(&mut self, input: Input<'_>, thinks: bool) -> Result<usize, String> {
+    async fn top(&mut self, input: Input<'_>, thinks: bool) -> Result<Result<usize, String>, Trouble> {
         if thinks {
-            return Err("the model thinks before it answers: its first token is a thought's".to_string());
+            return Ok(Err("the model thinks before it answers: its first token is a thought's".to_string()));
         }
         let mut complaint = String::new();
         for top in TOPS {
-            match self.ask(&Ask::FirstToken { input, top: *top }).await {
-                Ok(Reply::FirstToken { top: listed, .. }) => return judge_top(&listed).map(|()| *top),
-                Ok(_) => return Err("it answers with something else".to_string()),
+            match self.ask(&Ask::FirstToken { input, top: *top }).await? {
+                Ok(Reply::FirstToken { top: listed, .. }) => return Ok(judge_top(&listed).map(|()| *top)),
+                Ok(_) => return Ok(Err("it answers with something else".to_string())),
                 Err(said) => complaint = said,
             }
             // Only a number that is too high is worth another try.
-            if !complaint.contains("HTTP 4") || complaint.contains("HTTP 404") {
+            if !is_refusal(&complaint) {
                 break;
             }
         }
-        Err(complaint)
+        Ok(Err(complaint))
     }
+}
+
+/// Whether a complaint is about the body of a request, not about its route.
+fn is_refusal(complaint: &str) -> bool {
+    complaint.starts_with("HTTP 4") && !complaint.starts_with("HTTP 404")
 }
 
 fn other_tokenizer(what: &str) -> Trouble {

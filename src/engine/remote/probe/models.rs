@@ -14,15 +14,17 @@ pub enum Listing {
     Models(Vec<ServedModel>),
     /// It does not say.
     Unknown,
-    /// It cannot be asked.
+    /// It does not want to say: the key may not be for lists.
     Failed(Error),
+    /// It cannot be asked at the moment.
+    Down(Error),
 }
 
 impl Listing {
     pub fn models(&self) -> &[ServedModel] {
         match self {
             Listing::Models(models) => models,
-            Listing::Unknown | Listing::Failed(_) => &[],
+            Listing::Unknown | Listing::Failed(_) | Listing::Down(_) => &[],
         }
     }
 }
@@ -40,6 +42,7 @@ pub async fn list(client: &Client, base: usize) -> Listing {
     match client.ask_base(base, &Ask::Models).await {
         Some(Ok(Reply::Models(models))) => Listing::Models(models),
         Some(Err(ProbeFailure::Failed(err))) => Listing::Failed(err),
+        Some(Err(ProbeFailure::Unavailable(err))) => Listing::Down(err),
         _ => Listing::Unknown,
     }
 }
@@ -50,7 +53,7 @@ pub fn choose(address: &Address, listing: &Listing) -> Result<Model> {
     let Some(name) = &address.model else {
         return match (models, listing) {
             ([only], _) => Ok(Model { name: only.id.clone(), max_length: only.max_length, is_listed: true }),
-            ([], Listing::Failed(err)) => Err(Error::new(err.kind(), err.message())
+            ([], Listing::Failed(err) | Listing::Down(err)) => Err(Error::new(err.kind(), err.message())
                 .hint(err.hint_text().unwrap_or("is the server running, and is this its address?"))),
             ([], _) => Err(Error::input("no model is named, and the server does not say which it has")
                 .hint(format!("name it: `{}#MODEL`", address.name))),

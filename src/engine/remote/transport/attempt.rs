@@ -116,10 +116,10 @@ impl Transport {
                 let hint = fault.hint();
                 ProbeFailure::Failed(Error::input(fault.message).hint(hint))
             }
-            (Kind::Unreachable, _) => ProbeFailure::Failed(
+            (Kind::Unreachable, _) => ProbeFailure::Unavailable(
                 Error::input(fault.message).hint("is the server running, and is this its address?"),
             ),
-            _ => ProbeFailure::Failed(Error::input(fault.message)),
+            _ => ProbeFailure::Unavailable(Error::input(fault.message).hint("try again later")),
         }
     }
 

@@ -184,6 +184,8 @@ pub enum ProbeFailure {
     Missing(String),
     /// The server answered, but not what the format promises.
     Malformed(String),
-    /// Unreachable, unauthorised, unknown model: the user can mend it.
+    /// Unauthorised, unknown model: the user can mend it.
     Failed(Error),
+    /// Unreachable, busy, too slow: that may be another matter later, and says nothing about what the server can do.
+    Unavailable(Error),
 }

@@ -35,7 +35,7 @@ async fn what_the_user_can_mend_is_an_error() {
     );
     assert_eq!(count, 1);
     let (outcome, count) = probe(|_| error(429, "later")).await;
-    assert!(matches!(outcome, Err(ProbeFailure::Failed(_))));
+    assert!(matches!(outcome, Err(ProbeFailure::Unavailable(_))));
     assert_eq!(count, 5);
 }
 
@@ -54,7 +54,7 @@ async fn an_unreachable_server_is_named() {
     let transport =
         Transport::new(vec![base(&format!("http://{address}/"))], limits(), &super::super::testing::TestWire).unwrap();
     match transport.send_to(0, &call(1), &decode).await {
-        Err(ProbeFailure::Failed(err)) => {
+        Err(ProbeFailure::Unavailable(err)) => {
             assert!(err.to_string().contains(&address.to_string()) && err.hint_text().is_some(), "{err}")
         }
         other => panic!("{other:?}"),
