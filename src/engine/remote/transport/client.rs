@@ -208,14 +208,18 @@ impl Pool {
         let wait = wait::asked(response.headers(), SystemTime::now());
         let mut bytes = Vec::new();
         let read = async {
-            while let Ok(Some(chunk)) = response.chunk().await {
-                bytes.extend(chunk.iter().take(MAX_REFUSAL - bytes.len()));
+            loop {
+                match response.chunk().await {
+                    Ok(Some(chunk)) => bytes.extend(chunk.iter().take(MAX_REFUSAL - bytes.len())),
+                    Ok(None) => break true,
+                    Err(_) => break false,
+                }
                 if bytes.len() == MAX_REFUSAL {
-                    break;
+                    break true;
                 }
             }
         };
-        let _ = tokio::time::timeout(REFUSAL_TIMEOUT, read).await;
+        let is_torn = tokio::time::timeout(REFUSAL_TIMEOUT, read).await == Ok(false);
         let body: Option<Value> = serde_json::from_slice(&bytes).ok();
         let said =
             body.as_ref().and_then(|body| self.wire.error_message(body)).map(|said| target.secrets.excerpt(&said));
@@ -229,6 +233,8 @@ impl Pool {
         }
         let is_filter = body.as_ref().is_some_and(|body| self.wire.is_content_filter(status.as_u16(), body));
         let kind = if is_filter { Kind::Refused } else { kind_of_status(status.as_u16()) };
+        // What was refused for good, and why, stands in the body: half of it is no verdict.
+        let kind = if is_torn && !is_filter && !kind.is_worth_another_try() { Kind::Torn } else { kind };
         Fault { kind, message, status: Some(status.as_u16()), said, wait }
     }
 }
