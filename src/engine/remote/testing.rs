@@ -111,7 +111,7 @@ impl Toy {
     /// The log-probability of the token at an index, and whether it is the likeliest.
     pub fn score(&self, parts: &[String], index: usize) -> (f64, bool) {
         let hash = hash(self.seed, &parts[..=index]);
-        (-(0.125 + (hash % 4096) as f64 / 1024.0), hash % 3 == 0)
+        (-(0.125 + (hash % 4096) as f64 / 1024.0), hash.is_multiple_of(3))
     }
 
     /// What a continuation scores behind a context.

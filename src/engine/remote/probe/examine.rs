@@ -261,6 +261,9 @@ impl Examiner<'_> {
             }
             Ok(_) => Err("it answers with something else".to_string()),
             Err(said) if said.contains(OTHER_PROMPT) => Err(format!("{GENERATED_ONLY}: {said}")),
+            Err(said) if said.starts_with("HTTP 200") => {
+                Err(format!("it returns no log-probabilities of prompts: {said}"))
+            }
             Err(said) => Err(said),
         })
     }
