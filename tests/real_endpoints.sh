@@ -501,17 +501,17 @@ PY
     must_run ls-ids --model "llama-server:$url" --tokenizer "$MODEL" --tasks $WRITTEN "${REMOTE[@]}"
     agree "llama-server, own routes, prompts as token ids" words local-texts ls-ids
     # `echo` is ignored by this server's /v1/completions: numbers of written tokens must not be taken for the prompt's.
-    run ls-echo --model "openai-completions:$url/v1#stories" --tasks real_choices --mc-protocol likelihood "${REMOTE[@]}"
+    run ls-echo --model "openai-completions:$url/v1" --tasks real_choices --mc-protocol likelihood "${REMOTE[@]}"
     refused "llama-server, openai-completions, likelihood" ls-echo
-    must_run ls-completions --model "openai-completions:$url/v1#stories" --tasks $WRITTEN "${REMOTE[@]}"
+    must_run ls-completions --model "openai-completions:$url/v1" --tasks $WRITTEN "${REMOTE[@]}"
     agree "llama-server, openai-completions" words local-texts ls-completions
-    must_run ls-turns --model "openai-chat:$url/v1#stories" --tasks $WRITTEN --apply-chat-template "${REMOTE[@]}"
+    must_run ls-turns --model "openai-chat:$url/v1" --tasks $WRITTEN --apply-chat-template "${REMOTE[@]}"
     agree "llama-server, openai-chat" words local-turns ls-turns
-    must_run_letters ls-chat-letters --model "openai-chat:$url/v1#stories" --apply-chat-template "${REMOTE[@]}"
+    must_run_letters ls-chat-letters --model "openai-chat:$url/v1" --apply-chat-template "${REMOTE[@]}"
     has_filter "llama-server, openai-chat, auto" ls-chat-letters letter-logprobs
-    must_run ls-responses --model "openai-responses:$url/v1#stories" --tasks $WRITTEN --apply-chat-template "${REMOTE[@]}"
+    must_run ls-responses --model "openai-responses:$url/v1" --tasks $WRITTEN --apply-chat-template "${REMOTE[@]}"
     agree "llama-server, openai-responses" words local-turns ls-responses
-    must_run ls-messages --model "anthropic:$url/v1#stories" --tasks $WRITTEN --apply-chat-template "${REMOTE[@]}"
+    must_run ls-messages --model "anthropic:$url/v1" --tasks $WRITTEN --apply-chat-template "${REMOTE[@]}"
     agree "llama-server, anthropic" words local-turns ls-messages
     stop_servers
 }

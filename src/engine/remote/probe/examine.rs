@@ -142,6 +142,7 @@ impl Examiner<'_> {
             Some(Err(ProbeFailure::Missing(said) | ProbeFailure::Malformed(said))) => return Ok(Err(brief(&said))),
             Some(Err(ProbeFailure::Failed(err))) => return Ok(Err(brief(err.message()))),
             Some(Err(ProbeFailure::Unavailable(err))) => return Err(Trouble::Down(err)),
+            None if matches!(ask, Ask::Score(_)) => return Ok(Err(no_scoring(self.client))),
             None => return Ok(Err(format!("the format {} has no route for it", self.client.wire.name()))),
         };
         Ok(self.heed(&reply).map(|()| reply))
