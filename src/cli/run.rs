@@ -185,8 +185,11 @@ impl Ask<'_> {
             eprintln!("{}", loaded(engine));
             eprintln!("{label}: {} requests", prepared.num_requests());
         }
+        // What a probe found out is said before the work, what the work brought up after it.
+        let known = engine.notices();
+        known.iter().for_each(|notice| eprintln!("note: {label}: {notice}"));
         let finished = run_one(self.args, &suited, engine, prepared, self.cancel, &mut progress);
-        for notice in engine.notices() {
+        for notice in engine.notices().iter().filter(|notice| !known.contains(notice)) {
             eprintln!("note: {label}: {notice}");
         }
         finished
