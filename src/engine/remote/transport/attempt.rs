@@ -156,11 +156,14 @@ fn undecoded(target: &Target, err: WireError, body: &Value) -> Fault {
     }
 }
 
-/// The end of a call that failed for good.
+/// The end of a call that failed for good. What a server does not take is said alike however often it failed before: the reason stands in
+/// results, and those are the same bytes with and without passing faults.
 fn give_up(fault: Fault, retries: u32) -> Failure {
     match fault.kind {
         Kind::Refused => Failure::Refused(fault.message),
-        _ if retries > 0 => Failure::Unanswered(format!("{} (after {} attempts)", fault.message, retries + 1)),
+        kind if retries > 0 && kind.is_worth_another_try() => {
+            Failure::Unanswered(format!("{} (after {} attempts)", fault.message, retries + 1))
+        }
         _ => Failure::Unanswered(fault.message),
     }
 }
