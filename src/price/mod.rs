@@ -31,9 +31,6 @@ pub struct Price {
 }
 
 impl Price {
-    /// A server of one's own.
-    pub const FREE: Price = Price { input: 0.0, cached_input: 0.0, output: 0.0 };
-
     /// What an answer costs, in US dollars. Cached tokens are a part of the prompt's, thoughts a part of the completion's.
     pub fn cost(&self, usage: &Usage) -> f64 {
         let cached = usage.cached_tokens.min(usage.prompt_tokens);
@@ -72,11 +69,6 @@ impl PriceTable {
     /// The price of a model; `None`: unknown.
     pub fn price(&self, model: &str) -> Option<Price> {
         self.row(model).map(Row::price)
-    }
-
-    /// The same, but a server on this machine whose model stands in no row costs nothing.
-    pub fn price_at(&self, model: &str, loopback: bool) -> Option<Price> {
-        self.price(model).or(loopback.then_some(Price::FREE))
     }
 
     /// The row that gives a model's price: the user's before the built-in ones, and of several that fit the one with the most letters
@@ -185,15 +177,6 @@ mod tests {
         assert_eq!(table.price("gpt-4.1").unwrap().input, 1.0);
         assert_eq!(table.price("o3").unwrap().input, 2.0, "the built-in rows stay");
         assert_eq!(table.list()[1], ["x, gpt-4o-m*", "3", "3", "4", "2026-01-01", "ours"]);
-    }
-
-    #[test]
-    fn servers_on_this_machine_are_free_unless_a_row_says_otherwise() {
-        let table = PriceTable::load(None).unwrap();
-        assert_eq!(table.price_at("my-model", true).unwrap().cost(&usage(5, 0, 5)), 0.0);
-        assert_eq!(table.price_at("my-model", false), None);
-        // A proxy to the provider.
-        assert_eq!(table.price_at("gpt-4o", true).unwrap().input, 2.5);
     }
 
     #[test]

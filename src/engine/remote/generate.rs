@@ -141,16 +141,7 @@ impl Job<'_> {
             }
             _ => None,
         };
-        let sampling = Sampling {
-            max_tokens: num_tokens + 1,
-            stops: Vec::new(),
-            temperature: 0.0,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            seed: None,
-            reasoning: false,
-        };
+        let sampling = Sampling::greedy(num_tokens + 1);
         let input = ids.as_deref().map_or(Input::Text(context), Input::Ids);
         match self.ask(&Ask::Generate(input, &sampling)).await? {
             Reply::Text { text, .. } => Ok(text.starts_with(continuation)),

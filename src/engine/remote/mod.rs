@@ -66,6 +66,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("messages", "prompts come from tasks"),
     ("stop", "tasks have `until`"),
 ];
+
 /// How servers are asked.
 #[derive(Debug, Clone, Default)]
 pub struct RemoteOptions {

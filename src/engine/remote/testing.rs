@@ -4,6 +4,7 @@
 
 use super::RemoteEngine;
 use super::address;
+use super::transport::testing::read;
 use crate::engine::{Cancel, Engine, EngineOptions, Outcome, Update};
 use crate::error::Result;
 use crate::request::{Decoding, Prompt, Request, RequestKind};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
@@ -286,7 +287,8 @@ pub fn open(name: &str, change: impl FnOnce(&mut EngineOptions)) -> Result<Remot
 async fn serve(mut stream: TcpStream, toy: Arc<Toy>, hook: Arc<Hook>, seen: Arc<Mutex<Vec<(String, Value)>>>) {
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::new();
-    while let Some((path, body)) = read(&mut stream, &mut buffer).await {
+    while let Some((head, body)) = read(&mut stream, &mut buffer).await {
+        let path = head.split(' ').nth(1).unwrap_or_default().to_string();
         let number = {
             let mut seen = seen.lock().unwrap();
             seen.push((path.clone(), body.clone()));
@@ -300,26 +302,6 @@ async fn serve(mut stream: TcpStream, toy: Arc<Toy>, hook: Arc<Hook>, seen: Arc<
         );
         if stream.write_all(head.as_bytes()).await.is_err() {
             return;
-        }
-    }
-}
-
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, Value)> {
-    loop {
-        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&buffer[..end]).to_string();
-            let length = head
-                .lines()
-                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
-            let whole = end + 4 + length.unwrap_or(0);
-            if buffer.len() >= whole {
-                let body = serde_json::from_slice(&buffer[end + 4..whole]).unwrap_or(Value::Null);
-                buffer.drain(..whole);
-                return Some((head.split(' ').nth(1)?.to_string(), body));
-            }
-        }
-        if stream.read_buf(buffer).await.ok()? == 0 {
-            return None;
         }
     }
 }

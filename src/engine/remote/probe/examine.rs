@@ -122,16 +122,7 @@ fn question() -> [Message; 1] {
 }
 
 fn sampling(reasoning: bool) -> Sampling {
-    Sampling {
-        max_tokens: WRITTEN,
-        stops: Vec::new(),
-        temperature: 0.0,
-        top_p: None,
-        top_k: None,
-        min_p: None,
-        seed: None,
-        reasoning,
-    }
+    Sampling { reasoning, ..Sampling::greedy(WRITTEN) }
 }
 
 impl Examiner<'_> {

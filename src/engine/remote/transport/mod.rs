@@ -21,7 +21,7 @@ mod wait;
 #[cfg(test)]
 mod fleet_tests;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 

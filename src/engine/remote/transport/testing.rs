@@ -171,7 +171,7 @@ async fn act(stream: &mut TcpStream, act: Act, counts: &Counts) -> bool {
 }
 
 /// The next request on a connection.
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, Value)> {
+pub async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, Value)> {
     loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end]).to_string();

@@ -87,16 +87,7 @@ impl Question {
 
 /// Greedy, 16 tokens, unless a fixture says otherwise.
 pub fn greedy() -> Sampling {
-    Sampling {
-        max_tokens: 16,
-        stops: Vec::new(),
-        temperature: 0.0,
-        top_p: None,
-        top_k: None,
-        min_p: None,
-        seed: None,
-        reasoning: false,
-    }
+    Sampling::greedy(16)
 }
 
 /// Everything set.

@@ -65,6 +65,22 @@ pub struct Sampling {
     pub reasoning: bool,
 }
 
+impl Sampling {
+    /// Greedy decoding without stop strings, of so many tokens at most.
+    pub fn greedy(max_tokens: usize) -> Sampling {
+        Sampling {
+            max_tokens,
+            stops: Vec::new(),
+            temperature: 0.0,
+            top_p: None,
+            top_k: None,
+            min_p: None,
+            seed: None,
+            reasoning: false,
+        }
+    }
+}
+
 /// A request to a route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
