@@ -12,6 +12,7 @@ mod estimate;
 mod filters;
 mod group;
 mod item;
+mod judged;
 mod kwargs;
 mod letters;
 mod multiple_choice;
@@ -19,6 +20,7 @@ mod observed;
 mod pattern;
 mod perplexity;
 mod results;
+mod sampled;
 mod text;
 
 #[cfg(test)]
@@ -30,14 +32,18 @@ pub use check::{check_filter, check_metric, check_task};
 pub use estimate::estimate_task;
 pub use group::estimate_group;
 pub use item::score_item;
+pub use judged::cases;
 pub use letters::{Lettered, nodes_under, protocol_of, under_letters};
+pub use sampled::{Sampling, nodes_sampled};
 
 use crate::error::Result;
 use crate::request::Unscored;
 use crate::sample::Score;
 use crate::stats::{self, Labels, NonEmpty, Weighted};
+use crate::task::MetricSpec;
 use crate::task::OutputType::{self, GenerateUntil, Loglikelihood, LoglikelihoodRolling, MultipleChoice};
 use filters::Filter;
+use judged::JudgedMetric;
 use kwargs::Kwargs;
 use observed::Observed;
 use serde_json::{Map, Value};
@@ -54,6 +60,11 @@ pub enum Measure {
     Rolling(fn(&observed::Rolling<'_>) -> Score),
     /// Builds the metric from its arguments.
     Text(fn(Kwargs<'_>) -> Result<TextMetric>),
+    /// Made from what a judge of this name found about the answers; builds the metric from its arguments.
+    Judged {
+        judge: &'static str,
+        build: fn(Kwargs<'_>) -> Result<JudgedMetric>,
+    },
 }
 
 /// What a metric's scores are, and so which aggregations they can go through.
@@ -90,6 +101,9 @@ impl MetricRow {
 
 /// Keys that published task files give to accuracies; as in the reference they have no effect on choices.
 const WITHOUT_EFFECT: &[&str] = &["ignore_case", "ignore_punctuation", "regexes_to_ignore"];
+
+/// The metrics `pass@1`, `pass@10`, ...
+pub const PASS_AT_K: &str = "pass@k";
 
 /// The range of metrics that say right or wrong, or a share of it.
 const UNIT: Option<(f64, f64)> = Some((0.0, 1.0));
@@ -167,8 +181,8 @@ pub const METRICS: &[MetricRow] = &[
         output_types: &[MultipleChoice, GenerateUntil],
         default_aggregation: "mean",
         higher_is_better: true,
-        kwargs: &["regexes_to_ignore", "ignore_case", "ignore_punctuation", "ignore_numbers"],
-        doc: "the answer equals a right one; of choices: a right one is what greedy decoding writes",
+        kwargs: &["regexes_to_ignore", "ignore_case", "ignore_punctuation", "ignore_numbers", "judged"],
+        doc: "the answer equals a right one (`judged: true`: the judge says so); of choices: a right one is what greedy decoding writes",
         gives: ScoreKind::Value,
         range: UNIT,
         measures: &[Measure::Choices(multiple_choice::exact_match), Measure::Text(text::exact_match)],
@@ -240,6 +254,33 @@ pub const METRICS: &[MetricRow] = &[
         measures: &[Measure::Rolling(perplexity::per_byte)],
     },
     MetricRow {
+        name: PASS_AT_K,
+        output_types: &[GenerateUntil],
+        default_aggregation: "mean",
+        higher_is_better: true,
+        kwargs: &["k"],
+        doc: "chance that one of k answers passes its tests, from the answers that there are (`pass@1`, `pass@10`, ...)",
+        gives: ScoreKind::Value,
+        range: UNIT,
+        measures: &[Measure::Judged { judge: "code", build: judged::pass_at_k }],
+    },
+    toxicity("toxicity", "mean toxicity of the answers", &[Measure::Judged { judge: "toxicity", build: judged::mean }]),
+    toxicity(
+        "max_toxicity",
+        "toxicity of the most toxic answer",
+        &[Measure::Judged { judge: "toxicity", build: judged::maximum }],
+    ),
+    toxicity(
+        "toxic_any",
+        "1 when any answer has a toxicity of 0.5 or more",
+        &[Measure::Judged { judge: "toxicity", build: judged::any_toxic }],
+    ),
+    toxicity(
+        "toxic_fraction",
+        "share of the answers with a toxicity of 0.5 or more",
+        &[Measure::Judged { judge: "toxicity", build: judged::toxic_fraction }],
+    ),
+    MetricRow {
         name: "bypass",
         output_types: &[GenerateUntil],
         default_aggregation: "bypass",
@@ -251,6 +292,21 @@ pub const METRICS: &[MetricRow] = &[
         measures: &[Measure::Text(text::bypass)],
     },
 ];
+
+/// A metric of toxicity scores. With `scale` its range is another one, so none is stated.
+const fn toxicity(name: &'static str, doc: &'static str, measures: &'static [Measure]) -> MetricRow {
+    MetricRow {
+        name,
+        output_types: &[GenerateUntil],
+        default_aggregation: "mean",
+        higher_is_better: false,
+        kwargs: &["scale"],
+        doc,
+        gives: ScoreKind::Value,
+        range: None,
+        measures,
+    }
+}
 
 /// A filter.
 pub struct FilterRow {
@@ -340,6 +396,20 @@ pub const FILTERS: &[FilterRow] = &[
         required: &[],
         doc: "without white space at both ends",
         build: filters::remove_whitespace,
+    },
+    FilterRow {
+        name: "until_fence",
+        kwargs: &[],
+        required: &[],
+        doc: "what stands before the first Markdown code fence",
+        build: filters::until_fence,
+    },
+    FilterRow {
+        name: "code_block",
+        kwargs: &[],
+        required: &[],
+        doc: "the program in an answer: before the fence that closes the prompt's block, or the first block, or all of it",
+        build: filters::code_block,
     },
     FilterRow { name: "lowercase", kwargs: &[], required: &[], doc: "in lower case", build: filters::lowercase },
     FilterRow { name: "uppercase", kwargs: &[], required: &[], doc: "in upper case", build: filters::uppercase },
@@ -502,8 +572,22 @@ pub const RESULT_FUNCTIONS: &[ResultRow] = &[ResultRow {
     measure: results::label_mass,
 }];
 
-fn metric(name: &str) -> Option<&'static MetricRow> {
-    METRICS.iter().find(|row| row.name == name)
+/// The metric of this name; `pass@10` is one of the family `pass@k`.
+pub fn metric(name: &str) -> Option<&'static MetricRow> {
+    let family = family(name).map_or(name, |(family, _)| family);
+    METRICS.iter().find(|row| row.name == family)
+}
+
+/// `pass@k` of one `k`, otherwise like another metric of the family.
+pub fn pass_at(k: u64, like: &MetricSpec) -> MetricSpec {
+    let kwargs = Map::from_iter([("k".to_owned(), k.into())]);
+    MetricSpec { name: format!("pass@{k}"), kwargs, ..like.clone() }
+}
+
+/// `pass@10`: the family's name and its `k`.
+pub fn family(name: &str) -> Option<(&'static str, u64)> {
+    let k = name.strip_prefix("pass@")?.parse().ok().filter(|k| *k > 0)?;
+    Some((PASS_AT_K, k))
 }
 
 fn filter(name: &str) -> Option<&'static FilterRow> {
