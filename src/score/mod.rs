@@ -7,6 +7,7 @@
 //! The tables below are all there is; `catalog/` checks task files against them. To add a metric or filter, write one
 //! function (formula, reference and when it misleads in its comment) and one row.
 
+mod bias;
 mod check;
 mod estimate;
 mod filters;
@@ -35,7 +36,7 @@ pub use letters::{Lettered, nodes_under, protocol_of, under_letters};
 use crate::error::Result;
 use crate::request::Unscored;
 use crate::sample::Score;
-use crate::stats::{self, Labels, NonEmpty, Weighted};
+use crate::stats::{self, Halved, Labels, NonEmpty, Weighted};
 use crate::task::OutputType::{self, GenerateUntil, Loglikelihood, LoglikelihoodRolling, MultipleChoice};
 use filters::Filter;
 use kwargs::Kwargs;
@@ -62,6 +63,7 @@ pub enum ScoreKind {
     Value,
     Weighted,
     Labels,
+    Halved,
 }
 
 /// A metric.
@@ -365,6 +367,7 @@ pub enum Aggregate {
     Values(fn(NonEmpty<'_, f64>) -> Option<f64>),
     Weighted(fn(NonEmpty<'_, Weighted>) -> Option<f64>),
     Labels(fn(NonEmpty<'_, Labels>) -> Option<f64>),
+    Halved(fn(NonEmpty<'_, Halved>) -> Option<f64>),
 }
 
 impl Aggregate {
@@ -374,6 +377,7 @@ impl Aggregate {
             Aggregate::Values(_) => ScoreKind::Value,
             Aggregate::Weighted(_) => ScoreKind::Weighted,
             Aggregate::Labels(_) => ScoreKind::Labels,
+            Aggregate::Halved(_) => ScoreKind::Halved,
         }
     }
 }
@@ -467,6 +471,13 @@ pub const AGGREGATIONS: &[AggregationRow] = &[
         is_mean: true,
     },
     AggregationRow {
+        name: "difference",
+        doc: "mean over the first half of the set minus mean over the second",
+        aggregate: Aggregate::Halved(stats::difference),
+        stderr: StderrRule::Bootstrap,
+        is_mean: false,
+    },
+    AggregationRow {
         name: "bypass",
         doc: "999, whatever the scores",
         aggregate: Aggregate::Values(|_| Some(BYPASSED)),
@@ -485,22 +496,70 @@ pub struct ResultRow {
     pub args: &'static [&'static str],
     /// The metrics that it gives, in order.
     pub metrics: &'static [&'static str],
+    /// What each of `metrics` is.
+    pub gives: &'static [ScoreKind],
     /// The range of each of `metrics`, as in [`MetricRow::range`].
     pub ranges: &'static [Option<(f64, f64)>],
+    /// Whether it depends only on which choice was taken, so that it can be had under letters.
+    pub by_choice: bool,
     pub doc: &'static str,
     /// One score for each of `metrics`.
     pub measure: ResultMeasure,
 }
 
 /// All result functions.
-pub const RESULT_FUNCTIONS: &[ResultRow] = &[ResultRow {
-    name: "label_mass",
-    args: &["labels"],
-    metrics: &["acc"],
-    ranges: &[UNIT],
-    doc: "share of probability on the choices with label 1",
-    measure: results::label_mass,
-}];
+pub const RESULT_FUNCTIONS: &[ResultRow] = &[
+    ResultRow {
+        name: "label_mass",
+        args: &["labels"],
+        metrics: &["acc"],
+        gives: &[ScoreKind::Value],
+        ranges: &[UNIT],
+        by_choice: false,
+        doc: "share of probability on the choices with label 1",
+        measure: results::label_mass,
+    },
+    ResultRow {
+        name: "bbq",
+        args: &["unknown", "right", "biased", "disambiguated", "category"],
+        metrics: &bias::METRICS,
+        gives: &bias::GIVES,
+        ranges: &bias::RANGES,
+        by_choice: true,
+        doc: "accuracy and bias in ambiguous and disambiguated contexts, as in BBQ",
+        measure: bias::bbq,
+    },
+    ResultRow {
+        name: "crows_pairs",
+        args: &[],
+        metrics: &["likelihood_diff", "pct_stereotype"],
+        gives: &[ScoreKind::Value; 2],
+        ranges: &[None, UNIT],
+        by_choice: false,
+        doc: "the first of two sentences is likelier than the second, and by how much",
+        measure: bias::crows_pairs,
+    },
+    ResultRow {
+        name: "crows_pairs_directed",
+        args: &["direction"],
+        metrics: &["likelihood_diff", "pct_stereotype", "pct_stereotype_stereo", "pct_stereotype_antistereo"],
+        gives: &[ScoreKind::Value; 4],
+        ranges: &[None, UNIT, None, None],
+        by_choice: false,
+        doc: "the same, and apart for pairs of each direction",
+        measure: bias::crows_pairs_directed,
+    },
+    ResultRow {
+        name: "winobias",
+        args: &["pro"],
+        metrics: &["acc", "acc_pro", "acc_anti", "pro_anti_gap"],
+        gives: &[ScoreKind::Value, ScoreKind::Value, ScoreKind::Value, ScoreKind::Halved],
+        ranges: &[UNIT, None, None, None],
+        by_choice: true,
+        doc: "accuracy apart for stereotyping and anti-stereotyping sentences, and their difference",
+        measure: bias::winobias,
+    },
+];
 
 fn metric(name: &str) -> Option<&'static MetricRow> {
     METRICS.iter().find(|row| row.name == name)
@@ -533,6 +592,7 @@ mod tests {
         }
         for row in RESULT_FUNCTIONS {
             assert_eq!(row.metrics.len(), row.ranges.len(), "{}", row.name);
+            assert_eq!(row.metrics.len(), row.gives.len(), "{}", row.name);
         }
         for row in FILTERS {
             assert!(row.required.iter().all(|name| row.kwargs.contains(name)), "{}", row.name);
