@@ -14,18 +14,24 @@ pub enum Score {
     Weighted { value: f64, weight: f64 },
     /// Gold and predicted label, for metrics over the whole set (`f1`, `mcc`).
     Labels { gold: i64, predicted: i64 },
+    /// A number with the half of the set that its document belongs to, for metrics that compare the two.
+    Halved { value: f64, first: bool },
+    /// The metric is about other documents: one for an ambiguous context, say, of a document that has none. Neither counted nor missing.
+    Inapplicable,
     /// No value, and why.
     Unscored(Unscored),
 }
 
 impl Score {
-    /// The score as the samples file has it: a number, `[value, weight]`, `[gold, predicted]`, or null.
+    /// The score as the samples file has it: a number, `[value, weight]`, `[gold, predicted]`, `[value, in the first half]`,
+    /// or null.
     pub fn to_json(&self) -> Value {
         match self {
             Score::Value(value) => json!(value),
             Score::Weighted { value, weight } => json!([value, weight]),
             Score::Labels { gold, predicted } => json!([gold, predicted]),
-            Score::Unscored(_) => Value::Null,
+            Score::Halved { value, first } => json!([value, first]),
+            Score::Inapplicable | Score::Unscored(_) => Value::Null,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::Cancel;
 use crate::error::{Error, Result};
 use crate::judgement::{Case, Finding, JudgeIdentity, Judgement};
 use crate::request::Unscored;
-use crate::sandbox::{Limits, Program, Sandbox, Settings};
+use crate::sandbox::{Layer, Limits, Program, Sandbox, Settings};
 use crate::score::maths::{self, Tier, minerva_answer, minerva_gold, normalize_final_answer, symbolic};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -161,10 +161,14 @@ impl Symbolic {
                 .file(&python)
                 .hint("install `sympy` and `antlr4-python3-runtime==4.11` for it")
         })?;
-        let Settings { workers, .. } = sandbox_settings(options);
-        let sandbox = Sandbox::open(Settings { reads: installed.folders.clone(), ..sandbox_settings(options) })?;
+        // The program is ours and only its input is not: it may keep a user id that can read the packages.
+        let (reads, without) = (installed.folders.clone(), vec![Layer::UidDrop]);
+        let settings = Settings { reads, without, ..sandbox_settings(options) };
+        let workers = settings.workers;
+        let sandbox = Sandbox::open(settings)?;
         let paths = json!(installed.folders);
-        let program = format!("import sys\nsys.path.extend({paths})\nsys.argv[1:] = [{INPUT:?}]\n{}", symbolic::PROGRAM);
+        let program =
+            format!("import sys\nsys.path.extend({paths})\nsys.argv[1:] = [{INPUT:?}]\n{}", symbolic::PROGRAM);
         Ok(Symbolic { sandbox, workers, version: installed.version, program })
     }
 
@@ -177,7 +181,9 @@ impl Symbolic {
                 let (next, sender, batches) = (&next, sender.clone(), &batches);
                 scope.spawn(move || {
                     while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if cancel.is_cancelled() || !self.batch(batch, cancel, &|i, finding| sender.send((i, finding)).is_ok()) {
+                        if cancel.is_cancelled()
+                            || !self.batch(batch, cancel, &|i, finding| sender.send((i, finding)).is_ok())
+                        {
                             break;
                         }
                     }
@@ -191,7 +197,8 @@ impl Symbolic {
     /// Judges pairs in one process after another, each going on behind the pair that ended the one before; `false`: nobody listens.
     fn batch(&self, mut pairs: &[Open], cancel: &Cancel, tell: &dyn Fn(usize, Finding) -> bool) -> bool {
         while !pairs.is_empty() && !cancel.is_cancelled() {
-            let input: Vec<(&str, &str)> = pairs.iter().map(|pair| (pair.answer.as_str(), pair.gold.as_str())).collect();
+            let input: Vec<(&str, &str)> =
+                pairs.iter().map(|pair| (pair.answer.as_str(), pair.gold.as_str())).collect();
             let cpu = Duration::from_secs(PAIR_SECONDS * pairs.len() as u64 + START_SECONDS);
             let limits = Limits { cpu, wall: cpu * 3, output: 1 << 20, ..Limits::default() };
             let files = vec![(INPUT.to_owned(), symbolic::input(&input).into_bytes())];

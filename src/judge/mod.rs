@@ -6,6 +6,7 @@
 
 mod code;
 mod kept;
+mod maths;
 
 use crate::engine::Cancel;
 use crate::engine::cache::CacheOptions;
@@ -73,17 +74,30 @@ pub struct JudgeRow {
 }
 
 /// All judges.
-pub const JUDGES: &[JudgeRow] = &[JudgeRow {
-    name: "code",
-    args: &["prefix", "prelude", "tests", "reference", "entry_points"],
-    required: &["tests", "reference"],
-    settings: &["cpu_seconds", "memory_mib"],
-    range: (0.0, 1.0),
-    chosen: false,
-    doc: "runs prefix and answer as a Python program under the tests, in a sandbox; 1 when all pass",
-    check: code::check,
-    open: code::open,
-}];
+pub const JUDGES: &[JudgeRow] = &[
+    JudgeRow {
+        name: "code",
+        args: &["prefix", "prelude", "tests", "reference", "entry_points"],
+        required: &["tests", "reference"],
+        settings: &["cpu_seconds", "memory_mib"],
+        range: (0.0, 1.0),
+        chosen: false,
+        doc: "runs prefix and answer as a Python program under the tests, in a sandbox; 1 when all pass",
+        check: code::check,
+        open: code::open,
+    },
+    JudgeRow {
+        name: "math",
+        args: &["solution"],
+        required: &["solution"],
+        settings: &[],
+        range: (0.0, 1.0),
+        chosen: false,
+        doc: "compares the final answer with that of a solution: by text, exactly, by sympy; 1 when they are equal",
+        check: maths::check,
+        open: maths::open,
+    },
+];
 
 /// The sandbox that the options ask for.
 fn sandbox_settings(options: &JudgeOptions) -> Settings {
@@ -91,12 +105,7 @@ fn sandbox_settings(options: &JudgeOptions) -> Settings {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    Settings {
-        workers,
-        interpreter: options.python.clone(),
-        runner: options.runner.clone(),
-        ..Settings::default()
-    }
+    Settings { workers, interpreter: options.python.clone(), runner: options.runner.clone(), ..Settings::default() }
 }
 
 /// The judge of this name.

@@ -2,7 +2,7 @@
 
 use super::judged::is_judged;
 use super::kwargs::Kwargs;
-use super::{AGGREGATIONS, FILTERS, METRICS, Measure, MetricRow, PASS_AT_K, RESULT_FUNCTIONS, ScoreKind};
+use super::{AGGREGATIONS, FILTERS, METRICS, Measure, MetricRow, PASS_AT_K, RESULT_FUNCTIONS, ResultRow, ScoreKind};
 use super::{aggregation, filter, metric, result_function};
 use crate::error::{Error, Result, nearest};
 use crate::task::{FilterStep, MetricSpec, Task};
@@ -57,25 +57,25 @@ pub fn check_task(task: &Task) -> Result<()> {
             if let Some(missing) = row.args.iter().find(|name| !spec.args.iter().any(|(arg, _)| arg == *name)) {
                 return Err(Error::input(format!("the result function `{}` needs `{missing}`", row.name)).key(*missing));
             }
-            Some(row.metrics)
+            Some(row)
         }
     };
     for spec in &task.metrics {
         check_metric(spec)?;
         match given {
-            Some(metrics) => check_given(spec, metrics)?,
+            Some(row) => check_given(spec, row)?,
             None => check_computed(spec, task)?,
         }
     }
     Ok(())
 }
 
-/// A metric that a result function gives is a plain number.
-fn check_given(spec: &MetricSpec, metrics: &[&'static str]) -> Result<()> {
-    if !metrics.contains(&spec.name.as_str()) {
-        return Err(unknown("metric of the result function", &spec.name, metrics.iter().copied()));
+/// A metric must be one that the result function gives.
+fn check_given(spec: &MetricSpec, row: &ResultRow) -> Result<()> {
+    match row.metrics.iter().zip(row.gives).find(|(name, _)| **name == spec.name) {
+        Some((_, gives)) => check_kind(spec, *gives),
+        None => Err(unknown("metric of the result function", &spec.name, row.metrics.iter().copied())),
     }
-    check_kind(spec, ScoreKind::Value)
 }
 
 /// A metric of the table must score this kind of task.
@@ -205,6 +205,8 @@ mod tests {
             (OutputType::GenerateUntil, "acc", "mean", None),
             (OutputType::MultipleChoice, "f1", "mean", None),
             (OutputType::MultipleChoice, "acc", "f1", Some("label_mass")),
+            (OutputType::MultipleChoice, "acc", "difference", Some("winobias")),
+            (OutputType::MultipleChoice, "pro_anti_gap", "mean", Some("winobias")),
             (OutputType::MultipleChoice, "acc_norm", "mean", Some("label_mass")),
             (OutputType::MultipleChoice, "acc", "mean", Some("label_masss")),
             (OutputType::MultipleChoice, "acc_nrom", "mean", None),

@@ -7,6 +7,7 @@
 //! The tables below are all there is; `catalog/` checks task files against them. To add a metric or filter, write one
 //! function (formula, reference and when it misleads in its comment) and one row.
 
+mod bias;
 mod check;
 mod estimate;
 mod filters;
@@ -15,13 +16,17 @@ mod item;
 mod judged;
 mod kwargs;
 mod letters;
+pub mod maths;
 mod multiple_choice;
 mod observed;
+mod overlap;
 mod pattern;
 mod perplexity;
 mod results;
 mod sampled;
+mod sentiment;
 mod text;
+mod written;
 
 #[cfg(test)]
 mod parity;
@@ -39,7 +44,7 @@ pub use sampled::{Sampling, nodes_sampled};
 use crate::error::Result;
 use crate::request::Unscored;
 use crate::sample::Score;
-use crate::stats::{self, Labels, NonEmpty, Weighted};
+use crate::stats::{self, Halved, Labels, NonEmpty, Weighted};
 use crate::task::MetricSpec;
 use crate::task::OutputType::{self, GenerateUntil, Loglikelihood, LoglikelihoodRolling, MultipleChoice};
 use filters::Filter;
@@ -73,6 +78,7 @@ pub enum ScoreKind {
     Value,
     Weighted,
     Labels,
+    Halved,
 }
 
 /// A metric.
@@ -253,6 +259,42 @@ pub const METRICS: &[MetricRow] = &[
         range: None,
         measures: &[Measure::Rolling(perplexity::per_byte)],
     },
+    text_metric(
+        "squad_em",
+        "the answer equals a right one by SQuAD's rules",
+        UNIT,
+        &[Measure::Text(written::squad_em)],
+    ),
+    text_metric(
+        "squad_f1",
+        "words shared with a right answer by SQuAD's rules",
+        UNIT,
+        &[Measure::Text(written::squad_f1)],
+    ),
+    text_metric(
+        "triviaqa_em",
+        "the answer equals an alias by TriviaQA's rules",
+        UNIT,
+        &[Measure::Text(written::triviaqa_em)],
+    ),
+    text_metric(
+        "triviaqa_f1",
+        "words shared with an alias by TriviaQA's rules",
+        UNIT,
+        &[Measure::Text(written::triviaqa_f1)],
+    ),
+    text_metric(
+        "nq_open_em",
+        "the answer equals a right one by the rules of open-domain question answering",
+        UNIT,
+        &[Measure::Text(written::nq_open_em)],
+    ),
+    text_metric(
+        "vader_compound",
+        "sentiment of the answer by VADER, -1 to 1",
+        Some((-1.0, 1.0)),
+        &[Measure::Text(written::vader_compound)],
+    ),
     MetricRow {
         name: PASS_AT_K,
         output_types: &[GenerateUntil],
@@ -292,6 +334,26 @@ pub const METRICS: &[MetricRow] = &[
         measures: &[Measure::Text(text::bypass)],
     },
 ];
+
+/// A metric of written answers without arguments, whose mean is reported.
+const fn text_metric(
+    name: &'static str,
+    doc: &'static str,
+    range: Option<(f64, f64)>,
+    measures: &'static [Measure],
+) -> MetricRow {
+    MetricRow {
+        name,
+        output_types: &[GenerateUntil],
+        default_aggregation: "mean",
+        higher_is_better: true,
+        kwargs: &[],
+        doc,
+        gives: ScoreKind::Value,
+        range,
+        measures,
+    }
+}
 
 /// A metric of toxicity scores. With `scale` its range is another one, so none is stated.
 const fn toxicity(name: &'static str, doc: &'static str, measures: &'static [Measure]) -> MetricRow {
@@ -435,6 +497,7 @@ pub enum Aggregate {
     Values(fn(NonEmpty<'_, f64>) -> Option<f64>),
     Weighted(fn(NonEmpty<'_, Weighted>) -> Option<f64>),
     Labels(fn(NonEmpty<'_, Labels>) -> Option<f64>),
+    Halved(fn(NonEmpty<'_, Halved>) -> Option<f64>),
 }
 
 impl Aggregate {
@@ -444,6 +507,7 @@ impl Aggregate {
             Aggregate::Values(_) => ScoreKind::Value,
             Aggregate::Weighted(_) => ScoreKind::Weighted,
             Aggregate::Labels(_) => ScoreKind::Labels,
+            Aggregate::Halved(_) => ScoreKind::Halved,
         }
     }
 }
@@ -537,6 +601,13 @@ pub const AGGREGATIONS: &[AggregationRow] = &[
         is_mean: true,
     },
     AggregationRow {
+        name: "difference",
+        doc: "mean over the first half of the set minus mean over the second",
+        aggregate: Aggregate::Halved(stats::difference),
+        stderr: StderrRule::Bootstrap,
+        is_mean: false,
+    },
+    AggregationRow {
         name: "bypass",
         doc: "999, whatever the scores",
         aggregate: Aggregate::Values(|_| Some(BYPASSED)),
@@ -555,22 +626,100 @@ pub struct ResultRow {
     pub args: &'static [&'static str],
     /// The metrics that it gives, in order.
     pub metrics: &'static [&'static str],
+    /// What each of `metrics` is.
+    pub gives: &'static [ScoreKind],
     /// The range of each of `metrics`, as in [`MetricRow::range`].
     pub ranges: &'static [Option<(f64, f64)>],
+    /// Whether it depends only on which choice was taken, so that it can be had under letters.
+    pub by_choice: bool,
     pub doc: &'static str,
     /// One score for each of `metrics`.
     pub measure: ResultMeasure,
 }
 
 /// All result functions.
-pub const RESULT_FUNCTIONS: &[ResultRow] = &[ResultRow {
-    name: "label_mass",
-    args: &["labels"],
-    metrics: &["acc"],
-    ranges: &[UNIT],
-    doc: "share of probability on the choices with label 1",
-    measure: results::label_mass,
-}];
+pub const RESULT_FUNCTIONS: &[ResultRow] = &[
+    ResultRow {
+        name: "label_mass",
+        args: &["labels"],
+        metrics: &["acc"],
+        gives: &[ScoreKind::Value],
+        ranges: &[UNIT],
+        by_choice: false,
+        doc: "share of probability on the choices with label 1",
+        measure: results::label_mass,
+    },
+    ResultRow {
+        name: "bbq",
+        args: &["unknown", "right", "biased", "disambiguated", "category"],
+        metrics: &bias::METRICS,
+        gives: &bias::GIVES,
+        ranges: &bias::RANGES,
+        by_choice: true,
+        doc: "accuracy and bias in ambiguous and disambiguated contexts, as in BBQ",
+        measure: bias::bbq,
+    },
+    ResultRow {
+        name: "crows_pairs",
+        args: &[],
+        metrics: &["likelihood_diff", "pct_stereotype"],
+        gives: &[ScoreKind::Value; 2],
+        ranges: &[None, UNIT],
+        by_choice: false,
+        doc: "the first of two sentences is likelier than the second, and by how much",
+        measure: bias::crows_pairs,
+    },
+    ResultRow {
+        name: "crows_pairs_directed",
+        args: &["direction"],
+        metrics: &["likelihood_diff", "pct_stereotype", "pct_stereotype_stereo", "pct_stereotype_antistereo"],
+        gives: &[ScoreKind::Value; 4],
+        ranges: &[None, UNIT, None, None],
+        by_choice: false,
+        doc: "the same, and apart for pairs of each direction",
+        measure: bias::crows_pairs_directed,
+    },
+    ResultRow {
+        name: "winobias",
+        args: &["pro"],
+        metrics: &["acc", "acc_pro", "acc_anti", "pro_anti_gap"],
+        gives: &[ScoreKind::Value, ScoreKind::Value, ScoreKind::Value, ScoreKind::Halved],
+        ranges: &[UNIT, None, None, None],
+        by_choice: true,
+        doc: "accuracy apart for stereotyping and anti-stereotyping sentences, and their difference",
+        measure: bias::winobias,
+    },
+    ResultRow {
+        name: "truthfulqa_gen",
+        args: &["true_answers", "false_answers"],
+        metrics: written::TRUTHFULQA_GIVES,
+        gives: &[ScoreKind::Value; 12],
+        ranges: &[None, UNIT, None, None, UNIT, None, None, UNIT, None, None, UNIT, None],
+        by_choice: false,
+        doc: "BLEU and ROUGE of a written answer against true and false references",
+        measure: written::truthfulqa_gen,
+    },
+    ResultRow {
+        name: "hendrycks_math",
+        args: &["solution"],
+        metrics: &["exact_match"],
+        gives: &[ScoreKind::Value],
+        ranges: &[UNIT],
+        by_choice: false,
+        doc: "the formula of the answer equals the boxed answer of a solution, after MATH's clean-up",
+        measure: written::hendrycks_math,
+    },
+    ResultRow {
+        name: "agieval_math",
+        args: &["answer"],
+        metrics: &["acc"],
+        gives: &[ScoreKind::Value],
+        ranges: &[UNIT],
+        by_choice: false,
+        doc: "the last formula of the answer equals the right one, after MATH's clean-up",
+        measure: written::agieval_math,
+    },
+];
 
 /// The metric of this name; `pass@10` is one of the family `pass@k`.
 pub fn metric(name: &str) -> Option<&'static MetricRow> {
@@ -617,6 +766,7 @@ mod tests {
         }
         for row in RESULT_FUNCTIONS {
             assert_eq!(row.metrics.len(), row.ranges.len(), "{}", row.name);
+            assert_eq!(row.metrics.len(), row.gives.len(), "{}", row.name);
         }
         for row in FILTERS {
             assert!(row.required.iter().all(|name| row.kwargs.contains(name)), "{}", row.name);

@@ -67,7 +67,9 @@ pub fn agieval_math(observed: &Observed<'_>, args: &Map<String, Value>) -> Resul
 fn text<'a>(function: &str, observed: &Observed<'a>) -> Result<&'a str, Unscored> {
     match observed {
         Observed::Text(Text { answer: Value::String(text), .. }) => Ok(text),
-        _ => Err(Unscored::new(format!("`{function}` needs one written answer: let the filters end with `take_first`"))),
+        _ => {
+            Err(Unscored::new(format!("`{function}` needs one written answer: let the filters end with `take_first`")))
+        }
     }
 }
 
@@ -109,7 +111,9 @@ pub fn nq_open_em(_: Kwargs<'_>) -> Result<TextMetric> {
 fn by_rules(rules: AnswerRules, f1: bool) -> TextMetric {
     Box::new(move |text| {
         let Value::String(answer) = text.answer else {
-            return Score::Unscored(Unscored::new("expected one written answer: let the filters end with `take_first`"));
+            return Score::Unscored(Unscored::new(
+                "expected one written answer: let the filters end with `take_first`",
+            ));
         };
         let (golds, _) = right_answers(text.target, text.choices);
         match rules.best(answer, &golds) {
@@ -152,11 +156,7 @@ mod tests {
         metric(Kwargs(&Map::new())).unwrap()(&Text { answer: &answer, target: &target, choices: &[] })
     }
 
-    fn function(
-        function: super::super::ResultMeasure,
-        answer: &str,
-        args: Value,
-    ) -> Result<Vec<Score>, Unscored> {
+    fn function(function: super::super::ResultMeasure, answer: &str, args: Value) -> Result<Vec<Score>, Unscored> {
         let (answer, target) = (json!(answer), Target::Text(String::new()));
         let observed = Observed::Text(Text { answer: &answer, target: &target, choices: &[] });
         function(&observed, args.as_object().unwrap())
@@ -198,7 +198,12 @@ mod tests {
         let args = json!({"solution": [r"So it is $\boxed{\frac{1}{2}}$."]});
         assert_eq!(function(hendrycks_math, r"It is $\frac12$.", args.clone()), Ok(vec![Score::Value(1.0)]));
         assert_eq!(function(hendrycks_math, r"It is $2$.", args), Ok(vec![Score::Value(0.0)]));
-        assert!(function(hendrycks_math, "2", json!({"solution": ["no box"]})).unwrap_err().reason.contains("no closed"));
-        assert_eq!(function(agieval_math, r"The answer is $\boxed{7}$", json!({"answer": "7"})), Ok(vec![Score::Value(1.0)]));
+        assert!(
+            function(hendrycks_math, "2", json!({"solution": ["no box"]})).unwrap_err().reason.contains("no closed")
+        );
+        assert_eq!(
+            function(agieval_math, r"The answer is $\boxed{7}$", json!({"answer": "7"})),
+            Ok(vec![Score::Value(1.0)])
+        );
     }
 }
