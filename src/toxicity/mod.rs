@@ -18,4 +18,4 @@ mod scorer;
 
 pub use agreement::{Agreement, agreement};
 pub use registry::{OpenOptions, Row, TOXICITY_SCORERS, open};
-pub use scorer::{Score, Scorer, ScorerIdentity, ScoreSink};
+pub use scorer::{Score, ScoreSink, Scorer, ScorerIdentity};

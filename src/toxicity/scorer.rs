@@ -37,7 +37,11 @@ pub trait Scorer: Send + Sync {
 
 /// A score that may be told: a number that is none, or that is no probability, is a failure.
 pub(super) fn checked(score: f64) -> Score {
-    if (0.0..=1.0).contains(&score) { Ok(score) } else { Err(format!("the scorer gave {score}, which is no probability")) }
+    if (0.0..=1.0).contains(&score) {
+        Ok(score)
+    } else {
+        Err(format!("the scorer gave {score}, which is no probability"))
+    }
 }
 
 /// The logistic function.

@@ -29,7 +29,8 @@ pub struct Features {
 impl Features {
     /// Whether the lengths are possible.
     pub fn is_valid(&self) -> bool {
-        let range = |[low, high]: [usize; 2], most| (low == 0 && high == 0) || (low >= 1 && low <= high && high <= most);
+        let range =
+            |[low, high]: [usize; 2], most| (low == 0 && high == 0) || (low >= 1 && low <= high && high <= most);
         range(self.words, 8) && range(self.chars, LONGEST_PART) && (self.words[1] > 0 || self.chars[1] > 0)
     }
 
@@ -46,8 +47,7 @@ impl Features {
             words.windows(n).for_each(|gram| add(gram.join(" ").as_bytes(), b'w'));
         }
         for part in text.split_whitespace() {
-            let padded: Vec<char> =
-                [' '].into_iter().chain(part.chars().take(LONGEST_PART)).chain([' ']).collect();
+            let padded: Vec<char> = [' '].into_iter().chain(part.chars().take(LONGEST_PART)).chain([' ']).collect();
             for n in lengths(self.chars) {
                 padded.windows(n).for_each(|gram| add(gram.iter().collect::<String>().as_bytes(), b'c'));
             }

@@ -44,15 +44,19 @@ pub struct LinearModel {
 impl LinearModel {
     /// Reads a file's bytes and checks that they are whole.
     pub fn read(bytes: &[u8]) -> Result<LinearModel> {
-        let strange = |message: &str| Error::input(message).hint("docs/toxicity.md describes the format of linear models");
-        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| strange("is not a linear model: it does not begin with FMLINEAR"))?;
+        let strange =
+            |message: &str| Error::input(message).hint("docs/toxicity.md describes the format of linear models");
+        let rest = bytes
+            .strip_prefix(MAGIC)
+            .ok_or_else(|| strange("is not a linear model: it does not begin with FMLINEAR"))?;
         let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(|| strange("ends before its header"))?;
         let length = u32::from_le_bytes(*length) as usize;
         if length > LARGEST_HEADER || length > rest.len() {
             return Err(strange("its header is longer than the file, or than 1 MiB"));
         }
         let (header, weights) = rest.split_at(length);
-        let header: Header = serde_json::from_slice(header).map_err(|e| strange("its header cannot be read").cause(e))?;
+        let header: Header =
+            serde_json::from_slice(header).map_err(|e| strange("its header cannot be read").cause(e))?;
         header.check()?;
         if weights.len() != header.buckets {
             let message = format!("has {} weights, but its header says {}", weights.len(), header.buckets);
@@ -81,7 +85,8 @@ impl LinearModel {
     pub fn logit(&self, text: &str) -> f64 {
         let buckets = self.header.features.buckets(text, self.header.buckets);
         // A sum of small integers, so that no order of adding matters.
-        let sum: i64 = buckets.iter().filter_map(|bucket| self.weights.get(*bucket)).map(|weight| i64::from(*weight)).sum();
+        let sum: i64 =
+            buckets.iter().filter_map(|bucket| self.weights.get(*bucket)).map(|weight| i64::from(*weight)).sum();
         self.header.bias + self.header.scale * sum as f64 / (buckets.len().max(1) as f64).sqrt()
     }
 }
