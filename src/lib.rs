@@ -30,4 +30,5 @@ pub mod score;
 pub mod stats;
 pub mod task;
 pub mod template;
+pub mod toxicity;
 pub mod usage;
