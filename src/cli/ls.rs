@@ -1,10 +1,11 @@
-//! `fairmark ls`: tasks, groups, metrics, filters, judges, architectures, precisions, endpoints, prices.
+//! `fairmark ls`: tasks, groups, metrics, filters, judges, toxicity scorers, architectures, precisions, endpoints, prices.
 
 use crate::catalog::{Catalog, Entry, Kind};
 use crate::engine::remote::address::{ENDPOINTS, Endpoint};
 use crate::error::Result;
 use crate::judge::JUDGES;
 use crate::price::PriceTable;
+use crate::toxicity::TOXICITY_SCORERS;
 use crate::{model, score};
 use clap::{Args, ValueEnum};
 use comfy_table::presets::NOTHING;
@@ -36,6 +37,7 @@ enum What {
     Filters,
     Aggregations,
     Judges,
+    Scorers,
     Architectures,
     Precisions,
     Endpoints,
@@ -52,6 +54,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Filters => score::FILTERS.iter().map(|f| row([f.name, f.doc])).collect(),
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
         What::Judges => JUDGES.iter().map(|j| row([j.name, &j.args.join(", "), j.doc])).collect(),
+        What::Scorers => TOXICITY_SCORERS.iter().map(|s| row([s.form, s.doc])).collect(),
         What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
         What::Precisions => model::Precision::all().map(|(name, doc)| row([name, doc])).collect(),
         What::Endpoints => ENDPOINTS.iter().map(endpoint_row).collect(),

@@ -7,9 +7,10 @@
 mod code;
 mod kept;
 mod maths;
+mod toxicity;
 
-use crate::engine::Cancel;
 use crate::engine::cache::CacheOptions;
+use crate::engine::{Cancel, EngineOptions};
 use crate::error::{Error, Result, nearest};
 use crate::judgement::{Case, Finding, JudgeIdentity};
 use crate::sandbox::{Runner, Settings};
@@ -53,6 +54,10 @@ pub struct JudgeOptions {
     pub workers: usize,
     /// The response cache, which keeps findings as well.
     pub cache: CacheOptions,
+    /// The address of the toxicity scorer.
+    pub toxicity_scorer: String,
+    /// For judges that are language models, and for what is fetched.
+    pub engine: EngineOptions,
 }
 
 /// A judge.
@@ -97,6 +102,17 @@ pub const JUDGES: &[JudgeRow] = &[
         check: maths::check,
         open: maths::open,
     },
+    JudgeRow {
+        name: "toxicity",
+        args: &["prefix"],
+        required: &[],
+        settings: &[],
+        range: (0.0, 1.0),
+        chosen: true,
+        doc: "how toxic the answer (after `prefix`) is, by the scorer that `--toxicity-scorer` names",
+        check: toxicity::check,
+        open: toxicity::open,
+    },
 ];
 
 /// The sandbox that the options ask for.
@@ -106,6 +122,25 @@ fn sandbox_settings(options: &JudgeOptions) -> Settings {
         workers => workers,
     };
     Settings { workers, interpreter: options.python.clone(), runner: options.runner.clone(), ..Settings::default() }
+}
+
+/// Scores texts by the toxicity scorer that the options name: who scored, and a score or a reason for each text.
+pub fn toxicity_scores(
+    options: &JudgeOptions,
+    texts: &[&str],
+    cancel: &Cancel,
+) -> Result<(JudgeIdentity, Vec<std::result::Result<f64, String>>)> {
+    let judge = toxicity::open(options)?;
+    let case = |text: &&str| Case { answer: text.to_string(), args: Default::default(), settings: Map::new() };
+    let cases: Vec<Case> = texts.iter().map(case).collect();
+    let mut scores = vec![Err("not scored".to_owned()); cases.len()];
+    judge.judge(&cases, cancel, &mut |index, finding| {
+        if let Some(slot) = scores.get_mut(index) {
+            *slot = finding.map(|judgement| judgement.value).map_err(|unscored| unscored.reason);
+        }
+        Ok(())
+    })?;
+    Ok((judge.identity().clone(), scores))
 }
 
 /// The judge of this name.
