@@ -102,7 +102,7 @@ mod tests {
         let file = dir.path().join("texts.jsonl");
         std::fs::write(&file, script).unwrap();
         let judge = open(&format!("mock:texts={}", file.display()), &EngineOptions::default()).unwrap();
-        let case = |answer: &&str| Case { answer: answer.to_string(), args: Default::default(), settings: Map::new() };
+        let case = |answer: &&str| Case { answer: answer.to_string(), args: Default::default() };
         let cases: Vec<Case> = answers.iter().map(case).collect();
         let mut found: Vec<Finding> = vec![Err(Unscored::new("")); cases.len()];
         let mut sink = |index: usize, finding| {

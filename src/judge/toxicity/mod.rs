@@ -11,11 +11,6 @@ use crate::request::Unscored;
 use crate::toxicity::{self, OpenOptions, Scorer};
 use serde_json::{Map, Value};
 
-/// Nothing to set.
-pub fn check(_: &Map<String, Value>) -> Result<()> {
-    Ok(())
-}
-
 /// Opens the scorer that the options name.
 pub fn open(options: &JudgeOptions) -> Result<Box<dyn Judge>> {
     if let Some(model) = options.toxicity_scorer.strip_prefix(llm::PREFIX) {
