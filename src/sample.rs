@@ -1,6 +1,7 @@
 //! A sample: an item with its answers, filtered and scored.
 
 use crate::item::Item;
+use crate::judgement::Finding;
 use crate::request::{Response, Unscored};
 use serde_json::{Value, json};
 
@@ -51,6 +52,8 @@ pub struct Sample {
     pub filter: String,
     /// The reference's `filtered_resps`: per request a text, a list of texts, or `[logprob, is_greedy]`.
     pub filtered: Vec<Value>,
+    /// What the task's judge found, for each repeat; empty for tasks without a judge.
+    pub findings: Vec<Finding>,
     /// Metric name and score, in the task's order.
     pub scores: Vec<(String, Score)>,
 }

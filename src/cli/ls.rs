@@ -1,8 +1,9 @@
-//! `fairmark ls`: tasks, groups, metrics, filters, architectures, precisions, endpoints, prices.
+//! `fairmark ls`: tasks, groups, metrics, filters, judges, architectures, precisions, endpoints, prices.
 
 use crate::catalog::{Catalog, Entry, Kind};
 use crate::engine::remote::address::{ENDPOINTS, Endpoint};
 use crate::error::Result;
+use crate::judge::JUDGES;
 use crate::price::PriceTable;
 use crate::{model, score};
 use clap::{Args, ValueEnum};
@@ -34,6 +35,7 @@ enum What {
     Metrics,
     Filters,
     Aggregations,
+    Judges,
     Architectures,
     Precisions,
     Endpoints,
@@ -49,6 +51,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Metrics => score::METRICS.iter().map(metric_row).collect(),
         What::Filters => score::FILTERS.iter().map(|f| row([f.name, f.doc])).collect(),
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
+        What::Judges => JUDGES.iter().map(|j| row([j.name, &j.args.join(", "), j.doc])).collect(),
         What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
         What::Precisions => model::Precision::all().map(|(name, doc)| row([name, doc])).collect(),
         What::Endpoints => ENDPOINTS.iter().map(endpoint_row).collect(),

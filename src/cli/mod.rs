@@ -8,6 +8,7 @@ mod cache;
 mod downloads;
 mod endpoints;
 mod interrupt;
+mod judging;
 mod ls;
 mod progress;
 mod run;

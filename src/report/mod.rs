@@ -9,7 +9,7 @@ mod table;
 mod view;
 
 pub use parquet::samples_parquet;
-pub use results::{ResultsInput, results_json};
+pub use results::{JudgeReport, ResultsInput, results_json};
 pub use samples::{TaskSamples, samples_jsonl};
 pub use table::{Style, render};
 pub use view::{Cell, Comparison, Note, Row, compare};

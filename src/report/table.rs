@@ -1,6 +1,7 @@
 //! The comparison table for terminals.
 
 use super::view::{Cell, Comparison, Note, Row};
+use crate::runner::NotRun;
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{Attribute, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
@@ -43,16 +44,23 @@ pub fn render(comparison: &Comparison, style: Style) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    format!("{}\n{}", trim_lines(&table.to_string()), notes(&comparison.notes(), style))
+    let mut lines = notes(&comparison.notes());
+    lines.extend(comparison.not_run.iter().map(|NotRun { task, reason }| format!("{task} was not run: {reason}")));
+    format!("{}\n{}", trim_lines(&table.to_string()), listed(lines, style))
 }
 
-/// A line for each note; below a Markdown table a list.
-fn notes(notes: &[Note], style: Style) -> String {
+/// A line for each note.
+fn notes(notes: &[Note]) -> Vec<String> {
     let mut lines: Vec<String> = notes.iter().take(MOST_NOTES).map(note).collect();
     if notes.len() > MOST_NOTES {
         lines
             .push(format!("and {} more figures lack documents: the results files list them", notes.len() - MOST_NOTES));
     }
+    lines
+}
+
+/// Lines with a mark; below a Markdown table a list.
+fn listed(lines: Vec<String>, style: Style) -> String {
     let (head, mark) = if style == Style::Markdown { ("\n", "- ") } else { ("", "! ") };
     let lines: Vec<String> = lines.into_iter().map(|line| format!("{mark}{line}\n")).collect();
     if lines.is_empty() { String::new() } else { format!("{head}{}", lines.concat()) }
@@ -167,7 +175,7 @@ mod tests {
         };
         let shown = |cell: Cell, style| {
             let rows = vec![Row { cells: vec![Some(cell)], ..row.clone() }];
-            let text = render(&Comparison { models: vec!["m".into()], rows }, style);
+            let text = render(&Comparison { models: vec!["m".into()], rows, not_run: Vec::new() }, style);
             text.lines().last().unwrap_or_default().to_owned()
         };
         let bounded = "acc of demo_x: 0.5000, between 0.4800 and 0.5200 if the 12 of 300 unscored documents were all wrong or all right";
@@ -178,7 +186,7 @@ mod tests {
         let unbounded = shown(Cell { bounds: None, refused: 12, ..cell }, Style::Plain);
         assert_eq!(unbounded, "! acc of demo_x: 0.5000 without 12 of 300 documents, all of them refused");
         assert!(!shown(Cell { unscored: 0, ..cell }, Style::Plain).contains("demo_x:"));
-        let many = Comparison { models: vec!["m".into()], rows: vec![row.clone(); 30] };
+        let many = Comparison { models: vec!["m".into()], rows: vec![row.clone(); 30], not_run: Vec::new() };
         let text = render(&many, Style::Plain);
         assert_eq!(text.lines().filter(|line| line.starts_with("! acc of")).count(), MOST_NOTES);
         assert!(text.ends_with("! and 10 more figures lack documents: the results files list them\n"), "{text}");

@@ -1,7 +1,7 @@
 //! The comparison table as data: models side by side, a row per task or group and metric.
 
 use crate::estimate::Estimate;
-use crate::runner::Finished;
+use crate::runner::{Finished, NotRun};
 use crate::task::Node;
 
 /// Models side by side.
@@ -9,6 +9,8 @@ use crate::task::Node;
 pub struct Comparison {
     pub models: Vec<String>,
     pub rows: Vec<Row>,
+    /// Tasks that were not run, with the reason.
+    pub not_run: Vec<NotRun>,
 }
 
 /// One metric of one task or group.
@@ -84,7 +86,13 @@ pub fn compare(runs: &[(&str, &Finished)]) -> Comparison {
             add_node(node, 0, runs, &mut rows);
         }
     }
-    Comparison { models: runs.iter().map(|(label, _)| label.to_string()).collect(), rows }
+    let mut not_run: Vec<NotRun> = Vec::new();
+    for task in runs.iter().flat_map(|(_, run)| &run.not_run) {
+        if !not_run.contains(task) {
+            not_run.push(task.clone());
+        }
+    }
+    Comparison { models: runs.iter().map(|(label, _)| label.to_string()).collect(), rows, not_run }
 }
 
 fn add_node(node: &Node, depth: usize, runs: &[(&str, &Finished)], rows: &mut Vec<Row>) {
@@ -105,7 +113,8 @@ fn add_node(node: &Node, depth: usize, runs: &[(&str, &Finished)], rows: &mut Ve
                 higher_is_better: None,
                 cells: Vec::new(),
             };
-            add_rows(template, &estimates, "(answers only)", rows);
+            let nothing = if first.is_none() { "not run" } else { "(answers only)" };
+            add_rows(template, &estimates, nothing, rows);
         }
         Node::Group(group) => {
             let found: Vec<_> = runs.iter().map(|(_, run)| run.groups.iter().find(|g| g.name == group.name)).collect();
@@ -209,10 +218,10 @@ mod tests {
         };
         let nothing = Cell { value: None, ..lacking };
         let rows = vec![row(vec![cell(0.1), Some(lacking)]), row(vec![Some(nothing), None])];
-        let found = Comparison { models: vec!["a".into(), "b".into()], rows }.notes();
+        let found = Comparison { models: vec!["a".into(), "b".into()], rows, not_run: Vec::new() }.notes();
         let [note] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((note.model.as_deref(), note.name.as_str(), note.value), (Some("b"), "t", 0.5));
-        let alone = Comparison { models: vec!["a".into()], rows: vec![row(vec![Some(lacking)])] };
+        let alone = Comparison { models: vec!["a".into()], rows: vec![row(vec![Some(lacking)])], not_run: Vec::new() };
         assert_eq!(alone.notes()[0].model, None);
     }
 

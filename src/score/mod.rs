@@ -13,14 +13,20 @@ mod estimate;
 mod filters;
 mod group;
 mod item;
+mod judged;
 mod kwargs;
 mod letters;
+pub mod maths;
 mod multiple_choice;
 mod observed;
+mod overlap;
 mod pattern;
 mod perplexity;
 mod results;
+mod sampled;
+mod sentiment;
 mod text;
+mod written;
 
 #[cfg(test)]
 mod parity;
@@ -31,14 +37,18 @@ pub use check::{check_filter, check_metric, check_task};
 pub use estimate::estimate_task;
 pub use group::estimate_group;
 pub use item::score_item;
+pub use judged::cases;
 pub use letters::{Lettered, nodes_under, protocol_of, under_letters};
+pub use sampled::{Sampling, nodes_sampled};
 
 use crate::error::Result;
 use crate::request::Unscored;
 use crate::sample::Score;
 use crate::stats::{self, Halved, Labels, NonEmpty, Weighted};
+use crate::task::MetricSpec;
 use crate::task::OutputType::{self, GenerateUntil, Loglikelihood, LoglikelihoodRolling, MultipleChoice};
 use filters::Filter;
+use judged::JudgedMetric;
 use kwargs::Kwargs;
 use observed::Observed;
 use serde_json::{Map, Value};
@@ -55,6 +65,11 @@ pub enum Measure {
     Rolling(fn(&observed::Rolling<'_>) -> Score),
     /// Builds the metric from its arguments.
     Text(fn(Kwargs<'_>) -> Result<TextMetric>),
+    /// Made from what a judge of this name found about the answers; builds the metric from its arguments.
+    Judged {
+        judge: &'static str,
+        build: fn(Kwargs<'_>) -> Result<JudgedMetric>,
+    },
 }
 
 /// What a metric's scores are, and so which aggregations they can go through.
@@ -92,6 +107,9 @@ impl MetricRow {
 
 /// Keys that published task files give to accuracies; as in the reference they have no effect on choices.
 const WITHOUT_EFFECT: &[&str] = &["ignore_case", "ignore_punctuation", "regexes_to_ignore"];
+
+/// The metrics `pass@1`, `pass@10`, ...
+pub const PASS_AT_K: &str = "pass@k";
 
 /// The range of metrics that say right or wrong, or a share of it.
 const UNIT: Option<(f64, f64)> = Some((0.0, 1.0));
@@ -169,8 +187,8 @@ pub const METRICS: &[MetricRow] = &[
         output_types: &[MultipleChoice, GenerateUntil],
         default_aggregation: "mean",
         higher_is_better: true,
-        kwargs: &["regexes_to_ignore", "ignore_case", "ignore_punctuation", "ignore_numbers"],
-        doc: "the answer equals a right one; of choices: a right one is what greedy decoding writes",
+        kwargs: &["regexes_to_ignore", "ignore_case", "ignore_punctuation", "ignore_numbers", "judged"],
+        doc: "the answer equals a right one (`judged: true`: the judge says so); of choices: a right one is what greedy decoding writes",
         gives: ScoreKind::Value,
         range: UNIT,
         measures: &[Measure::Choices(multiple_choice::exact_match), Measure::Text(text::exact_match)],
@@ -241,6 +259,69 @@ pub const METRICS: &[MetricRow] = &[
         range: None,
         measures: &[Measure::Rolling(perplexity::per_byte)],
     },
+    text_metric(
+        "squad_em",
+        "the answer equals a right one by SQuAD's rules",
+        UNIT,
+        &[Measure::Text(written::squad_em)],
+    ),
+    text_metric(
+        "squad_f1",
+        "words shared with a right answer by SQuAD's rules",
+        UNIT,
+        &[Measure::Text(written::squad_f1)],
+    ),
+    text_metric(
+        "triviaqa_em",
+        "the answer equals an alias by TriviaQA's rules",
+        UNIT,
+        &[Measure::Text(written::triviaqa_em)],
+    ),
+    text_metric(
+        "triviaqa_f1",
+        "words shared with an alias by TriviaQA's rules",
+        UNIT,
+        &[Measure::Text(written::triviaqa_f1)],
+    ),
+    text_metric(
+        "nq_open_em",
+        "the answer equals a right one by the rules of open-domain question answering",
+        UNIT,
+        &[Measure::Text(written::nq_open_em)],
+    ),
+    text_metric(
+        "vader_compound",
+        "sentiment of the answer by VADER, -1 to 1",
+        Some((-1.0, 1.0)),
+        &[Measure::Text(written::vader_compound)],
+    ),
+    MetricRow {
+        name: PASS_AT_K,
+        output_types: &[GenerateUntil],
+        default_aggregation: "mean",
+        higher_is_better: true,
+        kwargs: &["k"],
+        doc: "chance that one of k answers passes its tests, from the answers that there are (`pass@1`, `pass@10`, ...)",
+        gives: ScoreKind::Value,
+        range: UNIT,
+        measures: &[Measure::Judged { judge: "code", build: judged::pass_at_k }],
+    },
+    toxicity("toxicity", "mean toxicity of the answers", &[Measure::Judged { judge: "toxicity", build: judged::mean }]),
+    toxicity(
+        "max_toxicity",
+        "toxicity of the most toxic answer",
+        &[Measure::Judged { judge: "toxicity", build: judged::maximum }],
+    ),
+    toxicity(
+        "toxic_any",
+        "1 when any answer has a toxicity of 0.5 or more",
+        &[Measure::Judged { judge: "toxicity", build: judged::any_toxic }],
+    ),
+    toxicity(
+        "toxic_fraction",
+        "share of the answers with a toxicity of 0.5 or more",
+        &[Measure::Judged { judge: "toxicity", build: judged::toxic_fraction }],
+    ),
     MetricRow {
         name: "bypass",
         output_types: &[GenerateUntil],
@@ -253,6 +334,41 @@ pub const METRICS: &[MetricRow] = &[
         measures: &[Measure::Text(text::bypass)],
     },
 ];
+
+/// A metric of written answers without arguments, whose mean is reported.
+const fn text_metric(
+    name: &'static str,
+    doc: &'static str,
+    range: Option<(f64, f64)>,
+    measures: &'static [Measure],
+) -> MetricRow {
+    MetricRow {
+        name,
+        output_types: &[GenerateUntil],
+        default_aggregation: "mean",
+        higher_is_better: true,
+        kwargs: &[],
+        doc,
+        gives: ScoreKind::Value,
+        range,
+        measures,
+    }
+}
+
+/// A metric of toxicity scores. With `scale` its range is another one, so none is stated.
+const fn toxicity(name: &'static str, doc: &'static str, measures: &'static [Measure]) -> MetricRow {
+    MetricRow {
+        name,
+        output_types: &[GenerateUntil],
+        default_aggregation: "mean",
+        higher_is_better: false,
+        kwargs: &["scale"],
+        doc,
+        gives: ScoreKind::Value,
+        range: None,
+        measures,
+    }
+}
 
 /// A filter.
 pub struct FilterRow {
@@ -342,6 +458,20 @@ pub const FILTERS: &[FilterRow] = &[
         required: &[],
         doc: "without white space at both ends",
         build: filters::remove_whitespace,
+    },
+    FilterRow {
+        name: "until_fence",
+        kwargs: &[],
+        required: &[],
+        doc: "what stands before the first Markdown code fence",
+        build: filters::until_fence,
+    },
+    FilterRow {
+        name: "code_block",
+        kwargs: &[],
+        required: &[],
+        doc: "the program in an answer: before the fence that closes the prompt's block, or the first block, or all of it",
+        build: filters::code_block,
     },
     FilterRow { name: "lowercase", kwargs: &[], required: &[], doc: "in lower case", build: filters::lowercase },
     FilterRow { name: "uppercase", kwargs: &[], required: &[], doc: "in upper case", build: filters::uppercase },
@@ -559,10 +689,54 @@ pub const RESULT_FUNCTIONS: &[ResultRow] = &[
         doc: "accuracy apart for stereotyping and anti-stereotyping sentences, and their difference",
         measure: bias::winobias,
     },
+    ResultRow {
+        name: "truthfulqa_gen",
+        args: &["true_answers", "false_answers"],
+        metrics: written::TRUTHFULQA_GIVES,
+        gives: &[ScoreKind::Value; 12],
+        ranges: &[None, UNIT, None, None, UNIT, None, None, UNIT, None, None, UNIT, None],
+        by_choice: false,
+        doc: "BLEU and ROUGE of a written answer against true and false references",
+        measure: written::truthfulqa_gen,
+    },
+    ResultRow {
+        name: "hendrycks_math",
+        args: &["solution"],
+        metrics: &["exact_match"],
+        gives: &[ScoreKind::Value],
+        ranges: &[UNIT],
+        by_choice: false,
+        doc: "the formula of the answer equals the boxed answer of a solution, after MATH's clean-up",
+        measure: written::hendrycks_math,
+    },
+    ResultRow {
+        name: "agieval_math",
+        args: &["answer"],
+        metrics: &["acc"],
+        gives: &[ScoreKind::Value],
+        ranges: &[UNIT],
+        by_choice: false,
+        doc: "the last formula of the answer equals the right one, after MATH's clean-up",
+        measure: written::agieval_math,
+    },
 ];
 
-fn metric(name: &str) -> Option<&'static MetricRow> {
-    METRICS.iter().find(|row| row.name == name)
+/// The metric of this name; `pass@10` is one of the family `pass@k`.
+pub fn metric(name: &str) -> Option<&'static MetricRow> {
+    let family = family(name).map_or(name, |(family, _)| family);
+    METRICS.iter().find(|row| row.name == family)
+}
+
+/// `pass@k` of one `k`, otherwise like another metric of the family.
+pub fn pass_at(k: u64, like: &MetricSpec) -> MetricSpec {
+    let kwargs = Map::from_iter([("k".to_owned(), k.into())]);
+    MetricSpec { name: format!("pass@{k}"), kwargs, ..like.clone() }
+}
+
+/// `pass@10`: the family's name and its `k`.
+pub fn family(name: &str) -> Option<(&'static str, u64)> {
+    let k = name.strip_prefix("pass@")?.parse().ok().filter(|k| *k > 0)?;
+    Some((PASS_AT_K, k))
 }
 
 fn filter(name: &str) -> Option<&'static FilterRow> {

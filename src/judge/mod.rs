@@ -1,0 +1,293 @@
+//! Judges answers that no comparison of texts can score: runs programs, asks classifiers, compares formulas.
+//!
+//! Comes in: [`Case`]s. Goes out: [`Finding`]s, each as soon as it exists. Never: knows benchmarks, aggregates, makes a value of a
+//! failure. What a judge needs (an interpreter, a sandbox, weights) is opened before a model is loaded; where it is missing, the tasks
+//! that need it are not run, and the run says why.
+
+mod code;
+mod kept;
+mod maths;
+
+use crate::engine::Cancel;
+use crate::engine::cache::CacheOptions;
+use crate::error::{Error, Result, nearest};
+use crate::judgement::{Case, Finding, JudgeIdentity};
+use crate::sandbox::{Runner, Settings};
+use crate::task::{JudgeSpec, Node, Task};
+use kept::KeptJudge;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// Takes findings by the index of their case.
+pub type FindingSink<'a> = dyn FnMut(usize, Finding) -> Result<()> + 'a;
+
+/// Judges cases.
+pub trait Judge {
+    fn identity(&self) -> &JudgeIdentity;
+
+    /// Judges all cases, in whatever order suits, and hands over every finding as soon as it exists. When `cancel` is set it stops, and
+    /// the rest has no finding.
+    ///
+    /// Errors: those of `sink`, and what makes all further judging senseless.
+    fn judge(&self, cases: &[Case], cancel: &Cancel, sink: &mut FindingSink<'_>) -> Result<()>;
+
+    /// How it works on this machine, for the results file; null: nothing to tell.
+    fn environment(&self) -> Value {
+        Value::Null
+    }
+
+    /// What the user should know before it works.
+    fn notices(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// How judges are opened.
+#[derive(Debug, Clone)]
+pub struct JudgeOptions {
+    /// What programs are run in.
+    pub runner: Runner,
+    /// Python; `None`: `python3` of the search path.
+    pub python: Option<PathBuf>,
+    /// Programs at a time, 0: one for each core.
+    pub workers: usize,
+    /// The response cache, which keeps findings as well.
+    pub cache: CacheOptions,
+}
+
+/// A judge.
+pub struct JudgeRow {
+    pub name: &'static str,
+    /// Arguments: templates over the document.
+    pub args: &'static [&'static str],
+    pub required: &'static [&'static str],
+    /// Keys with values of their own.
+    pub settings: &'static [&'static str],
+    /// The least and greatest value that it gives.
+    pub range: (f64, f64),
+    /// Whether the user chooses who judges, so that it stands in the run's spec.
+    pub chosen: bool,
+    pub doc: &'static str,
+    /// Checks the values of `settings`.
+    pub check: fn(&Map<String, Value>) -> Result<()>,
+    pub open: fn(&JudgeOptions) -> Result<Box<dyn Judge>>,
+}
+
+/// All judges.
+pub const JUDGES: &[JudgeRow] = &[
+    JudgeRow {
+        name: "code",
+        args: &["prefix", "prelude", "tests", "reference", "entry_points"],
+        required: &["tests", "reference"],
+        settings: &["cpu_seconds", "memory_mib"],
+        range: (0.0, 1.0),
+        chosen: false,
+        doc: "runs prefix and answer as a Python program under the tests, in a sandbox; 1 when all pass",
+        check: code::check,
+        open: code::open,
+    },
+    JudgeRow {
+        name: "math",
+        args: &["solution"],
+        required: &["solution"],
+        settings: &[],
+        range: (0.0, 1.0),
+        chosen: false,
+        doc: "compares the final answer with that of a solution: by text, exactly, by sympy; 1 when they are equal",
+        check: maths::check,
+        open: maths::open,
+    },
+];
+
+/// The sandbox that the options ask for.
+fn sandbox_settings(options: &JudgeOptions) -> Settings {
+    let workers = match options.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    Settings { workers, interpreter: options.python.clone(), runner: options.runner.clone(), ..Settings::default() }
+}
+
+/// The judge of this name.
+pub fn judge(name: &str) -> Option<&'static JudgeRow> {
+    JUDGES.iter().find(|row| row.name == name)
+}
+
+/// Checks that a task's judge exists, has the arguments that it needs and no others, and that their values can be used.
+pub fn check_spec(spec: &JudgeSpec) -> Result<()> {
+    let names = || JUDGES.iter().map(|row| row.name);
+    let row = judge(&spec.function).ok_or_else(|| unknown("judge", &spec.function, names()))?;
+    for (key, known) in spec.args.iter().map(|(key, _)| (key, row.args)) {
+        if !known.contains(&key.as_str()) {
+            return Err(unknown(&format!("argument of the judge `{}`", row.name), key, known.iter().copied()));
+        }
+    }
+    if let Some(missing) = row.required.iter().find(|name| !spec.args.iter().any(|(key, _)| key == *name)) {
+        return Err(Error::input(format!("the judge `{}` needs `{missing}`", row.name)).key(*missing));
+    }
+    (row.check)(&spec.settings)
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Error {
+    let err = Error::input(format!("unknown {what} `{name}`"));
+    match nearest(name, known.clone()) {
+        Some(near) => err.hint(format!("did you mean `{near}`?")),
+        None => err.hint(format!("known: {}", known.collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// The judges that some tasks need, each open or with the reason why it is not.
+#[derive(Default)]
+pub struct Judges(Vec<(&'static JudgeRow, Result<Box<dyn Judge>>)>);
+
+impl Judges {
+    /// Opens what the tasks under `nodes` need. A judge that cannot be opened is no error here: see [`Judges::missing`].
+    pub fn open(nodes: &[Node], options: &JudgeOptions) -> Judges {
+        let tasks: Vec<_> = nodes.iter().flat_map(Node::tasks).collect();
+        let needed = |row: &&JudgeRow| tasks.iter().any(|task| needs(task, row));
+        let open = |row: &JudgeRow| (row.open)(options).and_then(|judge| KeptJudge::wrap(judge, &options.cache));
+        Judges(JUDGES.iter().filter(needed).map(|row| (row, open(row))).collect())
+    }
+
+    /// The judge of a task, where it has one and that is open.
+    pub fn of(&self, task: &Task) -> Option<&dyn Judge> {
+        let (_, judge) = self.0.iter().find(|(row, _)| needs(task, row))?;
+        judge.as_ref().ok().map(Box::as_ref)
+    }
+
+    /// Why a task cannot be judged.
+    pub fn missing(&self, task: &Task) -> Option<&Error> {
+        let (_, judge) = self.0.iter().find(|(row, _)| needs(task, row))?;
+        judge.as_ref().err()
+    }
+
+    /// Those that are open.
+    pub fn all(&self) -> impl Iterator<Item = (&'static JudgeRow, &dyn Judge)> {
+        self.0.iter().filter_map(|(row, judge)| Some((*row, judge.as_ref().ok()?.as_ref())))
+    }
+}
+
+fn needs(task: &Task, row: &JudgeRow) -> bool {
+    task.judge.as_ref().is_some_and(|spec| spec.function == row.name)
+}
+
+#[cfg(test)]
+pub mod testing {
+    //! A judge that finds what it is told, for the tests of what stands around judges.
+    use super::*;
+    use crate::judgement::Judgement;
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    /// Finds a case's answer to be as long as it is, except those that name a failure; stops the run after some findings.
+    pub struct Lengths {
+        pub identity: JudgeIdentity,
+        /// Cases that it was asked, over all calls.
+        pub asked: Rc<Cell<usize>>,
+        /// Cancels after so many findings of a call.
+        pub stop: Option<usize>,
+    }
+
+    impl Lengths {
+        pub fn new(name: &str) -> Lengths {
+            let (judge, name) = ("code".to_owned(), name.to_owned());
+            let identity = JudgeIdentity { judge, name, sha256: None, options: Vec::new() };
+            Lengths { identity, asked: Rc::default(), stop: None }
+        }
+    }
+
+    impl Judge for Lengths {
+        fn identity(&self) -> &JudgeIdentity {
+            &self.identity
+        }
+
+        fn judge(&self, cases: &[Case], cancel: &Cancel, sink: &mut FindingSink<'_>) -> Result<()> {
+            self.asked.set(self.asked.get() + cases.len());
+            for (index, case) in cases.iter().enumerate().rev() {
+                if self.stop == Some(cases.len() - 1 - index) {
+                    cancel.cancel();
+                }
+                if cancel.is_cancelled() {
+                    break;
+                }
+                let value = case.answer.len() as f64;
+                sink(
+                    index,
+                    match case.answer.contains("failure") {
+                        true => Err(crate::request::Unscored::new("the scorer is away")),
+                        false => Ok(Judgement { value, detail: Map::new() }),
+                    },
+                )?;
+            }
+            Ok(())
+        }
+    }
+
+    impl Judges {
+        /// The judge `code` is this one.
+        pub fn code(found: Result<Box<dyn Judge>>) -> Judges {
+            Judges(JUDGES.iter().filter(|row| row.name == "code").zip([found]).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::Lengths;
+    use super::*;
+    use crate::engine::remote::CacheMode;
+    use crate::judgement::Judgement;
+    use std::rc::Rc;
+
+    fn case(answer: &str) -> Case {
+        Case { answer: answer.into(), args: Default::default(), settings: Map::new() }
+    }
+
+    fn found(judge: &dyn Judge, cases: &[Case]) -> Vec<Option<f64>> {
+        let mut values = vec![None; cases.len()];
+        let mut sink = |index: usize, finding: Finding| {
+            values[index] = finding.ok().map(|judgement: Judgement| judgement.value);
+            Ok(())
+        };
+        judge.judge(cases, &Cancel::default(), &mut sink).unwrap();
+        values
+    }
+
+    #[test]
+    fn findings_are_kept_for_the_same_judge_and_case() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = |mode| CacheOptions { mode, file: Some(dir.path().join("c.sqlite")), retry_refused: false };
+        let kept = |name: &str, mode| {
+            let judge = Lengths::new(name);
+            let asked = Rc::clone(&judge.asked);
+            (KeptJudge::wrap(Box::new(judge), &options(mode)).unwrap(), asked)
+        };
+        let cases = ["a", "bb", "failure"].map(case);
+        let (first, asked) = kept("x", CacheMode::On);
+        assert_eq!(found(first.as_ref(), &cases), [Some(1.0), Some(2.0), None]);
+        assert_eq!(asked.get(), 3);
+        drop(first);
+        let (second, asked) = kept("x", CacheMode::On);
+        assert_eq!(found(second.as_ref(), &cases), [Some(1.0), Some(2.0), None]);
+        assert_eq!(asked.get(), 1, "only what failed is asked again");
+        let (other, asked) = kept("y", CacheMode::On);
+        assert_eq!(found(other.as_ref(), &cases[..2]), [Some(1.0), Some(2.0)]);
+        assert_eq!(asked.get(), 2, "another judge finds for itself");
+        let settings = serde_json::json!({"cpu_seconds": 1}).as_object().unwrap().clone();
+        let (third, asked) = kept("x", CacheMode::On);
+        found(third.as_ref(), &[Case { settings, ..case("a") }]);
+        assert_eq!(asked.get(), 1, "other limits are another case");
+        let (off, asked) = kept("x", CacheMode::Off);
+        found(off.as_ref(), &cases);
+        assert_eq!(asked.get(), 3);
+    }
+
+    #[test]
+    fn rows_have_what_they_require() {
+        for row in JUDGES {
+            assert!(row.required.iter().all(|name| row.args.contains(name)), "{}", row.name);
+            assert!(row.settings.iter().all(|name| !row.args.contains(name)), "{}", row.name);
+            assert!(row.range.0 < row.range.1, "{}", row.name);
+        }
+    }
+}
