@@ -12,14 +12,12 @@ pub struct Case {
     pub answer: String,
     /// The evaluated templates of the task's `judge` (see [`crate::task::JudgeSpec`]).
     pub args: Arc<Map<String, Value>>,
-    /// Its other keys.
-    pub settings: Map<String, Value>,
 }
 
 impl Case {
     /// SHA-256 (hex) of the judge's identity and all of the case: equal cases get one finding.
     pub fn key(&self, judge: &JudgeIdentity) -> String {
-        let parts = json!({"judge": judge, "answer": self.answer, "args": &*self.args, "settings": self.settings});
+        let parts = json!({"judge": judge, "answer": self.answer, "args": &*self.args});
         sha256(&parts.to_string())
     }
 }

@@ -231,13 +231,12 @@ pub struct ResultSpec {
     pub args: Vec<(String, String)>,
 }
 
-/// `judge: {function: name, <argument>: <template>, <setting>: <value>, ...}`; arguments render to texts.
+/// `judge: {function: name, <argument>: <template>, ...}`; arguments render to texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JudgeSpec {
     /// A row of the table of judges.
     pub function: String,
     pub args: Vec<(String, String)>,
-    pub settings: Map<String, Value>,
 }
 
 /// A named chain of filters; every pipeline gives its own column `metric,name`.

@@ -1,6 +1,7 @@
 //! Flags about judging: what model-written programs run in, how many answers a document gets.
 
 use super::args::ModelArgs;
+use crate::engine::EngineOptions;
 use crate::engine::cache::CacheOptions;
 use crate::error::Result;
 use crate::judge::JudgeOptions;
@@ -26,6 +27,11 @@ pub struct JudgeArgs {
     #[arg(long, value_name = "FILE")]
     pub python: Option<PathBuf>,
 
+    /// What says how toxic texts are: `linear` (built in), `hf:ORG/NAME` (a classifier), `perspective`, `openai-moderation`, or
+    /// `judge:MODEL` (a language model under a fixed rubric); see `fairmark ls scorers`. Figures of different scorers are not comparable.
+    #[arg(long, value_name = "SCORER", default_value = "linear")]
+    pub toxicity_scorer: String,
+
     /// Answers to each document of generation tasks (default: the task's `repeats`). Give a temperature with `--gen-kwargs`, or all are
     /// alike.
     #[arg(long, visible_alias = "repeats", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -38,7 +44,7 @@ pub struct JudgeArgs {
 
 impl JudgeArgs {
     /// Options for all judges of this command.
-    pub fn judge_options(&self, model: &ModelArgs) -> Result<JudgeOptions> {
+    pub fn judge_options(&self, model: &ModelArgs, engine: &EngineOptions) -> Result<JudgeOptions> {
         let runner = match (self.unsafe_code, self.sandbox) {
             (true, _) => Runner::Unsafe,
             (false, SandboxArg::Own) => Runner::Own,
@@ -51,7 +57,14 @@ impl JudgeArgs {
         let endpoints = &model.endpoints;
         let cache =
             CacheOptions { mode: endpoints.cache.into(), file: endpoints.cache_file.clone(), retry_refused: false };
-        Ok(JudgeOptions { runner, python: self.python.clone(), workers: model.threads(), cache })
+        Ok(JudgeOptions {
+            runner,
+            python: self.python.clone(),
+            workers: model.threads(),
+            cache,
+            toxicity_scorer: self.toxicity_scorer.clone(),
+            engine: engine.clone(),
+        })
     }
 
     /// How many answers documents get, and under what `k` they count.

@@ -1,4 +1,4 @@
-//! `fairmark ls`: tasks, groups, metrics, filters, benchmarks, judges, architectures, precisions, endpoints, prices.
+//! `fairmark ls`: tasks, groups, metrics, filters, benchmarks, judges, toxicity scorers, architectures, precisions, endpoints, prices.
 
 use crate::catalog::{Catalog, Entry, Kind};
 use crate::engine::remote::address::{ENDPOINTS, Endpoint};
@@ -7,6 +7,7 @@ use crate::judge::JUDGES;
 use crate::price::PriceTable;
 use crate::report::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
 use crate::task::Node;
+use crate::toxicity::TOXICITY_SCORERS;
 use crate::{model, score};
 use clap::{Args, ValueEnum};
 use comfy_table::presets::NOTHING;
@@ -44,6 +45,7 @@ enum What {
     /// The rows of the Gemma card and the tasks that stand for them.
     Benchmarks,
     Judges,
+    Scorers,
     Architectures,
     Precisions,
     Endpoints,
@@ -70,6 +72,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
         What::Judges => JUDGES.iter().map(|j| row([j.name, &j.args.join(", "), j.doc])).collect(),
         What::Benchmarks => benchmark_rows(&benchmarks(&args.include_path)?),
+        What::Scorers => TOXICITY_SCORERS.iter().map(|s| row([s.form, s.doc])).collect(),
         What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
         What::Precisions => model::Precision::all().map(|(name, doc)| row([name, doc])).collect(),
         What::Endpoints => ENDPOINTS.iter().map(endpoint_row).collect(),

@@ -104,7 +104,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         eprintln!("warning: {warning}");
     }
     let nodes = nodes_sampled(&catalog.select(&args.tasks)?, &args.judging.sampling())?;
-    let judges = open_judges(&nodes, args, talk)?;
+    let judges = open_judges(&nodes, args, &engine_options)?;
     let source = args.task.data_source(!talk)?;
     let cancel = cancel_on_signal();
     // Prompts that cannot be made and servers that do not answer end the command before anything is asked or loaded.
@@ -311,8 +311,9 @@ fn judges_of(finished: &Finished, means: &Means<'_>) -> Vec<JudgeReport> {
 /// Opens the judges that tasks need, before any model is loaded.
 ///
 /// Errors: no task of the command could be run.
-fn open_judges(nodes: &[Node], args: &RunArgs, talk: bool) -> Result<Judges> {
-    let judges = Judges::open(nodes, &args.judging.judge_options(&args.engine)?);
+fn open_judges(nodes: &[Node], args: &RunArgs, options: &EngineOptions) -> Result<Judges> {
+    let talk = args.verbosity() > Verbosity::Quiet;
+    let judges = Judges::open(nodes, &args.judging.judge_options(&args.engine, options)?);
     let tasks: Vec<_> = nodes.iter().flat_map(Node::tasks).collect();
     let missing: Vec<_> = tasks.iter().filter_map(|task| Some((task, judges.missing(task)?))).collect();
     if let (Some((task, err)), true) = (missing.first(), missing.len() == tasks.len()) {

@@ -20,23 +20,24 @@ const RULES: &str = "verdicts=1";
 /// Processor time of a solution in seconds, where the task names none.
 const CPU_SECONDS: u64 = 10;
 
-/// Checks `cpu_seconds` and `memory_mib`.
-pub fn check(settings: &Map<String, Value>) -> Result<()> {
-    limits(settings).map(drop)
+/// Checks `cpu_seconds` and `memory_mib` where they are numbers and not templates.
+pub fn check(args: &[(String, String)]) -> Result<()> {
+    let numbers = args.iter().filter(|(_, text)| !text.contains('{'));
+    limits(&numbers.map(|(key, text)| (key.clone(), Value::String(text.clone()))).collect()).map(drop)
 }
 
-/// The limits that a task's settings ask for. Wall time is three times the processor time and ten seconds: on a busy machine a program
-/// gets its share late.
-fn limits(settings: &Map<String, Value>) -> Result<Limits> {
-    let number = |key: &str, least: u64, most: u64| match settings.get(key) {
+/// The limits that a document's arguments ask for. Wall time is three times the processor time and ten seconds: on a busy machine a
+/// program gets its share late.
+fn limits(args: &Map<String, Value>) -> Result<Limits> {
+    let number = |key: &str, least: u64, most: u64| match args.get(key).and_then(Value::as_str) {
         None => Ok(None),
-        Some(value) => value.as_u64().filter(|n| (least..=most).contains(n)).map(Some).ok_or_else(|| {
-            Error::input(format!("`{key}` must be a whole number from {least} to {most}, not {value}")).key(key)
+        Some(text) => text.trim().parse().ok().filter(|n| (least..=most).contains(n)).map(Some).ok_or_else(|| {
+            Error::input(format!("`{key}` must be a whole number from {least} to {most}, not `{text}`")).key(key)
         }),
     };
     let cpu = number("cpu_seconds", 1, 3600)?.unwrap_or(CPU_SECONDS);
     let default = Limits::default();
-    let memory = number("memory_mib", 16, 1 << 16)?.map_or(default.memory, |mib| mib << 20);
+    let memory = number("memory_mib", 16, 1 << 16)?.map_or(default.memory, |mib: u64| mib << 20);
     Ok(Limits { cpu: Duration::from_secs(cpu), wall: Duration::from_secs(3 * cpu + 10), memory, ..default })
 }
 
@@ -106,7 +107,7 @@ impl Judge for CodeJudge {
 impl CodeJudge {
     fn finding(&self, case: &Case) -> Finding {
         let text = |name: &str| case.args.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let limits = limits(&case.settings).map_err(|err| Unscored::new(err.message()))?;
+        let limits = limits(&case.args).map_err(|err| Unscored::new(err.message()))?;
         let tests = Tests { prelude: text("prelude"), code: text("tests") };
         let reference = text("reference");
         let entry_points = match text("entry_points") {
@@ -183,14 +184,16 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_checked() {
-        let map = |value: Value| value.as_object().cloned().unwrap();
-        let found = limits(&map(json!({"cpu_seconds": 60, "memory_mib": 64}))).unwrap();
+    fn limits_are_checked() {
+        let pair = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
+        let args = json!({"cpu_seconds": " 60\n", "memory_mib": "64"}).as_object().cloned().unwrap();
+        let found = limits(&args).unwrap();
         assert_eq!((found.cpu, found.memory), (Duration::from_secs(60), 64 << 20));
         assert!(found.wall > found.cpu);
-        for bad in [json!({"cpu_seconds": 0}), json!({"cpu_seconds": "9"}), json!({"memory_mib": 1.5})] {
-            let err = check(&map(bad)).unwrap_err().to_string();
+        for (key, bad) in [("cpu_seconds", "0"), ("cpu_seconds", "nine"), ("memory_mib", "1.5")] {
+            let err = check(&pair(key, bad)).unwrap_err().to_string();
             assert!(err.contains("must be a whole number from"), "{err}");
         }
+        assert!(check(&pair("cpu_seconds", "{{60 if slow else 10}}")).is_ok(), "found with the document");
     }
 }

@@ -38,11 +38,6 @@ folders = {os.path.dirname(os.path.dirname(os.path.abspath(m.__file__))) for m i
 print(json.dumps({"version": sympy.__version__, "folders": sorted(folders)}))
 "#;
 
-/// Nothing to set.
-pub fn check(_: &Map<String, Value>) -> Result<()> {
-    Ok(())
-}
-
 /// Opens the judge; without sympy or without a sandbox it goes as far as exact arithmetic does, and says so.
 pub fn open(options: &JudgeOptions) -> Result<Box<dyn Judge>> {
     let symbolic = Symbolic::open(options);

@@ -7,9 +7,10 @@
 mod code;
 mod kept;
 mod maths;
+mod toxicity;
 
-use crate::engine::Cancel;
 use crate::engine::cache::CacheOptions;
+use crate::engine::{Cancel, EngineOptions};
 use crate::error::{Error, Result, nearest};
 use crate::judgement::{Case, Finding, JudgeIdentity};
 use crate::sandbox::{Runner, Settings};
@@ -53,6 +54,15 @@ pub struct JudgeOptions {
     pub workers: usize,
     /// The response cache, which keeps findings as well.
     pub cache: CacheOptions,
+    /// The address of the toxicity scorer.
+    pub toxicity_scorer: String,
+    /// For judges that are language models, and for what is fetched.
+    pub engine: EngineOptions,
+}
+
+/// What a judge with nothing but texts for arguments checks: nothing.
+fn any(_: &[(String, String)]) -> Result<()> {
+    Ok(())
 }
 
 /// A judge.
@@ -61,15 +71,13 @@ pub struct JudgeRow {
     /// Arguments: templates over the document.
     pub args: &'static [&'static str],
     pub required: &'static [&'static str],
-    /// Keys with values of their own.
-    pub settings: &'static [&'static str],
     /// The least and greatest value that it gives.
     pub range: (f64, f64),
     /// Whether the user chooses who judges, so that it stands in the run's spec.
     pub chosen: bool,
     pub doc: &'static str,
-    /// Checks the values of `settings`.
-    pub check: fn(&Map<String, Value>) -> Result<()>,
+    /// Checks arguments that are no templates.
+    pub check: fn(&[(String, String)]) -> Result<()>,
     pub open: fn(&JudgeOptions) -> Result<Box<dyn Judge>>,
 }
 
@@ -77,9 +85,8 @@ pub struct JudgeRow {
 pub const JUDGES: &[JudgeRow] = &[
     JudgeRow {
         name: "code",
-        args: &["prefix", "prelude", "tests", "reference", "entry_points"],
+        args: &["prefix", "prelude", "tests", "reference", "entry_points", "cpu_seconds", "memory_mib"],
         required: &["tests", "reference"],
-        settings: &["cpu_seconds", "memory_mib"],
         range: (0.0, 1.0),
         chosen: false,
         doc: "runs prefix and answer as a Python program under the tests, in a sandbox; 1 when all pass",
@@ -90,12 +97,21 @@ pub const JUDGES: &[JudgeRow] = &[
         name: "math",
         args: &["solution"],
         required: &["solution"],
-        settings: &[],
         range: (0.0, 1.0),
         chosen: false,
         doc: "compares the final answer with that of a solution: by text, exactly, by sympy; 1 when they are equal",
-        check: maths::check,
+        check: any,
         open: maths::open,
+    },
+    JudgeRow {
+        name: "toxicity",
+        args: &["prefix"],
+        required: &[],
+        range: (0.0, 1.0),
+        chosen: true,
+        doc: "how toxic the answer (after `prefix`) is, by the scorer that `--toxicity-scorer` names",
+        check: any,
+        open: toxicity::open,
     },
 ];
 
@@ -106,6 +122,25 @@ fn sandbox_settings(options: &JudgeOptions) -> Settings {
         workers => workers,
     };
     Settings { workers, interpreter: options.python.clone(), runner: options.runner.clone(), ..Settings::default() }
+}
+
+/// Scores texts by the toxicity scorer that the options name: who scored, and a score or a reason for each text.
+pub fn toxicity_scores(
+    options: &JudgeOptions,
+    texts: &[&str],
+    cancel: &Cancel,
+) -> Result<(JudgeIdentity, Vec<std::result::Result<f64, String>>)> {
+    let judge = toxicity::open(options)?;
+    let case = |text: &&str| Case { answer: text.to_string(), args: Default::default() };
+    let cases: Vec<Case> = texts.iter().map(case).collect();
+    let mut scores = vec![Err("not scored".to_owned()); cases.len()];
+    judge.judge(&cases, cancel, &mut |index, finding| {
+        if let Some(slot) = scores.get_mut(index) {
+            *slot = finding.map(|judgement| judgement.value).map_err(|unscored| unscored.reason);
+        }
+        Ok(())
+    })?;
+    Ok((judge.identity().clone(), scores))
 }
 
 /// The judge of this name.
@@ -125,7 +160,7 @@ pub fn check_spec(spec: &JudgeSpec) -> Result<()> {
     if let Some(missing) = row.required.iter().find(|name| !spec.args.iter().any(|(key, _)| key == *name)) {
         return Err(Error::input(format!("the judge `{}` needs `{missing}`", row.name)).key(*missing));
     }
-    (row.check)(&spec.settings)
+    (row.check)(&spec.args)
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Error {
@@ -240,7 +275,7 @@ mod tests {
     use std::rc::Rc;
 
     fn case(answer: &str) -> Case {
-        Case { answer: answer.into(), args: Default::default(), settings: Map::new() }
+        Case { answer: answer.into(), args: Default::default() }
     }
 
     fn found(judge: &dyn Judge, cases: &[Case]) -> Vec<Option<f64>> {
@@ -273,9 +308,9 @@ mod tests {
         let (other, asked) = kept("y", CacheMode::On);
         assert_eq!(found(other.as_ref(), &cases[..2]), [Some(1.0), Some(2.0)]);
         assert_eq!(asked.get(), 2, "another judge finds for itself");
-        let settings = serde_json::json!({"cpu_seconds": 1}).as_object().unwrap().clone();
+        let args = serde_json::json!({"cpu_seconds": "1"}).as_object().unwrap().clone().into();
         let (third, asked) = kept("x", CacheMode::On);
-        found(third.as_ref(), &[Case { settings, ..case("a") }]);
+        found(third.as_ref(), &[Case { args, ..case("a") }]);
         assert_eq!(asked.get(), 1, "other limits are another case");
         let (off, asked) = kept("x", CacheMode::Off);
         found(off.as_ref(), &cases);
@@ -286,7 +321,6 @@ mod tests {
     fn rows_have_what_they_require() {
         for row in JUDGES {
             assert!(row.required.iter().all(|name| row.args.contains(name)), "{}", row.name);
-            assert!(row.settings.iter().all(|name| !row.args.contains(name)), "{}", row.name);
             assert!(row.range.0 < row.range.1, "{}", row.name);
         }
     }

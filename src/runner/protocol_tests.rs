@@ -105,6 +105,7 @@ fn results(run: &Run) -> Value {
         header: &run.folder.header,
         finished: &run.finished,
         task_hashes: &[],
+        judges: Vec::new(),
         seconds: 0.0,
         load_seconds: 0.0,
     };

@@ -19,7 +19,9 @@ const TOXIC: f64 = 0.5;
 /// The cases that a task's judge must decide before the document can be scored: a list for each filter pipeline, a case for each
 /// answer that comes out of it. Empty where the task has no judge; a pipeline that fails has none.
 pub fn cases(task: &Task, answered: &AnsweredItem) -> Vec<Vec<Case>> {
-    let Some(spec) = &task.judge else { return Vec::new() };
+    if task.judge.is_none() {
+        return Vec::new();
+    }
     let of_pipeline = |pipeline: &FilterPipeline| -> Vec<Case> {
         let Ok(values) = filtered(answered, pipeline).into_iter().collect::<Result<Vec<_>, _>>() else {
             return Vec::new();
@@ -35,7 +37,6 @@ pub fn cases(task: &Task, answered: &AnsweredItem) -> Vec<Vec<Case>> {
                 other => other.to_string(),
             },
             args: answered.item.judge_args.clone(),
-            settings: spec.settings.clone(),
         };
         answers.map(case).collect()
     };
@@ -202,7 +203,7 @@ mod tests {
             pipeline("first", &[json!({"function": "take_first"})]),
             pipeline("four", &[json!({"function": "take_first_k", "k": 4})]),
         ];
-        let judge = JudgeSpec { function: "code".into(), args: Vec::new(), settings: Map::new() };
+        let judge = JudgeSpec { function: "code".into(), args: Vec::new() };
         let metrics = vec![crate::task::MetricSpec {
             kwargs: json!({"k": 1}).as_object().unwrap().clone(),
             ..metric_spec("pass@1", "mean")

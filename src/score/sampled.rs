@@ -55,7 +55,7 @@ mod tests {
     use serde_json::Map;
 
     fn code(names: &[&str]) -> Node {
-        let judge = JudgeSpec { function: "code".into(), args: Vec::new(), settings: Map::new() };
+        let judge = JudgeSpec { function: "code".into(), args: Vec::new() };
         let metrics = names.iter().map(|name| metric_spec(name, "mean")).collect();
         Node::Task(Arc::new(Task { metrics, judge: Some(judge), ..task(OutputType::GenerateUntil) }))
     }

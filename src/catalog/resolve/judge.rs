@@ -5,7 +5,6 @@ use super::super::yaml::{Value, Yaml};
 use crate::error::Result;
 use crate::judge::{self, JUDGES};
 use crate::task::JudgeSpec;
-use serde_json::Map;
 
 /// The judge of a task's answers.
 pub fn judge(yaml: &Yaml) -> Result<JudgeSpec> {
@@ -19,18 +18,18 @@ pub fn judge(yaml: &Yaml) -> Result<JudgeSpec> {
         let known: Vec<&str> = JUDGES.iter().map(|row| row.name).collect();
         return Err(read::unknown(at, &format!("unknown judge `{name}`"), name, &known));
     };
-    let mut spec = JudgeSpec { function: name.to_owned(), args: Vec::new(), settings: Map::new() };
+    let mut spec = JudgeSpec { function: name.to_owned(), args: Vec::new() };
     for entry in keys.entries().iter().filter(|entry| entry.key.key_text() != "function") {
         let key = entry.key.key_text();
-        if row.args.contains(&key.as_str()) {
-            spec.args.push((key.clone(), read::template(&entry.value, &key)?));
-        } else if row.settings.contains(&key.as_str()) {
-            spec.settings.insert(key.clone(), entry.value.to_json(&key)?);
-        } else {
-            let known: Vec<&str> = row.args.iter().chain(row.settings).copied().collect();
+        if !row.args.contains(&key.as_str()) {
             let message = format!("judge `{name}` has no argument `{key}`");
-            return Err(read::unknown(&entry.key, &message, &key, &known));
+            return Err(read::unknown(&entry.key, &message, &key, row.args));
         }
+        let template = match &entry.value.value {
+            Value::Int(number) => number.to_string(),
+            _ => read::template(&entry.value, &key)?,
+        };
+        spec.args.push((key, template));
     }
     judge::check_spec(&spec).map_err(|err| keys.place(err, yaml))?;
     Ok(spec)
@@ -43,14 +42,11 @@ mod tests {
     const BASE: &str = "task: t\ndataset_path: a/b\ntest_split: test\ndoc_to_text: x\ndoc_to_target: y\n";
 
     #[test]
-    fn templates_and_settings() {
+    fn templates_and_numbers() {
         let text = "judge: {function: code, tests: '{{test}}', reference: '{{solution}}', cpu_seconds: 3}\nmetric_list: [{metric: pass@1}]\n";
         let spec = task(&format!("{BASE}{text}")).judge.unwrap();
-        assert_eq!(
-            spec.args,
-            [("tests", "{{test}}"), ("reference", "{{solution}}")].map(|(k, v)| (k.into(), v.into()))
-        );
-        assert_eq!(spec.settings["cpu_seconds"], 3);
+        let expected = [("tests", "{{test}}"), ("reference", "{{solution}}"), ("cpu_seconds", "3")];
+        assert_eq!(spec.args, expected.map(|(key, value)| (key.into(), value.into())));
     }
 
     #[test]
