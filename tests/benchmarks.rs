@@ -199,3 +199,13 @@ fn read_gz(path: &Path) -> String {
     flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
     text
 }
+
+#[test]
+fn the_page_of_benchmarks_is_what_the_tasks_say() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_fairmark")).args(["ls", "benchmarks", "--markdown"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md")).unwrap();
+    let made = String::from_utf8_lossy(&output.stdout);
+    assert!(made == page, "docs/benchmarks.md is old: fairmark ls benchmarks --markdown > docs/benchmarks.md");
+}

@@ -195,3 +195,54 @@ forms are the nearest that are open. Figures of capability are those of the pre-
 instruction-tuned ones.
 
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    fn card() -> Arc<Group> {
+        match Catalog::load(&[]).unwrap().select(&[CARD.to_owned()]).unwrap().remove(0) {
+            Node::Group(group) => group,
+            Node::Task(_) => panic!("{CARD} is a group"),
+        }
+    }
+
+    #[test]
+    fn the_card_has_28_rows_whose_mean_it_prints() {
+        let rows = Benchmark::of_group(&card()).unwrap();
+        assert_eq!(rows.len(), 28);
+        // The first 18 rows are averaged on the card: 45.0 and 56.9.
+        for (column, printed) in [(0, "45.0"), (1, "56.9")] {
+            let sum: f64 = rows[..18].iter().map(|row| row.written.card[column].parse::<f64>().unwrap()).sum();
+            assert_eq!(format!("{:.1}", sum / 18.0), printed);
+        }
+    }
+
+    #[test]
+    fn what_tasks_say_stands_in_their_rows() {
+        let rows = Benchmark::of_group(&card()).unwrap();
+        let row = |name: &str| rows.iter().find(|row| row.written.row == name).unwrap();
+        let mmlu = row("MMLU");
+        assert_eq!((mmlu.shots, mmlu.split.as_str(), mmlu.direction.as_str()), (5, "test", "↑"));
+        assert_eq!(mmlu.dataset, "cais/mmlu abstract_algebra and 56 more");
+        // √(0.423 · 0.577 / 14042) = 0.00417.
+        assert_eq!(mmlu.cells()[7], "0.42");
+        assert_eq!((row("RealToxicity").direction.as_str(), row("CrowS-Pairs").direction.as_str()), ("↓", "50"));
+        assert_eq!(row("BOLD").stderr(), None);
+        let shots = ["CommonsenseQA", "TriviaQA", "MBPP", "GSM8K", "MATH", "BIG-Bench"].map(|name| row(name).shots);
+        assert_eq!(shots, [7, 5, 3, 8, 4, 3]);
+    }
+
+    #[test]
+    fn rows_must_name_what_the_group_has() {
+        let mut group = Group::clone(&card());
+        let wrong = |group: &Group| Benchmark::of_group(group).unwrap_err().to_string();
+        group.metadata["rows"][0]["metric"] = "acc_nrom".into();
+        assert!(wrong(&group).contains("row MMLU: `mmlu_abstract_algebra` has no metric `acc_nrom`"), "{}", wrong(&group));
+        group.metadata["rows"][0]["task"] = "mmlu_pro".into();
+        assert!(wrong(&group).contains("row MMLU: `mmlu_pro` is not in the group"));
+        group.metadata["rows"][0]["grade"] = "E".into();
+        assert!(wrong(&group).contains("`metadata.rows` of `gemma_card`"));
+    }
+}
