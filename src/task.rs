@@ -264,6 +264,7 @@ pub struct Group {
     /// `aggregate_metric_list`; empty: the group only gathers.
     pub aggregates: Vec<GroupMetric>,
     pub version: Option<Value>,
+    pub metadata: Map<String, Value>,
 }
 
 /// One entry of `aggregate_metric_list`.

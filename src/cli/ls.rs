@@ -1,10 +1,12 @@
-//! `fairmark ls`: tasks, groups, metrics, filters, judges, toxicity scorers, architectures, precisions, endpoints, prices.
+//! `fairmark ls`: tasks, groups, metrics, filters, benchmarks, judges, toxicity scorers, architectures, precisions, endpoints, prices.
 
 use crate::catalog::{Catalog, Entry, Kind};
 use crate::engine::remote::address::{ENDPOINTS, Endpoint};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::judge::JUDGES;
 use crate::price::PriceTable;
+use crate::report::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
+use crate::task::Node;
 use crate::toxicity::TOXICITY_SCORERS;
 use crate::{model, score};
 use clap::{Args, ValueEnum};
@@ -23,6 +25,10 @@ pub struct LsArgs {
     #[arg(long, value_name = "DIR")]
     include_path: Vec<PathBuf>,
 
+    /// A page of Markdown instead of a table (benchmarks).
+    #[arg(long)]
+    markdown: bool,
+
     /// A price table over the built-in one.
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
@@ -36,6 +42,8 @@ enum What {
     Metrics,
     Filters,
     Aggregations,
+    /// The rows of the Gemma card and the tasks that stand for them.
+    Benchmarks,
     Judges,
     Scorers,
     Architectures,
@@ -46,6 +54,15 @@ enum What {
 
 /// Prints a list on stdout, a line each.
 pub fn ls(args: &LsArgs) -> Result<ExitCode> {
+    if args.markdown {
+        return match args.what {
+            What::Benchmarks => {
+                super::print(&benchmarks_markdown(&benchmarks(&args.include_path)?))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            _ => Err(Error::input("only benchmarks can be listed as Markdown").key("--markdown")),
+        };
+    }
     let rows: Vec<Vec<String>> = match args.what {
         What::Tasks => entries(&args.include_path, Kind::Task)?,
         What::Groups => entries(&args.include_path, Kind::Group)?,
@@ -54,6 +71,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Filters => score::FILTERS.iter().map(|f| row([f.name, f.doc])).collect(),
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
         What::Judges => JUDGES.iter().map(|j| row([j.name, &j.args.join(", "), j.doc])).collect(),
+        What::Benchmarks => benchmark_rows(&benchmarks(&args.include_path)?),
         What::Scorers => TOXICITY_SCORERS.iter().map(|s| row([s.form, s.doc])).collect(),
         What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
         What::Precisions => model::Precision::all().map(|(name, doc)| row([name, doc])).collect(),
@@ -72,6 +90,16 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
     let text: String = table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
     super::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn benchmarks(include_path: &[PathBuf]) -> Result<Vec<Benchmark>> {
+    let nodes = Catalog::load(include_path)?.select(&[CARD.to_owned()])?;
+    let groups = nodes.iter().filter_map(|node| if let Node::Group(group) = node { Some(group) } else { None });
+    Ok(groups.map(|group| Benchmark::of_group(group)).collect::<Result<Vec<_>>>()?.concat())
+}
+
+fn benchmark_rows(benchmarks: &[Benchmark]) -> Vec<Vec<String>> {
+    std::iter::once(row(HEADINGS)).chain(benchmarks.iter().map(Benchmark::cells)).collect()
 }
 
 fn metric_row(metric: &score::MetricRow) -> Vec<String> {

@@ -2,12 +2,14 @@
 //!
 //! Comes in: finished runs. Goes out: text and bytes. Never: computes a statistic, or reads a model.
 
+mod benchmarks;
 mod parquet;
 mod results;
 mod samples;
 mod table;
 mod view;
 
+pub use benchmarks::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
 pub use parquet::samples_parquet;
 pub use results::{JudgeReport, ResultsInput, results_json};
 pub use samples::{TaskSamples, samples_jsonl};
