@@ -20,12 +20,12 @@ mod letters;
 pub mod maths;
 mod multiple_choice;
 mod observed;
-mod overlap;
+pub mod overlap;
 mod pattern;
 mod perplexity;
 mod results;
 mod sampled;
-mod sentiment;
+pub mod sentiment;
 mod text;
 mod written;
 

@@ -4,7 +4,7 @@
 use super::batch::Batch;
 use super::config::Config;
 use super::layers::{
-    Act, Candle, arithmetic, attend, dot_products, embedding, first_token, layer_norm, linear_maybe_bias, split_heads,
+    Act, Candle, attend, dot_products, embedding, first_token, layer_norm, linear_maybe_bias, split_heads,
 };
 use super::model::Classifier;
 use crate::error::{Error, Result};
