@@ -210,6 +210,7 @@ impl Classifier for ModernBert {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layers::arithmetic;
     use super::*;
 
     #[test]
