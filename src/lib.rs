@@ -16,6 +16,7 @@ pub mod judge;
 pub mod judgement;
 pub mod kernel;
 pub mod label;
+pub mod maths;
 pub mod model;
 pub mod price;
 pub mod prompt;

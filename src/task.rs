@@ -111,6 +111,10 @@ pub enum Derivation {
     Literal(String),
     /// `field: {column: name}`: a copy of a column.
     Column(String),
+    /// `field: {boxed: column}`: what the last `\boxed{}` of a worked solution holds.
+    Boxed(String),
+    /// `field: {minerva_answer: column}`: the same in the form in which Minerva's protocol compares answers.
+    MinervaAnswer(String),
 }
 
 /// What a model is asked for.

@@ -17,7 +17,6 @@ mod item;
 mod judged;
 mod kwargs;
 mod letters;
-pub mod maths;
 mod multiple_choice;
 mod observed;
 pub mod overlap;

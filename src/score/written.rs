@@ -2,13 +2,13 @@
 //! sentiment.
 
 use super::kwargs::Kwargs;
-use super::maths::{agieval_equal, boxed_answer, hendrycks_answer, hendrycks_equal};
 use super::observed::{Observed, Text};
 use super::overlap::answer::AnswerRules;
 use super::overlap::truthful::{references, true_references, truthfulness};
 use super::sentiment::vader;
 use super::text::{TextMetric, right_answers};
 use crate::error::Result;
+use crate::maths::{agieval_equal, boxed_answer, hendrycks_answer, hendrycks_equal};
 use crate::request::Unscored;
 use crate::sample::Score;
 use serde_json::{Map, Value};
