@@ -16,6 +16,8 @@ pub enum Score {
     Labels { gold: i64, predicted: i64 },
     /// A number with the half of the set that its document belongs to, for metrics that compare the two.
     Halved { value: f64, first: bool },
+    /// Counts that add up over the documents, for metrics of whole texts (`bleu`, `chrf`, `ter`).
+    Counts(Vec<f64>),
     /// The metric is about other documents: one for an ambiguous context, say, of a document that has none. Neither counted nor missing.
     Inapplicable,
     /// No value, and why.
@@ -31,6 +33,7 @@ impl Score {
             Score::Weighted { value, weight } => json!([value, weight]),
             Score::Labels { gold, predicted } => json!([gold, predicted]),
             Score::Halved { value, first } => json!([value, first]),
+            Score::Counts(row) => json!(row),
             Score::Inapplicable | Score::Unscored(_) => Value::Null,
         }
     }

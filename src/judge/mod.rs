@@ -16,7 +16,7 @@ use crate::judgement::{Case, Finding, JudgeIdentity};
 use crate::sandbox::{Runner, Settings};
 use crate::task::{JudgeSpec, Node, Task};
 use kept::KeptJudge;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// Takes findings by the index of their case.
@@ -211,6 +211,7 @@ pub mod testing {
     //! A judge that finds what it is told, for the tests of what stands around judges.
     use super::*;
     use crate::judgement::Judgement;
+    use serde_json::Map;
     use std::cell::Cell;
     use std::rc::Rc;
 

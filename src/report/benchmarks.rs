@@ -81,9 +81,10 @@ impl Benchmark {
                 let Some(first) = tasks.first() else {
                     return Err(fail(format!("row {}: `{}` is not in the group", row.row, row.task)));
                 };
-                let spec = first.metrics.iter().find(|spec| spec.name == row.metric).ok_or_else(|| {
-                    fail(format!("row {}: `{}` has no metric `{}`", row.row, first.name, row.metric))
-                })?;
+                let spec =
+                    first.metrics.iter().find(|spec| spec.name == row.metric).ok_or_else(|| {
+                        fail(format!("row {}: `{}` has no metric `{}`", row.row, first.name, row.metric))
+                    })?;
                 let direction = match (row.ideal, spec.higher_is_better) {
                     (Some(ideal), _) => ideal.to_string(),
                     (None, Some(true)) => "↑".to_owned(),
@@ -239,7 +240,11 @@ mod tests {
         let mut group = Group::clone(&card());
         let wrong = |group: &Group| Benchmark::of_group(group).unwrap_err().to_string();
         group.metadata["rows"][0]["metric"] = "acc_nrom".into();
-        assert!(wrong(&group).contains("row MMLU: `mmlu_abstract_algebra` has no metric `acc_nrom`"), "{}", wrong(&group));
+        assert!(
+            wrong(&group).contains("row MMLU: `mmlu_abstract_algebra` has no metric `acc_nrom`"),
+            "{}",
+            wrong(&group)
+        );
         group.metadata["rows"][0]["task"] = "mmlu_pro".into();
         assert!(wrong(&group).contains("row MMLU: `mmlu_pro` is not in the group"));
         group.metadata["rows"][0]["grade"] = "E".into();

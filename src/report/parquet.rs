@@ -155,6 +155,6 @@ fn text_of(value: &Value) -> String {
 fn number_of(score: &Score) -> Option<f64> {
     match score {
         Score::Value(value) | Score::Weighted { value, .. } | Score::Halved { value, .. } => Some(*value),
-        Score::Labels { .. } | Score::Inapplicable | Score::Unscored(_) => None,
+        Score::Labels { .. } | Score::Counts(_) | Score::Inapplicable | Score::Unscored(_) => None,
     }
 }

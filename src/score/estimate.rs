@@ -1,5 +1,6 @@
 //! A task: the scores of its documents to a figure with its standard error, for each filter pipeline and metric.
 
+use super::corpus::MOST_DRAWS;
 use super::item::{metric_names, range, spec};
 use super::{Aggregate, AggregationRow, StderrRule, aggregation};
 use crate::estimate::{Estimate, StderrMethod};
@@ -70,6 +71,10 @@ impl Figure {
                 let xs: Vec<Labels> = scores.iter().filter_map(|score| labels(score)).collect();
                 Self::with(&xs, row.stderr, None, iters, f)
             }
+            Aggregate::Counts(corpus) => {
+                let rows: Vec<&[f64]> = scores.iter().filter_map(|score| counts(score)).collect();
+                Self::with(&rows, row.stderr, None, iters.min(MOST_DRAWS), |rows| corpus.figure(rows))
+            }
             Aggregate::Halved(f) => {
                 let xs: Vec<Halved> = scores.iter().filter_map(|score| halved(score)).collect();
                 Self::with(&xs, row.stderr, None, iters, f)
@@ -82,13 +87,15 @@ impl Figure {
         rule: StderrRule,
         mean_stderr: Option<f64>,
         iters: usize,
-        statistic: fn(NonEmpty<'_, T>) -> Option<f64>,
+        statistic: impl Fn(NonEmpty<'_, T>) -> Option<f64> + Sync,
     ) -> Self {
         let Some(sample) = NonEmpty::new(xs) else { return Figure::default() };
         let (stderr, method) = match rule {
             _ if iters == 0 || xs.len() < 2 => (None, None),
             StderrRule::Mean => (mean_stderr, Some(StderrMethod::Mean)),
-            StderrRule::Bootstrap => (stats::bootstrap_stderr(sample, iters, statistic), Some(StderrMethod::Bootstrap)),
+            StderrRule::Bootstrap => {
+                (stats::bootstrap_stderr(sample, iters, &statistic), Some(StderrMethod::Bootstrap))
+            }
             StderrRule::None => (None, None),
         };
         let finite = |x: &f64| x.is_finite();
@@ -106,6 +113,10 @@ fn weighted(score: &Score) -> Option<Weighted> {
 
 fn labels(score: &Score) -> Option<Labels> {
     if let Score::Labels { gold, predicted } = *score { Some(Labels { gold, predicted }) } else { None }
+}
+
+fn counts(score: &Score) -> Option<&[f64]> {
+    if let Score::Counts(row) = score { Some(row) } else { None }
 }
 
 fn halved(score: &Score) -> Option<Halved> {

@@ -9,6 +9,7 @@
 
 mod bias;
 mod check;
+mod corpus;
 mod estimate;
 mod filters;
 mod group;
@@ -19,12 +20,12 @@ mod letters;
 pub mod maths;
 mod multiple_choice;
 mod observed;
-mod overlap;
+pub mod overlap;
 mod pattern;
 mod perplexity;
 mod results;
 mod sampled;
-mod sentiment;
+pub mod sentiment;
 mod text;
 mod written;
 
@@ -47,6 +48,7 @@ use crate::sample::Score;
 use crate::stats::{self, Halved, Labels, NonEmpty, Weighted};
 use crate::task::MetricSpec;
 use crate::task::OutputType::{self, GenerateUntil, Loglikelihood, LoglikelihoodRolling, MultipleChoice};
+use corpus::Corpus;
 use filters::Filter;
 use judged::JudgedMetric;
 use kwargs::Kwargs;
@@ -79,6 +81,7 @@ pub enum ScoreKind {
     Weighted,
     Labels,
     Halved,
+    Counts(Corpus),
 }
 
 /// A metric.
@@ -259,6 +262,15 @@ pub const METRICS: &[MetricRow] = &[
         range: None,
         measures: &[Measure::Rolling(perplexity::per_byte)],
     },
+    corpus_metric("bleu", "BLEU of the set", (Corpus::Bleu, true), &[Measure::Text(corpus::bleu)]),
+    corpus_metric("chrf", "chrF of the set", (Corpus::Chrf, true), &[Measure::Text(corpus::chrf)]),
+    corpus_metric(
+        "chrf++",
+        "chrF++ of the set",
+        (Corpus::ChrfPlusPlus, true),
+        &[Measure::Text(corpus::chrf_plus_plus)],
+    ),
+    corpus_metric("ter", "TER of the set", (Corpus::Ter, false), &[Measure::Text(corpus::ter)]),
     text_metric(
         "squad_em",
         "the answer equals a right one by SQuAD's rules",
@@ -334,6 +346,31 @@ pub const METRICS: &[MetricRow] = &[
         measures: &[Measure::Text(text::bypass)],
     },
 ];
+
+/// A metric of a whole set of written answers.
+const fn corpus_metric(
+    name: &'static str,
+    doc: &'static str,
+    (corpus, higher_is_better): (Corpus, bool),
+    measures: &'static [Measure],
+) -> MetricRow {
+    MetricRow {
+        name,
+        output_types: &[GenerateUntil],
+        default_aggregation: name,
+        higher_is_better,
+        kwargs: &[],
+        doc,
+        gives: ScoreKind::Counts(corpus),
+        range: None,
+        measures,
+    }
+}
+
+/// The aggregation of such a metric.
+const fn corpus_aggregation(name: &'static str, doc: &'static str, corpus: Corpus) -> AggregationRow {
+    AggregationRow { name, doc, aggregate: Aggregate::Counts(corpus), stderr: StderrRule::Bootstrap, is_mean: false }
+}
 
 /// A metric of written answers without arguments, whose mean is reported.
 const fn text_metric(
@@ -498,6 +535,7 @@ pub enum Aggregate {
     Weighted(fn(NonEmpty<'_, Weighted>) -> Option<f64>),
     Labels(fn(NonEmpty<'_, Labels>) -> Option<f64>),
     Halved(fn(NonEmpty<'_, Halved>) -> Option<f64>),
+    Counts(Corpus),
 }
 
 impl Aggregate {
@@ -508,6 +546,7 @@ impl Aggregate {
             Aggregate::Weighted(_) => ScoreKind::Weighted,
             Aggregate::Labels(_) => ScoreKind::Labels,
             Aggregate::Halved(_) => ScoreKind::Halved,
+            Aggregate::Counts(corpus) => ScoreKind::Counts(corpus),
         }
     }
 }
@@ -607,6 +646,10 @@ pub const AGGREGATIONS: &[AggregationRow] = &[
         stderr: StderrRule::Bootstrap,
         is_mean: false,
     },
+    corpus_aggregation("bleu", "BLEU, sacreBLEU's defaults (0 to 100)", Corpus::Bleu),
+    corpus_aggregation("chrf", "chrF, sacreBLEU's defaults (0 to 100)", Corpus::Chrf),
+    corpus_aggregation("chrf++", "chrF with words, sacreBLEU's defaults (0 to 100)", Corpus::ChrfPlusPlus),
+    corpus_aggregation("ter", "TER, sacreBLEU's defaults (per cent)", Corpus::Ter),
     AggregationRow {
         name: "bypass",
         doc: "999, whatever the scores",

@@ -65,7 +65,15 @@ pub fn metric_spec(name: &str, aggregation: &str) -> MetricSpec {
 }
 
 pub fn group(aggregates: Vec<GroupMetric>) -> Group {
-    Group { name: "test".into(), alias: None, origin: origin(), children: Vec::new(), aggregates, version: None, metadata: Map::new() }
+    Group {
+        name: "test".into(),
+        alias: None,
+        origin: origin(),
+        children: Vec::new(),
+        aggregates,
+        version: None,
+        metadata: Map::new(),
+    }
 }
 
 /// A document without fields, choices or requests.

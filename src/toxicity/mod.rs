@@ -17,5 +17,5 @@ mod remote;
 mod scorer;
 
 pub use agreement::{Agreement, agreement};
-pub use registry::{OpenOptions, Row, TOXICITY_SCORERS, open};
+pub use registry::{DEFAULT_SCORER, OpenOptions, Row, TOXICITY_SCORERS, open};
 pub use scorer::{Score, ScoreSink, Scorer, ScorerIdentity};

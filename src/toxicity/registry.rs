@@ -50,10 +50,13 @@ pub const TOXICITY_SCORERS: &[Row] = &[
     Row {
         kind: "openai-moderation",
         form: "openai-moderation[:MODEL][@URL][#category=A+B][#rpm=N]",
-        doc: "OpenAI's moderation or a server of its form, with a key in OPENAI_API_KEY: texts are sent to it",
+        doc: "OpenAI's moderation, with a key in OPENAI_API_KEY, or a server of its form (FAIRMARK_API_KEY): texts are sent to it",
         open: remote::open_moderation,
     },
 ];
+
+/// The scorer where the user names none.
+pub const DEFAULT_SCORER: &str = linear::KIND;
 
 /// Opens the scorer of an address (`--toxicity-scorer`).
 pub fn open(address: &str, options: &OpenOptions<'_>) -> Result<Box<dyn Scorer>> {

@@ -16,7 +16,7 @@ const DEFAULTS: &[(OutputType, &[&str])] = &[
 ];
 
 /// Metrics of the reference that are not in the table yet: refused as such rather than as unknown.
-const REFERENCE_ONLY: &[&str] = &["bleu", "chrf", "chrf++", "ter", "acc_all"];
+const REFERENCE_ONLY: &[&str] = &["acc_all"];
 
 /// Keys of a metric that are not its arguments.
 const OWN_KEYS: &[&str] = &["metric", "aggregation", "higher_is_better", "hf_evaluate"];

@@ -19,7 +19,10 @@ pub const KIND: &str = "openai-moderation";
 
 const BASE: &str = "https://api.openai.com/v1/";
 const PATH: &str = "moderations";
+/// OpenAI's key goes to OpenAI's address, or to the one that this variable names; addresses on the command line get a key of their own.
 const KEY: &str = "OPENAI_API_KEY";
+const BASE_URL: &str = "OPENAI_BASE_URL";
+const OWN_KEY: &str = "FAIRMARK_API_KEY";
 const MODEL: &str = "omni-moderation-latest";
 
 /// Categories whose kinds count as toxicity: `hate` stands for `hate/threatening`, too.
@@ -42,20 +45,20 @@ impl Default for Moderation {
     }
 }
 
-/// Opens `openai-moderation[:model][@url]`, with the key in `OPENAI_API_KEY` (servers of one's own may need none).
+/// Opens `openai-moderation[:model][@url]`, with the key in `OPENAI_API_KEY`, for a URL in `FAIRMARK_API_KEY` (which may be missing).
 pub fn open(rest: &str, options: &OpenOptions<'_>) -> Result<Box<dyn Scorer>> {
     let settings = Options::parse(rest, SETTINGS)?;
     check_online(options.hub.is_offline(), KIND)?;
     let (model, address) = match settings.target.split_once('@') {
-        Some((model, address)) => (model, Some(address)),
+        Some((model, address)) => (model, Some(address.to_string())),
         None => (settings.target.as_str(), None),
     };
-    let key = key(options.env, KEY);
+    let key = key(options.env, if address.is_some() { OWN_KEY } else { KEY });
     if key.is_none() && address.is_none() {
         return Err(Error::input("OpenAI needs a key").hint(format!("put it into the environment variable {KEY}")));
     }
-    let address = address.unwrap_or(BASE);
-    let url = Url::parse(address).map_err(|e| {
+    let address = address.or_else(|| super::key(options.env, BASE_URL)).unwrap_or_else(|| BASE.to_string());
+    let url = Url::parse(&address).map_err(|e| {
         Error::input(format!("`{address}` is not an address"))
             .hint("write `@https://HOST/v1` behind the model")
             .cause(e)
@@ -75,16 +78,22 @@ pub(super) fn scorer(settings: &Options, model: &str, base: Base) -> Result<Box<
         true => format!("max of {}", FAMILIES.join(", ")),
         false => service.categories.join("+"),
     };
-    let host = base.url.host_str().unwrap_or_default().to_string();
+    let server = server(&base.url);
     let identity = ScorerIdentity {
         kind: KIND.to_string(),
         name: service.model.clone(),
-        sha256: sha256(&[KIND.as_bytes(), host.as_bytes(), service.model.as_bytes(), label.as_bytes()]),
+        sha256: sha256(&[KIND.as_bytes(), server.as_bytes(), service.model.as_bytes(), label.as_bytes()]),
         label,
-        options: BTreeMap::from([("host".to_string(), host)]),
+        options: BTreeMap::from([("server".to_string(), server)]),
     };
     let rpm = settings.count("rpm")?.map(|rpm| rpm as f64);
     Ok(Box::new(RemoteScorer::new(identity, Box::new(service), base, limits(CONCURRENCY, rpm))?))
+}
+
+/// Host, port and path, without what could be a secret.
+fn server(url: &Url) -> String {
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    format!("{}{port}{}", url.host_str().unwrap_or_default(), url.path().trim_end_matches('/'))
 }
 
 impl Moderation {

@@ -184,6 +184,34 @@ fn services_need_keys_and_a_network() {
         let err = crate::toxicity::open(address, &online).err().unwrap().to_string();
         assert!(err.contains(said), "{address}: {err}");
     }
-    let own = crate::toxicity::open("openai-moderation:mine@http://localhost:1/v1", &online).unwrap();
-    assert_eq!(own.identity().name, "mine");
+    let own = crate::toxicity::open("openai-moderation:mine@http://me:canary@localhost:1/v1", &online).unwrap();
+    assert_eq!((own.identity().name.as_str(), own.identity().options["server"].as_str()), ("mine", "localhost:1/v1"));
+}
+
+/// A key goes to the address that it belongs to.
+#[test]
+fn keys_stay_with_their_servers() {
+    let (_runtime, server) = served(|_, _| Act::Say(json_answer(200, &moderated())));
+    let home = tempfile::tempdir().unwrap();
+    let config =
+        crate::hub::HubConfig::from_vars(&|name| (name == "HF_HOME").then(|| home.path().display().to_string()));
+    let hub = crate::hub::Hub::new(config.unwrap());
+    let address = format!("http://{}/v1", server.address);
+    let base_url = address.clone();
+    let env = |name: &str| match name {
+        "OPENAI_API_KEY" => Some("canary-openai\n".to_string()),
+        "FAIRMARK_API_KEY" => Some("canary-own".to_string()),
+        "OPENAI_BASE_URL" => Some(base_url.clone()),
+        _ => None,
+    };
+    let options = crate::toxicity::OpenOptions { hub: &hub, env: &env };
+    for (scorer, key) in [
+        (format!("openai-moderation:m@{address}"), "bearer canary-own"),
+        ("openai-moderation:m".to_string(), "bearer canary-openai"),
+    ] {
+        scores(crate::toxicity::open(&scorer, &options).unwrap().as_ref(), &["a"]);
+        let head = server.seen().last().unwrap().head.to_lowercase();
+        let sent: Vec<&str> = head.lines().filter(|line| line.contains("canary")).collect();
+        assert_eq!(sent, [format!("authorization: {key}")], "{scorer}");
+    }
 }
