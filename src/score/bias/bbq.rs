@@ -180,6 +180,26 @@ mod tests {
     }
 
     #[test]
+    fn figures_equal_the_references_on_random_answers() {
+        // `tests/fixtures/tasks/make_bbq.py`: answers as [category, disambiguated, right, biased, unknown].
+        let golden: Value = serde_json::from_str(include_str!("testdata/bbq.json")).unwrap();
+        let one = |holds: &Value| if holds == &json!(true) { vec![0] } else { Vec::new() };
+        let documents: Vec<(Option<usize>, Map<String, Value>)> = golden["answers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|a| {
+                let args = json!({"category": a[0], "disambiguated": a[1], "right": one(&a[2]), "biased": one(&a[3]), "unknown": one(&a[4])});
+                (Some(0), args.as_object().unwrap().clone())
+            })
+            .collect();
+        for (metric, expected) in golden["figures"].as_object().unwrap() {
+            let (found, expected) = (mean(&documents, metric).unwrap(), expected.as_f64().unwrap());
+            assert!((found - expected).abs() < 1e-12, "{metric}: {found} instead of {expected}");
+        }
+    }
+
+    #[test]
     fn never_biased_is_minus_one_and_never_named_is_no_bias() {
         let against = vec![(Some(1), args(1, 0, true, "Age")); 3];
         assert_eq!(mean(&against, "disamb_bias_score"), Some(-1.0));
