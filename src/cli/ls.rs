@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::judge::JUDGES;
 use crate::price::PriceTable;
 use crate::report::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
-use crate::task::Node;
 use crate::toxicity::TOXICITY_SCORERS;
 use crate::{model, score};
 use clap::{Args, ValueEnum};
@@ -93,9 +92,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
 }
 
 fn benchmarks(include_path: &[PathBuf]) -> Result<Vec<Benchmark>> {
-    let nodes = Catalog::load(include_path)?.select(&[CARD.to_owned()])?;
-    let groups = nodes.iter().filter_map(|node| if let Node::Group(group) = node { Some(group) } else { None });
-    Ok(groups.map(|group| Benchmark::of_group(group)).collect::<Result<Vec<_>>>()?.concat())
+    Benchmark::of_nodes(&Catalog::load(include_path)?.select(&[CARD.to_owned()])?)
 }
 
 fn benchmark_rows(benchmarks: &[Benchmark]) -> Vec<Vec<String>> {

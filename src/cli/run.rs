@@ -12,7 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::judge::Judges;
 use crate::price::PriceTable;
 use crate::prompt::PromptOptions;
-use crate::report::{JudgeReport, ResultsInput, Style, compare, render, results_json, samples_jsonl, samples_parquet};
+use crate::report::{
+    JudgeReport, ResultsInput, Style, compare, render_all, results_json, samples_jsonl, samples_parquet,
+};
 use crate::request::Prompt;
 use crate::run::{Effort, Environment, Spec, Status};
 use crate::runner::{Finished, Limit, Means, Prepared, RunFolder, check_writable, execute, plan_protocol, prepare};
@@ -135,7 +137,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     disambiguate(&mut runs, &args.model);
     let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
-    super::print(&render(&compare(&columns), style(args)))?;
+    super::print(&render_all(&compare(&columns), style(args)))?;
     Ok(stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code())))
 }
 

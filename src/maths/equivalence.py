@@ -5,13 +5,11 @@ FILE holds one JSON array [a, b] a line. One JSON object a line is printed as so
 {"pair": n, "equal": bool, "reason": text or null}, n from 0. `reason` tells why a pair could not be judged; such a
 pair counts as not equal. {"unavailable": text} says that nothing can be judged here.
 
-A worker process judges the pairs in their order. Each has SECONDS; a worker that an alarm cannot stop (one call of
-the interpreter that never ends) or that dies is replaced, and the pair it was at counts as not equal.
+The pairs are judged in their order. Each has SECONDS; one that an alarm cannot stop (one call of the interpreter that never ends) ends
+the process after some seconds more: whoever runs it goes on behind that pair.
 """
 
 import json
-import os
-import select
 import signal
 import sys
 
@@ -54,44 +52,18 @@ def judge(a, b):
         return False, "%s: %s: %s" % (step, type(error).__name__, first)
 
 
-def work(pairs, start, out):
+def work(pairs):
     signal.signal(signal.SIGALRM, on_alarm)
-    for number in range(start, len(pairs)):
+    signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+    for number, pair in enumerate(pairs):
+        # Not caught: ends the process.
+        signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS + GRACE)
         try:
-            equal, reason = judge(*pairs[number])
+            equal, reason = judge(*pair)
         except OutOfTime:  # the alarm rang between the last step and its disarming
             equal, reason = False, "time limit of %d s" % SECONDS
-        line = json.dumps({"pair": number, "equal": equal, "reason": reason})
-        os.write(out, (line + "\n").encode("ascii"))
-
-
-def start_worker(pairs, start):
-    """(process id, end of the pipe to read)."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(read)
-            work(pairs, start, write)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(write)
-    return child, read
-
-
-def lines_of(read):
-    """Lines as they come; ends with a worker that is silent for too long or gone."""
-    pending = b""
-    while select.select([read], [], [], SECONDS + GRACE)[0]:
-        data = os.read(read, 65536)
-        if not data:
-            return
-        pending += data
-        *whole, pending = pending.split(b"\n")
-        for line in whole:
-            yield line.decode("ascii")
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        print(json.dumps({"pair": number, "equal": equal, "reason": reason}), flush=True)
 
 
 def main(path):
@@ -106,19 +78,7 @@ def main(path):
         return
     with open(path, encoding="utf-8") as file:
         pairs = [json.loads(line) for line in file if line.strip()]
-    done = 0
-    while done < len(pairs):
-        child, read = start_worker(pairs, done)
-        for line in lines_of(read):
-            print(line, flush=True)
-            done += 1
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        os.close(read)
-        if done < len(pairs):
-            reason = "the judge was stopped or died at this pair"
-            print(json.dumps({"pair": done, "equal": False, "reason": reason}), flush=True)
-            done += 1
+    work(pairs)
 
 
 if __name__ == "__main__":

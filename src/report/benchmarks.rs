@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// The group whose rows are listed.
-pub const CARD: &str = "gemma_card";
+pub const CARD: &str = "card/gemma";
 
 /// A row of the card as its group's metadata has it.
 #[derive(Debug, Clone, Deserialize)]
@@ -66,10 +66,20 @@ pub struct Benchmark {
 }
 
 impl Benchmark {
+    /// The rows of all groups at and under these nodes, in their order.
+    ///
+    /// Errors: those of [`Benchmark::of_group`].
+    pub fn of_nodes(nodes: &[Node]) -> Result<Vec<Benchmark>> {
+        let groups = nodes.iter().filter_map(|node| if let Node::Group(group) = node { Some(group) } else { None });
+        let rows =
+            groups.map(|group| Ok([Benchmark::of_group(group)?, Benchmark::of_nodes(&group.children)?].concat()));
+        Ok(rows.collect::<Result<Vec<_>>>()?.concat())
+    }
+
     /// The rows of a group, in their order.
     ///
     /// Errors: metadata that is no list of rows; a row whose task is not in the group, or has no such metric.
-    pub fn of_group(group: &Group) -> Result<Vec<Benchmark>> {
+    fn of_group(group: &Group) -> Result<Vec<Benchmark>> {
         let fail = |message: String| Error::input(message).at(&group.origin.file, group.origin.line);
         let rows = group.metadata.get("rows").cloned().unwrap_or(Value::Array(Vec::new()));
         let rows: Vec<Written> =
@@ -187,7 +197,7 @@ pub fn benchmarks_markdown(benchmarks: &[Benchmark]) -> String {
 const HEAD: &str = "\
 # Benchmarks of the Gemma card
 
-Made by `fairmark ls benchmarks --markdown` from the tasks themselves; do not edit by hand. `fairmark run --tasks gemma_card` runs all rows.
+Made by `fairmark ls benchmarks --markdown` from the tasks themselves; do not edit by hand. `fairmark run --tasks card/gemma` runs all rows.
 
 *best* says whether a larger (↑) or a smaller figure (↓) is better, or which figure is the ideal. *chance* is what guessing gives, in per cent.
 *documents* is the size of the whole set, *error* the standard error √(p(1-p)/n) in points that comes from it alone, at the card's 2B figure
@@ -202,16 +212,13 @@ mod tests {
     use super::*;
     use crate::catalog::Catalog;
 
-    fn card() -> Arc<Group> {
-        match Catalog::load(&[]).unwrap().select(&[CARD.to_owned()]).unwrap().remove(0) {
-            Node::Group(group) => group,
-            Node::Task(_) => panic!("{CARD} is a group"),
-        }
+    fn card() -> Vec<Node> {
+        Catalog::load(&[]).unwrap().select(&[CARD.to_owned()]).unwrap()
     }
 
     #[test]
     fn the_card_has_28_rows_whose_mean_it_prints() {
-        let rows = Benchmark::of_group(&card()).unwrap();
+        let rows = Benchmark::of_nodes(&card()).unwrap();
         assert_eq!(rows.len(), 28);
         // The first 18 rows are averaged on the card: 45.0 and 56.9.
         for (column, printed) in [(0, "45.0"), (1, "56.9")] {
@@ -222,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_tasks_say_stands_in_their_rows() {
-        let rows = Benchmark::of_group(&card()).unwrap();
+        let rows = Benchmark::of_nodes(&card()).unwrap();
         let row = |name: &str| rows.iter().find(|row| row.written.row == name).unwrap();
         let mmlu = row("MMLU");
         assert_eq!((mmlu.shots, mmlu.split.as_str(), mmlu.direction.as_str()), (5, "test", "↑"));
@@ -237,7 +244,10 @@ mod tests {
 
     #[test]
     fn rows_must_name_what_the_group_has() {
-        let mut group = Group::clone(&card());
+        let nodes = card();
+        let Node::Group(card) = &nodes[0] else { panic!("{CARD} is a group") };
+        let Node::Group(capability) = &card.children[0] else { panic!("the first table is a group") };
+        let mut group = Group::clone(capability);
         let wrong = |group: &Group| Benchmark::of_group(group).unwrap_err().to_string();
         group.metadata["rows"][0]["metric"] = "acc_nrom".into();
         assert!(
@@ -248,6 +258,6 @@ mod tests {
         group.metadata["rows"][0]["task"] = "mmlu_pro".into();
         assert!(wrong(&group).contains("row MMLU: `mmlu_pro` is not in the group"));
         group.metadata["rows"][0]["grade"] = "E".into();
-        assert!(wrong(&group).contains("`metadata.rows` of `gemma_card`"));
+        assert!(wrong(&group).contains("`metadata.rows` of `card/gemma/capability`"));
     }
 }

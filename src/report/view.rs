@@ -2,11 +2,14 @@
 
 use crate::estimate::Estimate;
 use crate::runner::{Finished, NotRun};
-use crate::task::Node;
+use crate::task::{Group, Node};
+use serde::Deserialize;
 
 /// Models side by side.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Comparison {
+    /// Of a table of its own: the group's name.
+    pub title: Option<String>,
     pub models: Vec<String>,
     pub rows: Vec<Row>,
     /// Tasks that were not run, with the reason.
@@ -78,58 +81,130 @@ impl Comparison {
     }
 }
 
-/// Puts finished runs of the same tasks side by side.
-pub fn compare(runs: &[(&str, &Finished)]) -> Comparison {
-    let mut rows = Vec::new();
+/// Puts finished runs of the same tasks side by side: one table for all that was selected, and one for each group that says which rows it
+/// is shown as.
+pub fn compare(runs: &[(&str, &Finished)]) -> Vec<Comparison> {
+    let models: Vec<String> = runs.iter().map(|(label, _)| label.to_string()).collect();
+    let (mut main, mut tables) = (Vec::new(), Vec::new());
     if let Some((_, first)) = runs.first() {
         for node in &first.nodes {
-            add_node(node, 0, runs, &mut rows);
+            add_tables(node, runs, &mut tables);
+            add_node(node, 0, runs, &mut main);
         }
     }
-    let mut not_run: Vec<NotRun> = Vec::new();
-    for task in runs.iter().flat_map(|(_, run)| &run.not_run) {
-        if !not_run.contains(task) {
-            not_run.push(task.clone());
+    let mut comparisons = Vec::new();
+    if !main.is_empty() {
+        comparisons.push(Comparison { models: models.clone(), rows: main, ..Comparison::default() });
+    }
+    let titled = |(title, rows): (String, Vec<Row>)| Comparison {
+        title: Some(title),
+        models: models.clone(),
+        rows,
+        ..Comparison::default()
+    };
+    comparisons.extend(tables.into_iter().map(titled));
+    if let Some(last) = comparisons.last_mut() {
+        for task in runs.iter().flat_map(|(_, run)| &run.not_run) {
+            if !last.not_run.contains(task) {
+                last.not_run.push(task.clone());
+            }
         }
     }
-    Comparison { models: runs.iter().map(|(label, _)| label.to_string()).collect(), rows, not_run }
+    comparisons
 }
 
-fn add_node(node: &Node, depth: usize, runs: &[(&str, &Finished)], rows: &mut Vec<Row>) {
+/// A row that a group is shown as: `metadata.rows`. What else stands with it is for `fairmark ls benchmarks`.
+#[derive(Debug, Deserialize)]
+struct ShownRow {
+    row: String,
+    task: String,
+    metric: String,
+    filter: Option<String>,
+}
+
+/// The rows of a group; none where it has none, or where they are not to be read.
+fn shown_rows(group: &Group) -> Vec<ShownRow> {
+    group.metadata.get("rows").and_then(|rows| serde_json::from_value(rows.clone()).ok()).unwrap_or_default()
+}
+
+/// Whether all of a node stands in tables of its own.
+fn stands_apart(node: &Node) -> bool {
+    let Node::Group(group) = node else { return false };
+    !shown_rows(group).is_empty()
+        || group.aggregates.is_empty() && !group.children.is_empty() && group.children.iter().all(stands_apart)
+}
+
+/// The tables of the groups at and under a node that have rows.
+fn add_tables(node: &Node, runs: &[(&str, &Finished)], tables: &mut Vec<(String, Vec<Row>)>) {
+    let Node::Group(group) = node else { return };
+    let shown = shown_rows(group);
+    if shown.is_empty() {
+        group.children.iter().for_each(|child| add_tables(child, runs, tables));
+        return;
+    }
+    let rows = shown.iter().filter_map(|row| {
+        let node = group.children.iter().find(|child| child.name() == row.task)?;
+        Some(shown_row(row, node, runs))
+    });
+    tables.push((group.alias.clone().unwrap_or_else(|| group.name.clone()), rows.collect()));
+}
+
+/// The figure that a row names, of a task or of a group.
+fn shown_row(shown: &ShownRow, node: &Node, runs: &[(&str, &Finished)]) -> Row {
+    let (template, estimates) = figures(node, 0, runs);
+    let is = |e: &&Estimate| e.metric == shown.metric && shown.filter.as_ref().is_none_or(|filter| e.filter == *filter);
+    let found: Vec<Option<&Estimate>> = estimates.iter().map(|of_model| of_model.iter().find(is)).collect();
+    let first = found.iter().flatten().next();
+    let higher_is_better = first.and_then(|e| e.higher_is_better);
+    let mut cells: Vec<Option<Cell>> = found.iter().map(|e| e.map(cell)).collect();
+    mark_best(&mut cells, higher_is_better);
+    let metric = first.map_or("not run".to_owned(), |e| metric_name(e));
+    Row { name: shown.row.clone(), is_group: false, metric, higher_is_better, cells, ..template }
+}
+
+/// What all rows of a node have in common, and each model's figures.
+fn figures<'a>(node: &Node, depth: usize, runs: &[(&str, &'a Finished)]) -> (Row, Vec<&'a [Estimate]>) {
+    let template = Row {
+        depth,
+        name: String::new(),
+        is_group: matches!(node, Node::Group(_)),
+        first: true,
+        num_fewshot: None,
+        n: None,
+        metric: String::new(),
+        higher_is_better: None,
+        cells: Vec::new(),
+    };
+    let name = |alias: &Option<String>| alias.clone().unwrap_or_else(|| node.name().to_owned());
     match node {
         Node::Task(task) => {
             let found: Vec<_> =
                 runs.iter().map(|(_, run)| run.tasks.iter().find(|t| t.task.name == task.name)).collect();
-            let estimates = found.iter().map(|t| t.map_or(&[][..], |t| &t.result.estimates)).collect::<Vec<_>>();
+            let estimates = found.iter().map(|t| t.map_or(&[][..], |t| &t.result.estimates)).collect();
             let first = found.iter().flatten().next();
-            let template = Row {
-                depth,
-                name: task.alias.clone().unwrap_or_else(|| task.name.clone()),
-                is_group: false,
-                first: true,
-                num_fewshot: first.map(|t| t.result.num_fewshot),
-                n: first.map(|t| t.result.effective),
-                metric: String::new(),
-                higher_is_better: None,
-                cells: Vec::new(),
-            };
-            let nothing = if first.is_none() { "not run" } else { "(answers only)" };
-            add_rows(template, &estimates, nothing, rows);
+            let num_fewshot = first.map(|t| t.result.num_fewshot);
+            (Row { name: name(&task.alias), num_fewshot, n: first.map(|t| t.result.effective), ..template }, estimates)
         }
         Node::Group(group) => {
             let found: Vec<_> = runs.iter().map(|(_, run)| run.groups.iter().find(|g| g.name == group.name)).collect();
-            let estimates = found.iter().map(|g| g.map_or(&[][..], |g| &g.estimates)).collect::<Vec<_>>();
-            let template = Row {
-                depth,
-                name: group.alias.clone().unwrap_or_else(|| group.name.clone()),
-                is_group: true,
-                first: true,
-                num_fewshot: None,
-                n: estimates.iter().flat_map(|e| e.iter()).map(|e| e.n).next(),
-                metric: String::new(),
-                higher_is_better: None,
-                cells: Vec::new(),
-            };
+            let estimates: Vec<&[Estimate]> = found.iter().map(|g| g.map_or(&[][..], |g| &g.estimates)).collect();
+            let n = estimates.iter().flat_map(|e| e.iter()).map(|e| e.n).next();
+            (Row { name: name(&group.alias), n, ..template }, estimates)
+        }
+    }
+}
+
+fn add_node(node: &Node, depth: usize, runs: &[(&str, &Finished)], rows: &mut Vec<Row>) {
+    if stands_apart(node) {
+        return;
+    }
+    let (template, estimates) = figures(node, depth, runs);
+    match node {
+        Node::Task(task) => {
+            let was_run = runs.iter().any(|(_, run)| run.tasks.iter().any(|t| t.task.name == task.name));
+            add_rows(template, &estimates, if was_run { "(answers only)" } else { "not run" }, rows);
+        }
+        Node::Group(group) => {
             add_rows(template, &estimates, "", rows);
             for child in &group.children {
                 add_node(child, depth + 1, runs, rows);
@@ -152,16 +227,21 @@ fn add_rows(template: Row, estimates: &[&[Estimate]], nothing: &str, rows: &mut 
             .map(|e| e.map(cell))
             .collect();
         mark_best(&mut cells, estimate.higher_is_better);
-        let metric = match estimate.filter.as_str() {
-            "none" => estimate.metric.clone(),
-            filter => format!("{} ({filter})", estimate.metric),
-        };
+        let metric = metric_name(estimate);
         let first = seen.is_empty();
         rows.push(Row { first, metric, higher_is_better: estimate.higher_is_better, cells, ..template.clone() });
         seen.push(id);
     }
     if seen.is_empty() {
         rows.push(Row { metric: nothing.to_string(), cells: vec![None; estimates.len()], ..template });
+    }
+}
+
+/// `exact_match (strict-match)`
+fn metric_name(estimate: &Estimate) -> String {
+    match estimate.filter.as_str() {
+        "none" => estimate.metric.clone(),
+        filter => format!("{} ({filter})", estimate.metric),
     }
 }
 
@@ -218,10 +298,11 @@ mod tests {
         };
         let nothing = Cell { value: None, ..lacking };
         let rows = vec![row(vec![cell(0.1), Some(lacking)]), row(vec![Some(nothing), None])];
-        let found = Comparison { models: vec!["a".into(), "b".into()], rows, not_run: Vec::new() }.notes();
+        let found = Comparison { models: vec!["a".into(), "b".into()], rows, ..Comparison::default() }.notes();
         let [note] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((note.model.as_deref(), note.name.as_str(), note.value), (Some("b"), "t", 0.5));
-        let alone = Comparison { models: vec!["a".into()], rows: vec![row(vec![Some(lacking)])], not_run: Vec::new() };
+        let alone =
+            Comparison { models: vec!["a".into()], rows: vec![row(vec![Some(lacking)])], ..Comparison::default() };
         assert_eq!(alone.notes()[0].model, None);
     }
 
@@ -237,5 +318,90 @@ mod tests {
             mark_best(&mut cells, direction);
             assert_eq!(best(&cells), [false, false]);
         }
+    }
+
+    /// A finished run of two tasks under a group with rows, which stands in another group beside a third task.
+    fn finished(rows: serde_json::Value) -> Finished {
+        use crate::run::TaskResult;
+        use crate::runner::FinishedTask;
+        use crate::score::testing::{group, task};
+        use crate::task::{OutputType, Task};
+        use std::sync::Arc;
+
+        let named = |name: &str| Arc::new(Task { name: name.into(), ..task(OutputType::GenerateUntil) });
+        let estimate = |metric: &str, filter: &str, value: f64| Estimate {
+            metric: metric.into(),
+            filter: filter.into(),
+            value: Some(value),
+            stderr: None,
+            stderr_method: None,
+            n: 7,
+            unscored: 0,
+            refused: 0,
+            bounds: None,
+            higher_is_better: Some(true),
+        };
+        let tasks = ["a", "b", "c"].map(named);
+        let result = |task: &Arc<Task>| TaskResult {
+            name: task.name.clone(),
+            original: 9,
+            effective: 7,
+            num_fewshot: 2,
+            estimates: vec![estimate("acc", "none", 0.1), estimate("em", "strict", 0.2), estimate("em", "loose", 0.3)],
+            unscored: Vec::new(),
+            truncated: 0,
+        };
+        let run = |task: &Arc<Task>| FinishedTask {
+            task: task.clone(),
+            items: Vec::new(),
+            samples: Vec::new(),
+            result: result(task),
+        };
+        let children = tasks[..2].iter().map(|task| Node::Task(task.clone())).collect();
+        let metadata = serde_json::Map::from_iter([("rows".to_owned(), rows)]);
+        let inner =
+            Group { name: "inner".into(), alias: Some("Inner".into()), children, metadata, ..group(Vec::new()) };
+        let outer = Group { name: "outer".into(), children: vec![Node::Group(Arc::new(inner))], ..group(Vec::new()) };
+        Finished {
+            nodes: vec![Node::Group(Arc::new(outer)), Node::Task(tasks[2].clone())],
+            tasks: tasks[1..].iter().map(run).collect(),
+            not_run: vec![NotRun { task: "a".into(), reason: "no python3".into() }],
+            groups: Vec::new(),
+            missing: 0,
+            unscored: 0,
+        }
+    }
+
+    #[test]
+    fn a_group_with_rows_is_a_table_of_its_own() {
+        let rows = serde_json::json!([
+            {"row": "First", "task": "b", "metric": "em", "filter": "loose", "grade": "A"},
+            {"row": "Second", "task": "b", "metric": "acc"},
+            {"row": "Third", "task": "a", "metric": "acc"},
+        ]);
+        let run = finished(rows);
+        let found = compare(&[("m", &run)]);
+        let [main, inner] = found.as_slice() else { panic!("{found:?}") };
+        let names = |table: &Comparison| -> Vec<(String, String)> {
+            table.rows.iter().map(|row| (row.name.clone(), row.metric.clone())).collect()
+        };
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect()
+        };
+        assert_eq!(names(main), pairs(&[("c", "acc"), ("c", "em (strict)"), ("c", "em (loose)")]));
+        assert_eq!(inner.title.as_deref(), Some("Inner"));
+        assert_eq!(names(inner), pairs(&[("First", "em (loose)"), ("Second", "acc"), ("Third", "not run")]));
+        assert_eq!(inner.rows[0].cells[0].unwrap().value, Some(0.3));
+        assert_eq!((inner.rows[0].n, inner.rows[0].num_fewshot), (Some(7), Some(2)));
+        assert_eq!((main.not_run.len(), inner.not_run.len()), (0, 1));
+    }
+
+    #[test]
+    fn without_rows_a_group_stands_in_the_table() {
+        let run = finished(serde_json::json!([]));
+        let found = compare(&[("m", &run)]);
+        assert_eq!(found.len(), 1);
+        let names: Vec<&str> = found[0].rows.iter().filter(|row| row.first).map(|row| row.name.as_str()).collect();
+        assert_eq!(names, ["outer", "Inner", "a", "b", "c"]);
     }
 }

@@ -7,7 +7,7 @@ use crate::engine::mock::MockEngine;
 use crate::engine::{Cancel, Capabilities, Engine};
 use crate::judge::Judges;
 use crate::prompt::PromptOptions;
-use crate::report::{ResultsInput, Style, compare, render, results_json, samples_jsonl, samples_parquet};
+use crate::report::{ResultsInput, Style, compare, render_all, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
 use crate::run::{Effort, Environment, Spec};
 use crate::sample::Score;
@@ -113,7 +113,7 @@ fn results(run: &Run) -> Value {
 }
 
 fn table(run: &Run) -> String {
-    render(&compare(&[("mock", &run.finished)]), Style::Plain)
+    render_all(&compare(&[("mock", &run.finished)]), Style::Plain)
 }
 
 #[test]

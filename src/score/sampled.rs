@@ -52,7 +52,6 @@ mod tests {
     use super::*;
     use crate::score::testing::{metric_spec, task};
     use crate::task::JudgeSpec;
-    use serde_json::Map;
 
     fn code(names: &[&str]) -> Node {
         let judge = JudgeSpec { function: "code".into(), args: Vec::new() };
