@@ -42,10 +42,6 @@ impl Batch {
         &self.ids
     }
 
-    pub fn present(&self) -> Option<&Tensor> {
-        self.present.as_ref()
-    }
-
     pub fn mask(&self) -> Option<&Tensor> {
         self.mask.as_ref()
     }
@@ -114,7 +110,7 @@ mod tests {
     fn short_texts_are_filled_up() {
         let batch = Batch::new(vec![vec![5, 6, 7], vec![8]], 9).unwrap();
         assert_eq!(batch.ids().to_vec2::<u32>().unwrap(), [[5, 6, 7], [8, 9, 9]]);
-        assert_eq!(batch.present().unwrap().to_vec2::<f32>().unwrap(), [[1.0; 3], [1.0, 0.0, 0.0]]);
+        assert_eq!(batch.present.as_ref().unwrap().to_vec2::<f32>().unwrap(), [[1.0; 3], [1.0, 0.0, 0.0]]);
         assert_eq!(batch.mask().unwrap().dims(), [2, 1, 1, 3]);
         assert!(Batch::new(vec![vec![1], vec![2]], 0).unwrap().mask().is_none());
     }

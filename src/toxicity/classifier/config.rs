@@ -90,7 +90,7 @@ impl Config {
             .ok()
             .filter(|id| (*id as usize) < config.vocab_size)
             .ok_or_else(|| Error::input("is not a token of the vocabulary").key("pad_token_id"))?;
-        if config.hidden_size % config.num_heads != 0 {
+        if !config.hidden_size.is_multiple_of(config.num_heads) {
             let message = format!("{} does not split into {} heads", config.hidden_size, config.num_heads);
             return Err(Error::input(message).key("num_attention_heads"));
         }

@@ -197,7 +197,7 @@ fn layer(weights: &mut Weights, config: &Config, relative: Option<&Relative>, pr
 fn convolution(weights: &mut Weights, config: &Config) -> Result<Option<Convolution>> {
     let Some(kernel) = config.count_or_negative("conv_kernel_size")? else { return Ok(None) };
     let (width, groups) = (config.hidden_size, config.count("conv_groups")?.unwrap_or(1));
-    if width % groups != 0 || kernel % 2 == 0 || kernel > config.max_positions {
+    if !width.is_multiple_of(groups) || kernel.is_multiple_of(2) || kernel > config.max_positions {
         return Err(Error::input("is not a convolution that keeps the length of texts").key("conv_kernel_size"));
     }
     let stored = weights.experts("deberta.encoder.conv.conv.weight", width, width / groups, kernel)?;

@@ -128,3 +128,14 @@ pub fn first_token(hidden: &Tensor) -> Candle<Tensor> {
 pub fn dot_products(queries: &Tensor, keys: &Tensor, scale: f64) -> Candle<Tensor> {
     (queries * scale)?.matmul(&keys.transpose(D::Minus2, D::Minus1)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_errors_name_the_classifier() {
+        let err = Tensor::zeros((2, 2), candle_core::DType::F32, &Device::Cpu).unwrap().reshape((3, 3)).unwrap_err();
+        assert!(arithmetic(err).to_string().contains("classifier"));
+    }
+}

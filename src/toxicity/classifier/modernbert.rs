@@ -55,7 +55,7 @@ struct Tables {
 pub fn modernbert(weights: &mut Weights, config: &Config) -> Result<Box<dyn Classifier>> {
     let (width, eps) = (config.hidden_size, config.norm_eps);
     let head_width = width / config.num_heads.max(1);
-    if head_width % 2 != 0 {
+    if !head_width.is_multiple_of(2) {
         return Err(Error::input(format!("heads of {head_width} cannot be rotated")).key("num_attention_heads"));
     }
     let pooling = config.text("classifier_pooling")?.unwrap_or_else(|| "cls".to_string());
@@ -223,11 +223,5 @@ mod tests {
         };
         near(cos, [[1.0, 1.0], [1f32.cos(), 0.1f32.cos()], [2f32.cos(), 0.2f32.cos()]]);
         near(sin, [[0.0, 0.0], [1f32.sin(), 0.1f32.sin()], [2f32.sin(), 0.2f32.sin()]]);
-    }
-
-    #[test]
-    fn arithmetic_errors_name_the_classifier() {
-        let err = Tensor::zeros((2, 2), candle_core::DType::F32, &Device::Cpu).unwrap().reshape((3, 3)).unwrap_err();
-        assert!(arithmetic(err).to_string().contains("classifier"));
     }
 }
