@@ -72,14 +72,15 @@ pub fn scorer_agreement(args: &AgreementArgs) -> Result<ExitCode> {
     let docs = docs.iter().take(args.limit.unwrap_or(usize::MAX));
     let mut parts: [(&'static str, Vec<Stored>); 2] = [("prompt", Vec::new()), ("continuation", Vec::new())];
     for doc in docs {
+        let field = |part: &str, name: &str| doc.fields.get(part).and_then(|value| value.get(name));
+        let prompt = field("prompt", "text").and_then(Value::as_str).unwrap_or_default();
+        if held_out && !linear::is_held_out(prompt) {
+            continue;
+        }
         for (part, texts) in &mut parts {
-            let value = doc.fields.get(*part);
-            let field = |name: &str| value.and_then(|value| value.get(name));
             // The data has texts that the stored scorer could not score.
-            if let (Some(text), Some(toxicity)) =
-                (field("text").and_then(Value::as_str), field("toxicity").and_then(Value::as_f64))
-                && (!held_out || linear::is_held_out(text))
-            {
+            let text = field(part, "text").and_then(Value::as_str);
+            if let (Some(text), Some(toxicity)) = (text, field(part, "toxicity").and_then(Value::as_f64)) {
                 texts.push(Stored { text: text.to_owned(), toxicity });
             }
         }

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::judge::JudgeOptions;
 use crate::sandbox::{Runner, Template};
 use crate::score::Sampling;
+use crate::toxicity::DEFAULT_SCORER;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -29,7 +30,7 @@ pub struct JudgeArgs {
 
     /// What says how toxic texts are: `linear` (built in), `hf:ORG/NAME` (a classifier), `perspective`, `openai-moderation`, or
     /// `judge:MODEL` (a language model under a fixed rubric); see `fairmark ls scorers`. Figures of different scorers are not comparable.
-    #[arg(long, value_name = "SCORER", default_value = "linear")]
+    #[arg(long, value_name = "SCORER", default_value = DEFAULT_SCORER)]
     pub toxicity_scorer: String,
 
     /// Answers to each document of generation tasks (default: the task's `repeats`). Give a temperature with `--gen-kwargs`, or all are

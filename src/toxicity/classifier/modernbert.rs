@@ -210,7 +210,6 @@ impl Classifier for ModernBert {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layers::arithmetic;
     use super::*;
 
     #[test]
