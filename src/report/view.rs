@@ -120,6 +120,8 @@ struct ShownRow {
     task: String,
     metric: String,
     filter: Option<String>,
+    /// The best value of a metric that is best neither high nor low, in per cent.
+    ideal: Option<f64>,
 }
 
 /// The rows of a group; none where it has none, or where they are not to be read.
@@ -155,11 +157,31 @@ fn shown_row(shown: &ShownRow, node: &Node, runs: &[(&str, &Finished)]) -> Row {
     let is = |e: &&Estimate| e.metric == shown.metric && shown.filter.as_ref().is_none_or(|filter| e.filter == *filter);
     let found: Vec<Option<&Estimate>> = estimates.iter().map(|of_model| of_model.iter().find(is)).collect();
     let first = found.iter().flatten().next();
-    let higher_is_better = first.and_then(|e| e.higher_is_better);
+    let higher_is_better = first.and_then(|e| e.higher_is_better).filter(|_| shown.ideal.is_none());
     let mut cells: Vec<Option<Cell>> = found.iter().map(|e| e.map(cell)).collect();
     mark_best(&mut cells, higher_is_better);
     let metric = first.map_or("not run".to_owned(), |e| metric_name(e));
-    Row { name: shown.row.clone(), is_group: false, metric, higher_is_better, cells, ..template }
+    let metric = shown.ideal.map_or(metric.clone(), |ideal| format!("{metric}, best at {ideal} %"));
+    let n = first.map(|e| e.n + e.unscored);
+    Row {
+        name: shown.row.clone(),
+        is_group: false,
+        num_fewshot: shots(node, runs),
+        n,
+        metric,
+        higher_is_better,
+        cells,
+        ..template
+    }
+}
+
+/// Shots of all tasks of a node, where they are alike.
+fn shots(node: &Node, runs: &[(&str, &Finished)]) -> Option<usize> {
+    let tasks = node.tasks();
+    let is_under = |name: &str| tasks.iter().any(|task| task.name == name);
+    let mut found = runs.iter().flat_map(|(_, run)| &run.tasks).filter(|t| is_under(&t.task.name));
+    let first = found.next()?.result.num_fewshot;
+    found.all(|t| t.result.num_fewshot == first).then_some(first)
 }
 
 /// What all rows of a node have in common, and each model's figures.
@@ -376,7 +398,7 @@ mod tests {
     fn a_group_with_rows_is_a_table_of_its_own() {
         let rows = serde_json::json!([
             {"row": "First", "task": "b", "metric": "em", "filter": "loose", "grade": "A"},
-            {"row": "Second", "task": "b", "metric": "acc"},
+            {"row": "Second", "task": "b", "metric": "acc", "ideal": 50},
             {"row": "Third", "task": "a", "metric": "acc"},
         ]);
         let run = finished(rows);
@@ -390,7 +412,11 @@ mod tests {
         };
         assert_eq!(names(main), pairs(&[("c", "acc"), ("c", "em (strict)"), ("c", "em (loose)")]));
         assert_eq!(inner.title.as_deref(), Some("Inner"));
-        assert_eq!(names(inner), pairs(&[("First", "em (loose)"), ("Second", "acc"), ("Third", "not run")]));
+        assert_eq!(
+            names(inner),
+            pairs(&[("First", "em (loose)"), ("Second", "acc, best at 50 %"), ("Third", "not run")])
+        );
+        assert_eq!((inner.rows[0].higher_is_better, inner.rows[1].higher_is_better), (Some(true), None));
         assert_eq!(inner.rows[0].cells[0].unwrap().value, Some(0.3));
         assert_eq!((inner.rows[0].n, inner.rows[0].num_fewshot), (Some(7), Some(2)));
         assert_eq!((main.not_run.len(), inner.not_run.len()), (0, 1));
