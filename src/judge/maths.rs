@@ -7,9 +7,10 @@ use super::{FindingSink, Judge, JudgeOptions, sandbox_settings};
 use crate::engine::Cancel;
 use crate::error::{Error, Result};
 use crate::judgement::{Case, Finding, JudgeIdentity, Judgement};
-use crate::maths::{self, Tier, minerva_answer, minerva_gold, normalize_final_answer, symbolic};
+use crate::maths::symbolic::{self, Pair, Run};
+use crate::maths::{Tier, decide, exact, minerva_answer, minerva_gold, normalize_final_answer};
 use crate::request::Unscored;
-use crate::sandbox::{Layer, Limits, Program, Sandbox, Settings};
+use crate::sandbox::{Ending, Layer, Limits, Program, Sandbox, Settings};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use std::time::Duration;
 const BATCH: usize = 32;
 
 /// The time of a pair, with some for what comes before and after it.
-const PAIR_SECONDS: u64 = 6;
+const PAIR_SECONDS: u64 = 9;
 const START_SECONDS: u64 = 30;
 
 /// The file that holds a batch.
@@ -84,7 +85,7 @@ impl Judge for MathJudge {
     fn judge(&self, cases: &[Case], cancel: &Cancel, sink: &mut FindingSink<'_>) -> Result<()> {
         let mut open = Vec::new();
         for (index, case) in cases.iter().enumerate() {
-            match first_tiers(case) {
+            match self.first_tiers(case) {
                 Ok(finding) => sink(index, finding)?,
                 Err((answer, gold)) => open.push(Open { index, answer, gold }),
             }
@@ -113,18 +114,20 @@ impl Judge for MathJudge {
     }
 }
 
-/// The finding, where text or exact arithmetic decides; else the pair.
-fn first_tiers(case: &Case) -> std::result::Result<Finding, (String, String)> {
-    let solution = case.args.get("solution").and_then(Value::as_str).unwrap_or_default();
-    let gold = match minerva_gold(solution) {
-        Ok(gold) => gold,
-        Err(err) => return Ok(Err(Unscored::new(format!("the right answer cannot be read: {err}")))),
-    };
-    let answer = normalize_final_answer(&minerva_answer(&case.answer));
-    let found = maths::judge(&answer, &gold);
-    match found.equal {
-        Some(equal) => Ok(Ok(judgement(&answer, equal, found.tier, found.reason))),
-        None => Err((answer, gold)),
+impl MathJudge {
+    /// The finding, where text or exact arithmetic decides; else the pair. Before sympy, arithmetic decides only what sympy would decide so.
+    fn first_tiers(&self, case: &Case) -> std::result::Result<Finding, (String, String)> {
+        let solution = case.args.get("solution").and_then(Value::as_str).unwrap_or_default();
+        let gold = match minerva_gold(solution) {
+            Ok(gold) => gold,
+            Err(err) => return Ok(Err(Unscored::new(format!("the right answer cannot be read: {err}")))),
+        };
+        let answer = normalize_final_answer(&minerva_answer(&case.answer));
+        let arithmetic = if self.symbolic.is_ok() { exact::scalar } else { exact };
+        match decide(&answer, &gold, arithmetic) {
+            Some((equal, tier)) => Ok(Ok(judgement(&answer, equal, tier, None))),
+            None => Err((answer, gold)),
+        }
     }
 }
 
@@ -189,34 +192,27 @@ impl Symbolic {
         })
     }
 
-    /// Judges pairs in one process after another, each going on behind the pair that ended the one before; `false`: nobody listens.
-    fn batch(&self, mut pairs: &[Open], cancel: &Cancel, tell: &dyn Fn(usize, Finding) -> bool) -> bool {
-        while !pairs.is_empty() && !cancel.is_cancelled() {
-            let input: Vec<(&str, &str)> =
-                pairs.iter().map(|pair| (pair.answer.as_str(), pair.gold.as_str())).collect();
+    /// Judges pairs in as many processes as it takes; `false`: nobody listens.
+    fn batch(&self, open: &[Open], cancel: &Cancel, tell: &dyn Fn(usize, Finding) -> bool) -> bool {
+        let pairs: Vec<Pair> = open.iter().map(|pair| (pair.answer.clone(), pair.gold.clone())).collect();
+        let run = |pairs: &[Pair]| {
             let cpu = Duration::from_secs(PAIR_SECONDS * pairs.len() as u64 + START_SECONDS);
             let limits = Limits { cpu, wall: cpu * 3, output: 1 << 20, ..Limits::default() };
-            let files = vec![(INPUT.to_owned(), symbolic::input(&input).into_bytes())];
+            let files = vec![(INPUT.to_owned(), symbolic::input(pairs).into_bytes())];
             let outcome = self.sandbox.run(&Program { code: self.program.clone(), files }, &limits);
-            let verdicts = symbolic::outcomes(&outcome.stdout, pairs.len());
-            let mut done = 0;
-            for (pair, verdict) in pairs.iter().zip(verdicts) {
-                let Ok(verdict) = verdict else { break };
-                let found = judgement(&pair.answer, verdict.equal, Tier::Symbolic, verdict.reason);
-                if !tell(pair.index, Ok(found)) {
-                    return false;
-                }
-                done += 1;
-            }
-            // The pair at which the process ended is the one that ended it.
-            if let Some(pair) = pairs.get(done) {
-                let reason = format!("sympy's process ended at this pair: {:?}", outcome.ending);
-                if !tell(pair.index, Ok(undecided(pair, Some(reason)))) {
-                    return false;
-                }
-            }
-            pairs = pairs.get(done + 1..).unwrap_or_default();
-        }
-        true
+            let broken_off = (outcome.ending != Ending::Exited(0)).then(|| format!("{:?}", outcome.ending));
+            Run { output: outcome.stdout, broken_off }
+        };
+        let mut listened = true;
+        symbolic::judge_all(&pairs, &run, &mut |index, verdict| {
+            let Some(pair) = open.get(index) else { return false };
+            let found = match verdict {
+                Ok(verdict) => judgement(&pair.answer, verdict.equal, Tier::Symbolic, verdict.reason),
+                Err(reason) => undecided(pair, Some(reason)),
+            };
+            listened = tell(pair.index, Ok(found));
+            listened && !cancel.is_cancelled()
+        });
+        listened
     }
 }

@@ -5,8 +5,9 @@ FILE holds one JSON array [a, b] a line. One JSON object a line is printed as so
 {"pair": n, "equal": bool, "reason": text or null}, n from 0. `reason` tells why a pair could not be judged; such a
 pair counts as not equal. {"unavailable": text} says that nothing can be judged here.
 
-The pairs are judged in their order. Each has SECONDS; one that an alarm cannot stop (one call of the interpreter that never ends) ends
-the process after some seconds more: whoever runs it goes on behind that pair.
+The pairs are judged in their order, each within SECONDS. One that an alarm cannot stop (a single call of the interpreter that never ends)
+ends the process some seconds later. After a time limit or an exhausted stack, which can leave sympy unable to judge anything more, the
+program ends by itself. Whoever runs it starts it again with the pairs that are left.
 """
 
 import json
@@ -26,9 +27,9 @@ def on_alarm(_signal, _frame):
 
 
 def judge(a, b):
-    """(equal, reason) of one pair."""
+    """(equal, reason, whether sympy is sound after it) of one pair."""
     if a and a == b:
-        return True, None
+        return True, None, True
     import sympy
     from sympy.parsing.latex import parse_latex
 
@@ -42,14 +43,15 @@ def judge(a, b):
             step = "cannot subtract the answers"
             difference = left - right
             step = "cannot simplify the difference"
-            return bool(sympy.simplify(difference) == 0), None
+            return bool(sympy.simplify(difference) == 0), None, True
         finally:
             signal.alarm(0)
     except OutOfTime:
-        return False, "time limit of %d s" % SECONDS
+        return False, "time limit of %d s" % SECONDS, False
     except Exception as error:
         first = (str(error).splitlines() or [""])[0][:200]
-        return False, "%s: %s: %s" % (step, type(error).__name__, first)
+        sound = not isinstance(error, (RecursionError, MemoryError))
+        return False, "%s: %s: %s" % (step, type(error).__name__, first), sound
 
 
 def work(pairs):
@@ -59,11 +61,13 @@ def work(pairs):
         # Not caught: ends the process.
         signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS + GRACE)
         try:
-            equal, reason = judge(*pair)
+            equal, reason, sound = judge(*pair)
         except OutOfTime:  # the alarm rang between the last step and its disarming
-            equal, reason = False, "time limit of %d s" % SECONDS
+            equal, reason, sound = False, "time limit of %d s" % SECONDS, False
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         print(json.dumps({"pair": number, "equal": equal, "reason": reason}), flush=True)
+        if not sound:
+            return
 
 
 def main(path):

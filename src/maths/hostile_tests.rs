@@ -110,8 +110,8 @@ fn costly_arithmetic_ends_soon() {
     let product = roots.repeat(20);
     let sum = format!("\\frac{{1}}{{x+{roots}}}+").repeat(18) + "1";
     let polynomial = "(x+1)".repeat(60);
-    let tuple = format!("({})", vec![polynomial.as_str(); 6].join(","));
-    let set = format!("\\{{{}\\}}", vec!["(x+1)^8(x+2)^8(y+3)"; 16].join(","));
+    let tuple = format!("({})", [polynomial.as_str(); 6].join(","));
+    let set = format!("\\{{{}\\}}", ["(x+1)^8(x+2)^8(y+3)"; 16].join(","));
     let lists = ["[".repeat(900), "{".repeat(900), "(1,".repeat(600), "\\{1,".repeat(400), "1,".repeat(1000)];
     for text in [power, product, sum, polynomial, tuple, set].iter().chain(&lists) {
         within(BOUNDED, text, || {
@@ -127,7 +127,7 @@ fn no_cut_of_an_answer_panics() {
     for &from in &ends {
         for &to in ends.iter().filter(|to| **to >= from) {
             let cut = &text[from..to];
-            let _ = (exact(cut, cut), judge(cut, "1"), boxed_answer(cut), minerva_gold(cut));
+            let _ = (exact(cut, cut), decide(cut, "1", exact), boxed_answer(cut), minerva_gold(cut));
             let _ = (minerva_answer(cut), normalize_final_answer(cut), parse_math_answer(cut));
             let _ = (hendrycks_equal(cut, "1"), agieval_equal(cut, "1"));
         }

@@ -17,7 +17,7 @@ pub use boxed::{BoxError, boxed_answer, last_boxed, remove_boxed};
 pub use exact::exact;
 pub use hendrycks::{hendrycks_answer, hendrycks_equal};
 pub use minerva::{minerva_answer, minerva_gold, normalize_final_answer};
-pub use verdict::{Judgement, Tier, judge};
+pub use verdict::{Tier, decide};
 
 mod verdict;
 

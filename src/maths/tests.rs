@@ -2,7 +2,7 @@
 //! beside it), and hostile texts.
 
 use super::hendrycks::{Copy, strip_string};
-use super::symbolic::outcomes;
+use super::symbolic::{Run, Verdict, judge_all};
 use super::*;
 use serde_json::Value;
 use std::io::Read;
@@ -123,6 +123,11 @@ fn collections_are_judged_entry_by_entry() {
         ("[1,2]\\cup[2,3]", "[1,3]\\cup[3,3]", None),
         ("\\begin{pmatrix}1\\\\\\frac{4}{2}\\end{pmatrix}", "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", Some(true)),
         ("\\begin{pmatrix}1&2\\end{pmatrix}", "\\begin{pmatrix}1\\\\2\\end{pmatrix}", Some(false)),
+        ("\\begin{pmatrix}1/2\\-2\\3\\\\\\end{pmatrix}", "\\begin{pmatrix}0.5\\\\-2\\\\3\\end{pmatrix}", Some(true)),
+        ("204_5", "204_{5}", Some(true)),
+        ("204_5", "203_5", Some(false)),
+        ("204_5", "204_7", None),
+        ("204_5", "204", None),
         ("50\\%", "\\frac{1}{2}", Some(true)),
         ("50\\%", "50", None),
         ("50\\%", "0.4", Some(false)),
@@ -141,23 +146,47 @@ fn collections_are_judged_entry_by_entry() {
 
 #[test]
 fn tiers_are_told() {
-    assert_eq!(judge("[2,5)", "[2,5)").tier, Tier::Text);
-    assert_eq!(judge("0.5", "\\frac{1}{2}"), Judgement { equal: Some(true), tier: Tier::Exact, reason: None });
-    let open = judge("\\log_28", "3");
-    assert_eq!((open.equal, open.tier), (None, Tier::Undecided));
-    let output = "{\"pair\": 0, \"equal\": true, \"reason\": null}\n";
-    let mut verdicts = outcomes(output, 2).into_iter();
-    let told = open.clone().with_symbolic(verdicts.next().unwrap());
-    assert_eq!((told.equal, told.tier), (Some(true), Tier::Symbolic));
-    let missing = open.with_symbolic(verdicts.next().unwrap());
-    assert_eq!((missing.equal, missing.tier), (None, Tier::Undecided));
-    assert!(missing.reason.is_some());
+    assert_eq!(decide("[2,5)", "[2,5)", exact::scalar), Some((true, Tier::Text)));
+    assert_eq!(decide("0.5", "\\frac{1}{2}", exact::scalar), Some((true, Tier::Exact)));
+    assert_eq!(decide("(1,2)", "3", exact), Some((false, Tier::Exact)));
+    assert_eq!(decide("(1,2)", "(1,2.0)", exact::scalar), None, "not to be read by sympy");
+    assert_eq!(decide("\\log_28", "3", exact), None);
+    assert_eq!(decide("", "", exact), None, "no answer is no right answer");
+}
+
+/// Runs a scripted program on four pairs; what was told, and how many runs it took.
+fn judged(runs: &[(&str, bool)]) -> (Vec<Result<bool, String>>, usize) {
+    let pairs: Vec<(String, String)> = (0..4).map(|n| (n.to_string(), "x".to_owned())).collect();
+    let started = std::cell::Cell::new(0);
+    let run = |_: &[(String, String)]| {
+        let (output, whole) = runs[started.get()];
+        started.set(started.get() + 1);
+        Run { output: output.to_owned(), broken_off: (!whole).then(|| "killed".to_owned()) }
+    };
+    let mut told = Vec::new();
+    judge_all(&pairs, &run, &mut |index, verdict| {
+        assert_eq!(index, told.len(), "in order, each once");
+        told.push(verdict.map(|verdict: Verdict| verdict.equal));
+        true
+    });
+    (told, started.get())
 }
 
 #[test]
-fn output_of_a_program_that_cannot_judge_is_no_verdict() {
-    assert!(
-        outcomes("{\"unavailable\": \"no sympy\"}\n", 3).iter().all(|o| o.as_ref().unwrap_err().contains("no sympy"))
-    );
-    assert!(outcomes("Traceback\n{\"pair\": 7, \"equal\": true}\n{]\n[1]\n", 2).iter().all(Result::is_err));
+fn the_program_is_started_again_behind_the_pair_that_ended_it() {
+    let line = |pair: usize| format!("{{\"pair\": {pair}, \"equal\": true, \"reason\": null}}\n");
+    let two = line(0) + &line(1);
+    let (told, runs) = judged(&[(&two, false), (&line(0), true)]);
+    assert_eq!((told.len(), runs), (4, 2));
+    assert!(told[2].as_ref().unwrap_err().contains("killed"));
+    assert!([0, 1, 3].iter().all(|n| told[*n] == Ok(true)));
+    // It ended by itself after a pair that spoilt sympy: the next one is not to blame.
+    let (told, runs) = judged(&[(&two, true), (&two, true)]);
+    assert_eq!((told, runs), (vec![Ok(true); 4], 2));
+    // Silence must not go on for ever.
+    let (told, runs) = judged(&[("", true), ("noise\n{\"pair\": 7, \"equal\": true}\n", true), (&two, true)]);
+    assert_eq!((told.iter().filter(|verdict| verdict.is_err()).count(), runs), (2, 3));
+    let (told, runs) = judged(&[("{\"unavailable\": \"no sympy\"}\n", true)]);
+    assert_eq!(runs, 1);
+    assert!(told.iter().all(|verdict| verdict.as_ref().is_err_and(|why| why.contains("no sympy"))));
 }

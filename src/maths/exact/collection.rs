@@ -1,5 +1,5 @@
-//! Answers of several entries: tuples, intervals, sets, lists, unions and matrices, entry by entry. sympy's `parse_latex`
-//! reads none of them in full.
+//! Answers of several entries: tuples, intervals, sets, lists, unions and matrices, entry by entry. sympy's
+//! `parse_latex` reads none of them in full.
 
 use super::parse::parse;
 use super::shape::{Shape, is_ambiguous};
@@ -11,8 +11,8 @@ const MAX_ENTRIES: usize = 16;
 /// Entries in any order are all compared with each other, so many long ones are not.
 const MAX_COMPARED_BYTES: usize = 2048;
 
-/// Whether two answers are the same, by exact arithmetic on all of their entries; `None` where that is not known. See the
-/// module for where this is stricter or looser than the reference.
+/// Whether two answers are the same, by exact arithmetic on all of their entries; `None` where that is not known. See
+/// the module for where this is stricter or looser than the reference.
 pub fn exact(a: &str, b: &str) -> Option<bool> {
     if a.len() > MAX_BYTES || b.len() > MAX_BYTES {
         return None;
@@ -137,9 +137,11 @@ enum Unit {
     None,
     Percent,
     Degrees,
+    /// A numeral in another base than ten (`204_5`), of which sympy reads the digits only.
+    Base(u32),
 }
 
-/// A dollar sign before and a percent or degree sign after an entry.
+/// A dollar sign before and a percent sign, a degree sign or a base after an entry.
 fn without_unit(s: &str) -> (&str, Unit) {
     let s = s.trim();
     let s = s.strip_prefix("\\$").unwrap_or(s);
@@ -148,6 +150,12 @@ fn without_unit(s: &str) -> (&str, Unit) {
     {
         if let Some(number) = s.strip_suffix(sign) {
             return (number, unit);
+        }
+    }
+    if let Some((digits, base)) = s.split_once('_') {
+        let base = base.strip_prefix('{').and_then(|base| base.strip_suffix('}')).unwrap_or(base);
+        if let (true, Ok(base)) = (digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'), base.parse()) {
+            return (digits, Unit::Base(base));
         }
     }
     (s, Unit::None)

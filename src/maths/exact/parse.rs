@@ -5,26 +5,24 @@ use super::MAX_BYTES;
 use super::number::integer;
 use super::token::{Token, tokens};
 use super::value::Value;
-use num_bigint::BigInt;
-use num_rational::BigRational;
-use num_traits::ToPrimitive;
+use num_traits::Signed;
 
 /// Groups nest no deeper than this.
 const MAX_DEPTH: usize = 32;
-/// Numbers have no more digits than this; decimals, which sympy rounds to 53 bits up to there, no more than 15.
-const MAX_DIGITS: usize = 200;
-const MAX_DECIMAL_DIGITS: usize = 15;
 /// A run of this many letters is a word rather than a product.
 const WORD: usize = 3;
 
-/// Decimals in an answer, which sympy turns into binary floats.
+/// What rounding there is where decimals occur, which sympy turns into binary floats.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Decimals {
     pub(super) any: bool,
     /// The answer is one decimal, perhaps with signs.
     pub(super) alone: bool,
-    /// Some decimal is no short binary fraction, or was divided by or raised to a power.
+    /// Some decimal is no short binary fraction or was raised to a power, or something was divided by a number that is
+    /// no power of two.
     pub(super) inexact: bool,
+    /// Something was added or subtracted.
+    pub(super) sums: bool,
 }
 
 /// What an answer says.
@@ -75,25 +73,25 @@ struct Factor {
     is_frac: bool,
 }
 
-struct Parser<'a> {
-    tokens: &'a [Token],
-    at: usize,
+pub(super) struct Parser<'a> {
+    pub(super) tokens: &'a [Token],
+    pub(super) at: usize,
     depth: usize,
-    decimals: Decimals,
+    pub(super) decimals: Decimals,
 }
 
 impl Parser<'_> {
-    fn peek(&self) -> Option<&Token> {
+    pub(super) fn peek(&self) -> Option<&Token> {
         self.tokens.get(self.at)
     }
 
-    fn take(&mut self, token: &Token) -> bool {
+    pub(super) fn take(&mut self, token: &Token) -> bool {
         let found = self.peek() == Some(token);
         self.at += usize::from(found);
         found
     }
 
-    fn need(&mut self, token: &Token) -> Option<()> {
+    pub(super) fn need(&mut self, token: &Token) -> Option<()> {
         self.take(token).then_some(())
     }
 
@@ -105,14 +103,16 @@ impl Parser<'_> {
         }
         let mut value = self.product()?;
         loop {
-            if self.take(&Token::Plus) {
-                value = value.plus(self.product()?)?;
+            let next = if self.take(&Token::Plus) {
+                self.product()?
             } else if self.take(&Token::Minus) {
-                value = value.plus(self.product()?.negated())?;
+                self.product()?.negated()
             } else {
                 self.depth -= 1;
                 return Some(value);
-            }
+            };
+            self.decimals.sums = true;
+            value = value.plus(next)?;
         }
     }
 
@@ -123,10 +123,8 @@ impl Parser<'_> {
             if self.take(&Token::Times) {
                 value = value.times(&self.signed()?)?;
             } else if self.take(&Token::Divide) {
-                let before = self.at;
                 let divisor = self.signed()?;
-                self.note_inexact(before);
-                value = value.over(&divisor)?;
+                value = self.quotient(&value, &divisor)?;
             } else {
                 return Some(value);
             }
@@ -194,7 +192,13 @@ impl Parser<'_> {
         if self.take(&Token::Caret) {
             let exponent = if self.take(&Token::Open('{')) { self.group('}')? } else { self.atom()? };
             self.note_inexact(from);
-            value = value.to_power(&exponent)?;
+            value = match exponent.as_rational() {
+                Some(n) if n.is_negative() => {
+                    let power = value.to_power(&exponent.negated())?;
+                    self.quotient(&Value::rational(integer(1)), &power)?
+                }
+                _ => value.to_power(&exponent)?,
+            };
         }
         if self.take(&Token::Bang) {
             self.note_inexact(from);
@@ -254,10 +258,8 @@ impl Parser<'_> {
             Token::Frac => {
                 self.at += 1;
                 let above = self.fraction_part()?;
-                let from = self.at;
                 let below = self.fraction_part()?;
-                self.note_inexact(from);
-                above.over(&below)
+                self.quotient(&above, &below)
             }
             Token::Binom => {
                 self.at += 1;
@@ -280,80 +282,13 @@ impl Parser<'_> {
         }
     }
 
-    /// A letter, perhaps with a lower index. Before `(` it is a function to sympy.
-    fn symbol(&mut self, mut name: String) -> Option<Value> {
-        self.at += 1;
-        if self.take(&Token::Underscore) {
-            name.push('_');
-            name.push_str(&self.index()?);
-        }
-        if self.peek() == Some(&Token::Open('(')) {
-            return None;
-        }
-        Some(Value::symbol(&name))
+    fn quotient(&mut self, above: &Value, below: &Value) -> Option<Value> {
+        let halves = below.as_rational().is_some_and(|x| x.is_integer() && x.numer().magnitude().count_ones() == 1);
+        self.decimals.inexact |= !halves;
+        above.over(below)
     }
 
-    /// A lower index: digits or one letter, perhaps in braces.
-    fn index(&mut self) -> Option<String> {
-        let braced = self.take(&Token::Open('{'));
-        let mut index = String::new();
-        if let Some(Token::Letter(c)) = self.peek() {
-            index.push(*c);
-            self.at += 1;
-        } else {
-            self.digits(&mut index)?;
-        }
-        if braced {
-            self.need(&Token::Close('}'))?;
-        }
-        (!index.is_empty() && (index == "0" || !index.starts_with('0'))).then_some(index)
-    }
-
-    /// Appends the digits that come next; `None` where white space parts them.
-    fn digits(&mut self, into: &mut String) -> Option<usize> {
-        let mut count = 0;
-        while let Some(Token::Digit { digit, spaced }) = self.peek() {
-            if (*spaced && count > 0) || into.len() >= MAX_DIGITS {
-                return None;
-            }
-            into.push(*digit);
-            count += 1;
-            self.at += 1;
-        }
-        Some(count)
-    }
-
-    /// number: digits, with commas that can only group thousands, perhaps a point and more digits.
-    fn number(&mut self) -> Option<Value> {
-        let mut text = String::new();
-        let first = self.digits(&mut text)?;
-        let mut groups = 1;
-        while self.take(&Token::Comma) {
-            groups += 1;
-            if self.digits(&mut text)? != 3 {
-                return None;
-            }
-        }
-        // sympy refuses 007.
-        let leading_zero = text.len() > 1 && text.starts_with('0');
-        if leading_zero || (groups > 1 && first > 3) {
-            return None;
-        }
-        let decimals = if self.take(&Token::Dot) { self.digits(&mut text).filter(|n| *n > 0)? } else { 0 };
-        let value = BigRational::new(text.parse::<BigInt>().ok()?, BigInt::from(10).pow(u32::try_from(decimals).ok()?));
-        if decimals > 0 {
-            if text.len() > MAX_DECIMAL_DIGITS {
-                return None;
-            }
-            self.decimals.any = true;
-            // A binary fraction that leaves room for products.
-            let short = value.denom().to_u64().is_some_and(|d| d.is_power_of_two() && d <= 1024);
-            self.decimals.inexact |= !short || value.numer().bits() > 16;
-        }
-        Some(Value::rational(value))
-    }
-
-    /// Decimals read since `from` were divided by or raised to a power.
+    /// Decimals read since `from` were raised to a power.
     fn note_inexact(&mut self, from: usize) {
         let decimal = self.tokens.get(from..self.at).is_some_and(|read| read.contains(&Token::Dot));
         self.decimals.inexact |= decimal;

@@ -39,9 +39,8 @@ impl<'a> Shape<'a> {
         if split(text, ",")?.len() > 1 {
             return Some(if parse(text).is_some() { Shape::Single(text) } else { Shape::List(split(text, ",")?) });
         }
-        if let Some(inside) = text.strip_prefix("\\{").and_then(|rest| rest.strip_suffix("\\}"))
-            && let Some(entries) = split(inside, ",")
-        {
+        let inside = text.strip_prefix("\\{").and_then(|rest| rest.strip_suffix("\\}"));
+        if let Some(entries) = inside.and_then(|inside| split(inside, ",")) {
             return Some(Shape::Set(entries));
         }
         let ends = (text.chars().next(), text.chars().next_back());
@@ -61,9 +60,29 @@ fn matrix(text: &str) -> Option<Shape<'_>> {
     if inside.contains("\\begin") || inside.contains("\\end") {
         return None;
     }
-    let inside = inside.trim().trim_end_matches("\\\\");
-    let rows = inside.split("\\\\").map(|row| row.split('&').map(str::trim).collect()).collect();
+    let rows = rows(inside.trim()).into_iter().map(|row| row.split('&').map(str::trim).collect()).collect();
     Some(Shape::Matrix { fence, rows })
+}
+
+/// The rows between `\\`. minerva's normalisation makes `\` and a number of `\\`, a space and a number. A break at the
+/// end begins no row.
+fn rows(inside: &str) -> Vec<&str> {
+    let bytes = inside.as_bytes();
+    let (mut rows, mut from, mut at) = (Vec::new(), 0, 0);
+    while let Some(byte) = bytes.get(at) {
+        let width = match (byte, bytes.get(at + 1)) {
+            (b'\\', Some(b'\\')) => 2,
+            (b'\\', Some(b'0'..=b'9' | b'-')) => 1,
+            _ => 0,
+        };
+        if width > 0 {
+            rows.extend(inside.get(from..at));
+            from = at + width;
+        }
+        at += width.max(1);
+    }
+    rows.extend(inside.get(from..).filter(|last| !last.trim().is_empty()));
+    rows
 }
 
 /// The parts between `separator`s outside of all brackets; `None` where a bracket closes that was not opened, or stays
