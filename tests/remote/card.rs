@@ -84,6 +84,7 @@ fn the_card_runs_on_a_local_model() {
 fn the_card_runs_through_an_endpoint() {
     let Some(shared) = shared() else { return };
     let out = tempfile::tempdir().unwrap();
-    let server = Server::start(Setup::default());
+    // What has no context is scored from the token that every text begins with.
+    let server = Server::start(Setup { bos: true, ..Setup::default() });
     check(&run(&server.model(), &shared, out.path()));
 }
