@@ -7,6 +7,10 @@
 mod code;
 mod kept;
 mod maths;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 mod toxicity;
 
 use crate::engine::cache::CacheOptions;
@@ -204,125 +208,4 @@ impl Judges {
 
 fn needs(task: &Task, row: &JudgeRow) -> bool {
     task.judge.as_ref().is_some_and(|spec| spec.function == row.name)
-}
-
-#[cfg(test)]
-pub mod testing {
-    //! A judge that finds what it is told, for the tests of what stands around judges.
-    use super::*;
-    use crate::judgement::Judgement;
-    use serde_json::Map;
-    use std::cell::Cell;
-    use std::rc::Rc;
-
-    /// Finds a case's answer to be as long as it is, except those that name a failure; stops the run after some findings.
-    pub struct Lengths {
-        pub identity: JudgeIdentity,
-        /// Cases that it was asked, over all calls.
-        pub asked: Rc<Cell<usize>>,
-        /// Cancels after so many findings of a call.
-        pub stop: Option<usize>,
-    }
-
-    impl Lengths {
-        pub fn new(name: &str) -> Lengths {
-            let (judge, name) = ("code".to_owned(), name.to_owned());
-            let identity = JudgeIdentity { judge, name, sha256: None, options: Vec::new() };
-            Lengths { identity, asked: Rc::default(), stop: None }
-        }
-    }
-
-    impl Judge for Lengths {
-        fn identity(&self) -> &JudgeIdentity {
-            &self.identity
-        }
-
-        fn judge(&self, cases: &[Case], cancel: &Cancel, sink: &mut FindingSink<'_>) -> Result<()> {
-            self.asked.set(self.asked.get() + cases.len());
-            for (index, case) in cases.iter().enumerate().rev() {
-                if self.stop == Some(cases.len() - 1 - index) {
-                    cancel.cancel();
-                }
-                if cancel.is_cancelled() {
-                    break;
-                }
-                let value = case.answer.len() as f64;
-                sink(
-                    index,
-                    match case.answer.contains("failure") {
-                        true => Err(crate::request::Unscored::new("the scorer is away")),
-                        false => Ok(Judgement { value, detail: Map::new() }),
-                    },
-                )?;
-            }
-            Ok(())
-        }
-    }
-
-    impl Judges {
-        /// The judge `code` is this one.
-        pub fn code(found: Result<Box<dyn Judge>>) -> Judges {
-            Judges(JUDGES.iter().filter(|row| row.name == "code").zip([found]).collect())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::testing::Lengths;
-    use super::*;
-    use crate::engine::remote::CacheMode;
-    use crate::judgement::Judgement;
-    use std::rc::Rc;
-
-    fn case(answer: &str) -> Case {
-        Case { answer: answer.into(), args: Default::default() }
-    }
-
-    fn found(judge: &dyn Judge, cases: &[Case]) -> Vec<Option<f64>> {
-        let mut values = vec![None; cases.len()];
-        let mut sink = |index: usize, finding: Finding| {
-            values[index] = finding.ok().map(|judgement: Judgement| judgement.value);
-            Ok(())
-        };
-        judge.judge(cases, &Cancel::default(), &mut sink).unwrap();
-        values
-    }
-
-    #[test]
-    fn findings_are_kept_for_the_same_judge_and_case() {
-        let dir = tempfile::tempdir().unwrap();
-        let options = |mode| CacheOptions { mode, file: Some(dir.path().join("c.sqlite")), retry_refused: false };
-        let kept = |name: &str, mode| {
-            let judge = Lengths::new(name);
-            let asked = Rc::clone(&judge.asked);
-            (KeptJudge::wrap(Box::new(judge), &options(mode)).unwrap(), asked)
-        };
-        let cases = ["a", "bb", "failure"].map(case);
-        let (first, asked) = kept("x", CacheMode::On);
-        assert_eq!(found(first.as_ref(), &cases), [Some(1.0), Some(2.0), None]);
-        assert_eq!(asked.get(), 3);
-        drop(first);
-        let (second, asked) = kept("x", CacheMode::On);
-        assert_eq!(found(second.as_ref(), &cases), [Some(1.0), Some(2.0), None]);
-        assert_eq!(asked.get(), 1, "only what failed is asked again");
-        let (other, asked) = kept("y", CacheMode::On);
-        assert_eq!(found(other.as_ref(), &cases[..2]), [Some(1.0), Some(2.0)]);
-        assert_eq!(asked.get(), 2, "another judge finds for itself");
-        let args = serde_json::json!({"cpu_seconds": "1"}).as_object().unwrap().clone().into();
-        let (third, asked) = kept("x", CacheMode::On);
-        found(third.as_ref(), &[Case { args, ..case("a") }]);
-        assert_eq!(asked.get(), 1, "other limits are another case");
-        let (off, asked) = kept("x", CacheMode::Off);
-        found(off.as_ref(), &cases);
-        assert_eq!(asked.get(), 3);
-    }
-
-    #[test]
-    fn rows_have_what_they_require() {
-        for row in JUDGES {
-            assert!(row.required.iter().all(|name| row.args.contains(name)), "{}", row.name);
-            assert!(row.range.0 < row.range.1, "{}", row.name);
-        }
-    }
 }

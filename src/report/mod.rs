@@ -8,6 +8,8 @@ mod results;
 mod samples;
 mod table;
 mod view;
+#[cfg(test)]
+mod view_tests;
 
 pub use benchmarks::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
 pub use parquet::samples_parquet;
