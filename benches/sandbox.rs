@@ -152,8 +152,10 @@ mod linux {
                 code: format!("{}{}", problem.prompt, problem.canonical_solution),
                 entry_points: vec![problem.entry_point.clone()],
             };
-            let tests =
-                Tests { prelude: String::new(), code: format!("{}\ncheck({})\n", problem.test, problem.entry_point) };
+            let tests = Tests {
+                prelude: problem.prompt.clone(),
+                code: format!("{}\ncheck({})\n", problem.test, problem.entry_point),
+            };
             let outcome = judge.run(&solution, &tests, &limits, Mode::TwoProcesses);
             if outcome.verdict == Verdict::Passed {
                 apart += 1;

@@ -3,6 +3,8 @@
 //! What the sandbox holds and which verdicts can be faked is in `tests/sandbox.rs` and `tests/verdicts.rs`.
 #![cfg(target_os = "linux")]
 
+mod sandbox_here;
+
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -137,6 +139,7 @@ const ANSWERS: &[(&str, &[&str])] = &[
 
 #[test]
 fn verdicts_make_pass_at_k() {
+    sandbox_here::or_skip();
     let bench = Bench::new(ANSWERS);
     let output = bench.run(&["--tasks", "shaped"]);
     ok(&output);
@@ -177,6 +180,7 @@ fn verdicts_make_pass_at_k() {
 
 #[test]
 fn k_and_samples_come_from_the_command_line() {
+    sandbox_here::or_skip();
     let bench = Bench::new(ANSWERS);
     let output = bench.run(&["--tasks", "shaped", "--n-samples", "4", "--pass-k", "1,4", "--limit", "1"]);
     ok(&output);
@@ -193,6 +197,7 @@ fn k_and_samples_come_from_the_command_line() {
 
 #[test]
 fn without_python_code_is_not_run_and_the_rest_is() {
+    sandbox_here::or_skip();
     let bench = Bench::new(ANSWERS);
     let no_python = ["--python", "/no/such/python3", "--data-dir", "datasets/demo", "--limit", "5"];
     let output = bench.run(&[&["--tasks", "shaped,demo"][..], &no_python].concat());
@@ -218,6 +223,7 @@ fn without_python_code_is_not_run_and_the_rest_is() {
 
 #[test]
 fn unsafe_code_is_consent_and_said_so() {
+    sandbox_here::or_skip();
     let bench = Bench::new(&[("double", &["    return 2 * x\n", "    return 2 * x\n"])]);
     let output = bench.run(&["--tasks", "shaped", "--limit", "1", "--unsafe-code"]);
     ok(&output);
@@ -252,6 +258,7 @@ fn lives(pid: u32) -> bool {
 
 #[test]
 fn a_killed_harness_leaves_no_process() {
+    sandbox_here::or_skip();
     let looping = "    while True: pass\n";
     let bench = Bench::new(&[("double", &[looping]), ("first", &[looping]), ("spin", &[looping])]);
     let yaml = YAML.replace("cpu_seconds: 1", "cpu_seconds: 600");
@@ -283,4 +290,52 @@ fn a_killed_harness_leaves_no_process() {
         );
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// All reference solutions, as if a model had written them, through the built-in tasks. Needs `../shared`.
+#[test]
+fn references_pass_through_the_built_in_tasks() {
+    sandbox_here::or_skip();
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/datasets");
+    let rows = |file: &str| -> Vec<Value> {
+        let text = std::fs::read_to_string(shared.join(file)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    if !shared.join("humaneval/test.jsonl").is_file() {
+        sandbox_here::say("references_pass_through_the_built_in_tasks: skipped: ../shared is not there");
+        return;
+    }
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
+    let humaneval =
+        rows("humaneval/test.jsonl").into_iter().map(|row| (text(&row, "prompt"), text(&row, "canonical_solution")));
+    let mbpp = rows("mbpp/test.jsonl").into_iter().map(|row| {
+        let tests: Vec<&str> = row["test_list"].as_array().unwrap().iter().map(|test| test.as_str().unwrap()).collect();
+        (format!("{}\n[BEGIN]\n", tests.join("\n")), format!("{}\n[DONE]\nand more", text(&row, "code")))
+    });
+    let answers: Vec<(String, String)> = humaneval.chain(mbpp).collect();
+    let lines: Vec<String> =
+        answers.iter().map(|(prompt, code)| json!({"contains": prompt, "texts": [code]}).to_string()).collect();
+    let bench = Bench::new(&[]);
+    std::fs::write(bench.path("texts.jsonl"), lines.join("\n")).unwrap();
+    let output = bench.command(&["--tasks", "humaneval,mbpp", "--data-dir"]).arg(&shared).output().unwrap();
+    ok(&output);
+    let results = bench.results();
+    let of = |task: &str| (results["results"][task]["sample_len"].as_u64(), value(&results["results"][task]));
+    assert_eq!(of("humaneval"), (Some(164), 1.0), "{}", text_of_failures(&bench, "humaneval"));
+    assert_eq!(of("mbpp"), (Some(500), 1.0), "{}", text_of_failures(&bench, "mbpp"));
+}
+
+/// The value of `pass@1` under whatever filter.
+fn value(result: &Value) -> f64 {
+    let found = result.as_object().unwrap().iter().find(|(key, _)| key.starts_with("pass@1,"));
+    found.and_then(|(_, value)| value.as_f64()).unwrap_or(f64::NAN)
+}
+
+/// What was found about the answers of a task that did not pass.
+fn text_of_failures(bench: &Bench, task: &str) -> String {
+    let entries = std::fs::read_dir(bench.folder()).unwrap().map(|entry| entry.unwrap().path());
+    let file = entries.into_iter().find(|path| name(path).starts_with(&format!("samples_{task}_"))).unwrap();
+    let samples = std::fs::read_to_string(file).unwrap();
+    let failed = samples.lines().filter(|line| !line.contains(r#""verdict": "passed""#));
+    failed.map(|line| serde_json::from_str::<Value>(line).unwrap()["judgements"].to_string() + "\n").collect()
 }

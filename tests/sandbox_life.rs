@@ -1,6 +1,8 @@
 //! The sandbox's own life: what it reports and refuses, that it leaves nothing behind, and that it works for long.
 #![cfg(target_os = "linux")]
 
+mod sandbox_here;
+
 #[path = "sandbox_attacks/family.rs"]
 mod family;
 
@@ -34,13 +36,14 @@ fn every_runner() -> Vec<Sandbox> {
         let runner = Runner::External(Template::named("bwrap").unwrap());
         settings.push(Settings { runner, ..Settings::default() });
     } else {
-        println!("no bwrap here: its template is not tested");
+        sandbox_here::say("the template of bwrap: skipped: bwrap is not installed");
     }
     settings.into_iter().map(|s| Sandbox::open(s).unwrap()).collect()
 }
 
 #[test]
 fn programs_run_as_python_would_run_them() {
+    sandbox_here::or_skip();
     for sandbox in every_runner() {
         println!("{}", sandbox.report().summary());
         let code = "import os, sys\nprint(open('a.txt').read(), len(os.environ), sys.argv, __name__)\n\
@@ -66,6 +69,7 @@ fn programs_run_as_python_would_run_them() {
 
 #[test]
 fn common_libraries_work_inside() {
+    sandbox_here::or_skip();
     let sandbox = Sandbox::open(Settings::default()).unwrap();
     let code = "import asyncio, concurrent.futures, csv, dataclasses, decimal, hashlib, json, logging, os, re
 import secrets, shutil, sqlite3, statistics, subprocess, tempfile, threading, uuid, zipfile, zoneinfo
@@ -94,6 +98,7 @@ print('all well')";
 
 #[test]
 fn cells_talk_in_frames() {
+    sandbox_here::or_skip();
     let echo = Driver {
         name: "echo",
         source: "import os\nwhile True:\n    data = os.read(3, 1 << 20)\n    if not data:\n        break\n    while data:\n        data = data[os.write(4, data):]\n",
@@ -136,6 +141,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 #[test]
 fn nothing_outlives_a_killed_harness() {
+    sandbox_here::or_skip();
     if std::env::var_os(DOOMED).is_some() {
         let without = if std::env::var_os(DOOMED).unwrap() == "bare" { vec![Layer::Namespaces] } else { Vec::new() };
         let sandbox = Sandbox::open(Settings { without, ..Settings::default() }).unwrap();
@@ -168,6 +174,7 @@ fn nothing_outlives_a_killed_harness() {
 
 #[test]
 fn a_daemon_dies_even_without_seccomp() {
+    sandbox_here::or_skip();
     // Two forks, a session of its own, output closed: found by its namespace, or by whom orphans come to.
     let code = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        \
                 [os.close(n) for n in (0, 1, 2, 4)]\n        time.sleep(600)\n    os._exit(0)\nos.wait()\nprint('started')";
@@ -185,10 +192,14 @@ fn a_daemon_dies_even_without_seccomp() {
 
 #[test]
 fn memory_is_counted_by_the_control_group_too() {
+    sandbox_here::or_skip();
     let settings = Settings { without: vec![Layer::Rlimits], ..Settings::default() };
     let sandbox = Sandbox::open(settings.clone()).unwrap();
     if !sandbox.report().layers.contains(&Layer::Cgroup) {
-        println!("no control groups here: {:?}", sandbox.report().missing);
+        sandbox_here::say(&format!(
+            "memory_is_counted_by_the_control_group_too: skipped: {:?}",
+            sandbox.report().missing
+        ));
         return;
     }
     let program = Program { code: "x = bytearray(700 << 20)\nprint(len(x))".to_owned(), files: Vec::new() };
@@ -202,6 +213,7 @@ fn memory_is_counted_by_the_control_group_too() {
 
 #[test]
 fn folders_of_killed_harnesses_are_removed() {
+    sandbox_here::or_skip();
     let base = tempfile::tempdir().unwrap();
     let [stale, fresh] = ["fairmark-sandbox-old", "fairmark-sandbox-new"].map(|name| base.path().join(name));
     for folder in [&stale, &fresh] {
@@ -223,6 +235,7 @@ fn folders_of_killed_harnesses_are_removed() {
 
 #[test]
 fn deep_folders_do_not_stop_the_sandbox() {
+    sandbox_here::or_skip();
     let sandbox = Sandbox::open(Settings { without: vec![Layer::Namespaces], ..Settings::default() }).unwrap();
     let code = "import os\nfor _ in range(1500):\n    os.mkdir('d'); os.chdir('d')\nprint('deep')";
     for _ in 0..2 {
@@ -242,6 +255,7 @@ fn fake_python(base: &Path, answer: &str) -> std::path::PathBuf {
 
 #[test]
 fn what_cannot_be_enforced_is_an_error() {
+    sandbox_here::or_skip();
     let base = tempfile::tempdir().unwrap();
     let open = |python: &Path, runner| {
         let settings = Settings { interpreter: Some(python.to_path_buf()), runner, ..Settings::default() };

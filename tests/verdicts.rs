@@ -5,6 +5,8 @@
 //! `FAIRMARK_RUNNER=unsafe` takes the runner without layers; `FAIRMARK_SHARED` names the folder of shared data.
 #![cfg(unix)]
 
+mod sandbox_here;
+
 #[path = "verdicts/cases.rs"]
 mod cases;
 #[path = "verdicts/datasets.rs"]
@@ -25,6 +27,7 @@ use std::time::Duration;
 fn judge() -> &'static Judge {
     static JUDGE: OnceLock<Judge> = OnceLock::new();
     JUDGE.get_or_init(|| {
+        sandbox_here::or_skip();
         let runner = match std::env::var("FAIRMARK_RUNNER").as_deref() {
             Ok("unsafe") => Runner::Unsafe,
             _ => Runner::Own,

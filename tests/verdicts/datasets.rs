@@ -25,7 +25,7 @@ fn rows(name: &str) -> Vec<Value> {
     match std::fs::read_to_string(&path) {
         Ok(text) => text.lines().map(|line| serde_json::from_str(line).expect("json")).collect(),
         Err(_) => {
-            println!("skipped: no {} (set FAIRMARK_SHARED)", path.display());
+            crate::sandbox_here::say(&format!("skipped: no {} (set FAIRMARK_SHARED)", path.display()));
             Vec::new()
         }
     }
