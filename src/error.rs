@@ -109,6 +109,14 @@ impl Error {
         self.0.kind
     }
 
+    /// All of it in one line, for places where an error is a remark: `message (hint)`.
+    pub fn one_line(&self) -> String {
+        let text = self.to_string();
+        let mut lines = text.lines().map(str::trim);
+        let first = lines.next().unwrap_or_default().to_owned();
+        lines.fold(first, |line, more| format!("{line}; {more}"))
+    }
+
     pub fn message(&self) -> &str {
         &self.0.message
     }

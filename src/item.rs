@@ -3,6 +3,7 @@
 use crate::doc::Doc;
 use crate::request::Request;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The right answer of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,8 @@ pub struct Item {
     pub target_written: Value,
     /// The evaluated arguments of the task's `process_results` function.
     pub result_args: Map<String, Value>,
+    /// The rendered arguments of the task's `judge`.
+    pub judge_args: Arc<Map<String, Value>>,
     /// Shots actually put into the prompt.
     pub num_fewshot: usize,
 }

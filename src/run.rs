@@ -2,6 +2,7 @@
 
 use crate::engine::Identity;
 use crate::estimate::Estimate;
+use crate::judgement::JudgeIdentity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -27,6 +28,9 @@ pub struct Spec {
     pub system_instruction: Option<String>,
     pub gen_kwargs: Map<String, Value>,
     pub bootstrap_iters: usize,
+    /// Judges that the user chooses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<JudgeIdentity>,
 }
 
 /// A task as it was run.

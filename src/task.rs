@@ -1,6 +1,7 @@
 //! A task: a benchmark, fully resolved. What the YAML says is parsed in `catalog/`; this is what it means.
 
 use crate::doc::Fields;
+use crate::error::Result;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct Task {
     pub metrics: Vec<MetricSpec>,
     /// A named function that turns responses into metrics, in place of the metrics' own per-document functions.
     pub process_results: Option<ResultSpec>,
+    /// Who judges the answers, where comparing texts is not enough.
+    pub judge: Option<JudgeSpec>,
     /// `generation_kwargs` as written, with the reference's defaults filled in (`until` always present).
     pub generation_kwargs: Map<String, Value>,
     /// Answers per request.
@@ -108,6 +111,10 @@ pub enum Derivation {
     Literal(String),
     /// `field: {column: name}`: a copy of a column.
     Column(String),
+    /// `field: {boxed: column}`: what the last `\boxed{}` of a worked solution holds.
+    Boxed(String),
+    /// `field: {minerva_answer: column}`: the same in the form in which Minerva's protocol compares answers.
+    MinervaAnswer(String),
 }
 
 /// What a model is asked for.
@@ -228,6 +235,14 @@ pub struct ResultSpec {
     pub args: Vec<(String, String)>,
 }
 
+/// `judge: {function: name, <argument>: <template>, ...}`; arguments render to texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgeSpec {
+    /// A row of the table of judges.
+    pub function: String,
+    pub args: Vec<(String, String)>,
+}
+
 /// A named chain of filters; every pipeline gives its own column `metric,name`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FilterPipeline {
@@ -253,6 +268,7 @@ pub struct Group {
     /// `aggregate_metric_list`; empty: the group only gathers.
     pub aggregates: Vec<GroupMetric>,
     pub version: Option<Value>,
+    pub metadata: Map<String, Value>,
 }
 
 /// One entry of `aggregate_metric_list`.
@@ -278,6 +294,17 @@ impl Node {
             Node::Task(task) => &task.name,
             Node::Group(group) => &group.name,
         }
+    }
+
+    /// The node with every task replaced by what `change` makes of it.
+    pub fn map_tasks(&self, change: &dyn Fn(&Arc<Task>) -> Result<Arc<Task>>) -> Result<Node> {
+        Ok(match self {
+            Node::Task(task) => Node::Task(change(task)?),
+            Node::Group(group) => {
+                let children = group.children.iter().map(|child| child.map_tasks(change)).collect::<Result<_>>()?;
+                Node::Group(Arc::new(Group { children, ..Group::clone(group) }))
+            }
+        })
     }
 
     /// The tasks at or under this node, in order (a task that stands twice comes twice).

@@ -4,6 +4,8 @@ mod server;
 
 #[path = "remote/cache.rs"]
 mod cache;
+#[path = "remote/card.rs"]
+mod card;
 #[path = "remote/faults.rs"]
 mod faults;
 #[path = "remote/keys.rs"]

@@ -188,6 +188,7 @@ impl<'a> Selector<'a> {
         structure.lay_over(own);
         let aggregates = structure.set("aggregate_metric_list").map(resolve::group_metrics).transpose()?;
         let metadata = structure.set("metadata").map(|yaml| yaml.to_json("metadata")).transpose()?;
+        let metadata = metadata.and_then(|value| value.as_object().cloned()).unwrap_or_default();
         let alias = structure.set("group_alias").map(|yaml| read::text(yaml, "group_alias")).transpose()?;
         let mut defaults: Vec<Entry> = config.entries.iter().filter(|entry| is_default(entry)).cloned().collect();
         for entry in over {
@@ -209,7 +210,8 @@ impl<'a> Selector<'a> {
             origin: resolve::origin(&config),
             children,
             aggregates: aggregates.unwrap_or_default(),
-            version: metadata.and_then(|metadata| metadata.get("version").cloned()),
+            version: metadata.get("version").cloned(),
+            metadata,
         })))
     }
 

@@ -1,9 +1,12 @@
-//! `fairmark ls`: tasks, groups, metrics, filters, architectures, precisions, endpoints, prices.
+//! `fairmark ls`: tasks, groups, metrics, filters, benchmarks, judges, toxicity scorers, architectures, precisions, endpoints, prices.
 
 use crate::catalog::{Catalog, Entry, Kind};
 use crate::engine::remote::address::{ENDPOINTS, Endpoint};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::judge::JUDGES;
 use crate::price::PriceTable;
+use crate::report::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
+use crate::toxicity::TOXICITY_SCORERS;
 use crate::{model, score};
 use clap::{Args, ValueEnum};
 use comfy_table::presets::NOTHING;
@@ -21,6 +24,10 @@ pub struct LsArgs {
     #[arg(long, value_name = "DIR")]
     include_path: Vec<PathBuf>,
 
+    /// A page of Markdown instead of a table (benchmarks).
+    #[arg(long)]
+    markdown: bool,
+
     /// A price table over the built-in one.
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
@@ -34,6 +41,10 @@ enum What {
     Metrics,
     Filters,
     Aggregations,
+    /// The rows of the Gemma card and the tasks that stand for them.
+    Benchmarks,
+    Judges,
+    Scorers,
     Architectures,
     Precisions,
     Endpoints,
@@ -42,6 +53,15 @@ enum What {
 
 /// Prints a list on stdout, a line each.
 pub fn ls(args: &LsArgs) -> Result<ExitCode> {
+    if args.markdown {
+        return match args.what {
+            What::Benchmarks => {
+                super::print(&benchmarks_markdown(&benchmarks(&args.include_path)?))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            _ => Err(Error::input("only benchmarks can be listed as Markdown").key("--markdown")),
+        };
+    }
     let rows: Vec<Vec<String>> = match args.what {
         What::Tasks => entries(&args.include_path, Kind::Task)?,
         What::Groups => entries(&args.include_path, Kind::Group)?,
@@ -49,6 +69,9 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Metrics => score::METRICS.iter().map(metric_row).collect(),
         What::Filters => score::FILTERS.iter().map(|f| row([f.name, f.doc])).collect(),
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
+        What::Judges => JUDGES.iter().map(|j| row([j.name, &j.args.join(", "), j.doc])).collect(),
+        What::Benchmarks => benchmark_rows(&benchmarks(&args.include_path)?),
+        What::Scorers => TOXICITY_SCORERS.iter().map(|s| row([s.form, s.doc])).collect(),
         What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
         What::Precisions => model::Precision::all().map(|(name, doc)| row([name, doc])).collect(),
         What::Endpoints => ENDPOINTS.iter().map(endpoint_row).collect(),
@@ -66,6 +89,14 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
     let text: String = table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
     super::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn benchmarks(include_path: &[PathBuf]) -> Result<Vec<Benchmark>> {
+    Benchmark::of_nodes(&Catalog::load(include_path)?.select(&[CARD.to_owned()])?)
+}
+
+fn benchmark_rows(benchmarks: &[Benchmark]) -> Vec<Vec<String>> {
+    std::iter::once(row(HEADINGS)).chain(benchmarks.iter().map(Benchmark::cells)).collect()
 }
 
 fn metric_row(metric: &score::MetricRow) -> Vec<String> {

@@ -2,12 +2,14 @@
 //!
 //! Comes in: arguments. Goes out: data on stdout, talk on stderr, an exit code (0 yes, 1 no, 2 cannot, 3 incomplete).
 
+mod agreement;
 mod args;
 mod bytes;
 mod cache;
 mod downloads;
 mod endpoints;
 mod interrupt;
+mod judging;
 mod ls;
 mod progress;
 mod run;
@@ -32,6 +34,8 @@ enum Verb {
     Ls(ls::LsArgs),
     /// Show the exact prompt of a document: text, choices, token ids, what was cut.
     Show(show::ShowArgs),
+    /// How well a toxicity scorer agrees with the scores that RealToxicityPrompts stores.
+    ScorerAgreement(agreement::AgreementArgs),
     /// Look at the response cache, or take answers out of it.
     Cache(cache::CacheArgs),
 }
@@ -43,6 +47,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Ls(args) => ls::ls(&args),
         Verb::Show(args) => show::show(&args),
+        Verb::ScorerAgreement(args) => agreement::scorer_agreement(&args),
         Verb::Cache(args) => cache::cache(&args),
     };
     match outcome {

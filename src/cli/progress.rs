@@ -64,7 +64,9 @@ impl Progress {
                     self.bar.set_position(*done as u64);
                 }
             }
-            Event::Ended { .. } => self.bar.finish_and_clear(),
+            Event::Judging { judge, done: 0, total } => self.judging(judge, *total),
+            Event::Judging { done, .. } => self.bar.set_position(*done as u64),
+            Event::Ended { .. } | Event::Judged { .. } => self.bar.finish_and_clear(),
         }
     }
 
@@ -79,6 +81,16 @@ impl Progress {
         self.bar.set_prefix(self.label.clone());
         self.bar.set_position(answered as u64);
         self.bar.reset_eta();
+    }
+
+    fn judging(&mut self, judge: &str, total: usize) {
+        self.say(&format!("{judge}: {} answers to judge", grouped(total)));
+        if self.verbosity == Verbosity::Quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        self.bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr_with_hz(8));
+        self.style("{prefix} {bar:24} {human_pos}/{human_len} judged, {eta} left");
+        self.bar.set_prefix(format!("{} {judge}", self.label));
     }
 
     fn style(&self, template: &str) {

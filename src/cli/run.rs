@@ -2,18 +2,23 @@
 
 use super::args::{ModelArgs, TaskArgs};
 use super::interrupt::cancel_on_signal;
+use super::judging::JudgeArgs;
 use super::progress::{Progress, Verbosity};
 use crate::catalog::Catalog;
 use crate::data::DataSource;
 use crate::engine::local::show_bytes;
 use crate::engine::{self, Cancel, Engine, EngineOptions, Prompts};
 use crate::error::{Error, ErrorKind, Result};
+use crate::judge::Judges;
 use crate::price::PriceTable;
 use crate::prompt::PromptOptions;
-use crate::report::{ResultsInput, Style, compare, render, results_json, samples_jsonl, samples_parquet};
+use crate::report::{
+    JudgeReport, ResultsInput, Style, compare, render_all, results_json, samples_jsonl, samples_parquet,
+};
 use crate::request::Prompt;
 use crate::run::{Effort, Environment, Spec, Status};
-use crate::runner::{Finished, Limit, Prepared, RunFolder, check_writable, execute, plan_protocol, prepare};
+use crate::runner::{Finished, Limit, Means, Prepared, RunFolder, check_writable, execute, plan_protocol, prepare};
+use crate::score::nodes_sampled;
 use crate::task::Node;
 use clap::Args;
 use std::io::IsTerminal;
@@ -70,6 +75,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     engine: ModelArgs,
+
+    #[command(flatten)]
+    judging: JudgeArgs,
 }
 
 impl RunArgs {
@@ -97,14 +105,15 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     for warning in catalog.warnings() {
         eprintln!("warning: {warning}");
     }
-    let nodes = catalog.select(&args.tasks)?;
+    let nodes = nodes_sampled(&catalog.select(&args.tasks)?, &args.judging.sampling())?;
+    let judges = open_judges(&nodes, args, &engine_options)?;
     let source = args.task.data_source(!talk)?;
     let cancel = cancel_on_signal();
     // Prompts that cannot be made and servers that do not answer end the command before anything is asked or loaded.
     let mut progress = Progress::new("", args.verbosity());
     let prepared = prepare(nodes.clone(), &source, &options, limit, &mut |event| progress.event(&event))?;
     let mut engines = args.model.iter().map(|model| open_early(model, &engine_options)).collect::<Result<Vec<_>>>()?;
-    let ask = Ask { args, limit, nodes: &nodes, source: &source, cancel: &cancel };
+    let ask = Ask { args, limit, nodes: &nodes, source: &source, judges: &judges, cancel: &cancel };
     let mut prepared = Some(prepared);
     let mut runs: Vec<(String, Finished)> = Vec::new();
     let mut stopped: Option<Error> = None;
@@ -128,7 +137,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     disambiguate(&mut runs, &args.model);
     let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
-    super::print(&render(&compare(&columns), style(args)))?;
+    super::print(&render_all(&compare(&columns), style(args)))?;
     Ok(stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code())))
 }
 
@@ -164,6 +173,7 @@ struct Ask<'a> {
     limit: Option<Limit>,
     nodes: &'a [Node],
     source: &'a DataSource,
+    judges: &'a Judges,
     cancel: &'a Cancel,
 }
 
@@ -181,6 +191,7 @@ impl Ask<'_> {
                 prepare(nodes, self.source, &suited, self.limit, &mut |event| progress.event(&event))?
             }
         };
+        let prepared = prepared.judged_by(self.judges);
         if talk {
             eprintln!("{}", loaded(engine));
             eprintln!("{label}: {} requests", prepared.num_requests());
@@ -188,7 +199,8 @@ impl Ask<'_> {
         // What a probe found out is said before the work, what the work brought up after it.
         let known = engine.notices();
         known.iter().for_each(|notice| eprintln!("note: {label}: {notice}"));
-        let finished = run_one(self.args, &suited, engine, prepared, self.cancel, &mut progress);
+        let means = Means { engine, judges: self.judges, cancel: self.cancel };
+        let finished = run_one(self.args, &suited, &means, prepared, &mut progress);
         for notice in engine.notices().iter().filter(|notice| !known.contains(notice)) {
             eprintln!("note: {label}: {notice}");
         }
@@ -216,14 +228,14 @@ impl Ask<'_> {
 fn run_one(
     args: &RunArgs,
     options: &PromptOptions,
-    engine: &dyn Engine,
+    means: &Means<'_>,
     prepared: Prepared,
-    cancel: &Cancel,
     progress: &mut Progress,
 ) -> Result<Finished> {
     let started = Instant::now();
+    let engine = means.engine;
     let talk = args.verbosity() > Verbosity::Quiet;
-    let spec = spec(args, options, engine, &prepared);
+    let spec = spec(args, options, means, &prepared);
     let effort = Effort { threads: args.engine.threads(), kv_memory: args.engine.kv_memory };
     let mut folder = RunFolder::open(&args.out, spec, effort, environment(), args.fresh)?;
     if talk && folder.num_recorded() > 0 {
@@ -237,16 +249,19 @@ fn run_one(
         folder.forget_refusals();
     }
     let iters = args.bootstrap_iters;
-    let finished = execute(prepared, engine, &mut folder, iters, cancel, &mut |event| progress.event(&event));
+    let finished = execute(prepared, means, &mut folder, iters, &mut |event| progress.event(&event));
     report_usage(args, engine, &folder, talk)?;
     let finished =
         finished.map_err(|err| if err.kind() == ErrorKind::Incomplete { err.file(&folder.path) } else { err })?;
     if finished.missing > 0 {
-        return Err(Error::new(ErrorKind::Incomplete, format!("stopped with {} requests to go", finished.missing))
-            .file(&folder.path)
-            .hint("what was answered is kept; run the same command again to continue"));
+        return Err(Error::new(
+            ErrorKind::Incomplete,
+            format!("stopped with {} answers or judgements to go", finished.missing),
+        )
+        .file(&folder.path)
+        .hint("what was answered is kept; run the same command again to continue"));
     }
-    write_outputs(&mut folder, &finished, engine, started.elapsed().as_secs_f64())?;
+    write_outputs(&mut folder, &finished, means, started.elapsed().as_secs_f64())?;
     if talk {
         eprintln!("{}: run folder {}", engine.identity().label, folder.path.display());
     }
@@ -267,7 +282,8 @@ fn report_usage(args: &RunArgs, engine: &dyn Engine, folder: &RunFolder, talk: b
     Ok(())
 }
 
-fn write_outputs(folder: &mut RunFolder, finished: &Finished, engine: &dyn Engine, seconds: f64) -> Result<()> {
+fn write_outputs(folder: &mut RunFolder, finished: &Finished, means: &Means<'_>, seconds: f64) -> Result<()> {
+    let engine = means.engine;
     let date = folder.header.environment.started.replace(':', "-");
     let render = |prompt: &Prompt| engine.render(prompt);
     let mut hashes = Vec::new();
@@ -278,15 +294,45 @@ fn write_outputs(folder: &mut RunFolder, finished: &Finished, engine: &dyn Engin
     }
     folder.write_file("samples.parquet", &samples_parquet(&finished.tasks)?)?;
     let load_seconds = engine.load_seconds();
-    let input = ResultsInput { header: &folder.header, finished, task_hashes: &hashes, seconds, load_seconds };
+    let judges = judges_of(finished, means);
+    let input = ResultsInput { header: &folder.header, finished, task_hashes: &hashes, judges, seconds, load_seconds };
     folder.write_file(&format!("results_{date}.json"), results_json(&input).as_bytes())?;
-    // With documents unscored, the same command asks for them again.
-    folder.set_status(if finished.unscored == 0 { Status::Complete } else { Status::Incomplete })
+    // With documents unscored or tasks not run, the same command asks for them again.
+    folder.set_status(if finished.is_whole() { Status::Complete } else { Status::Incomplete })
 }
 
-fn spec(args: &RunArgs, options: &PromptOptions, engine: &dyn Engine, prepared: &Prepared) -> Spec {
+/// Who judged the tasks of a run, and how.
+fn judges_of(finished: &Finished, means: &Means<'_>) -> Vec<JudgeReport> {
+    let used = |name: &str| finished.tasks.iter().any(|t| t.task.judge.as_ref().is_some_and(|j| j.function == name));
+    let judges = means.judges.all().filter(|(row, _)| used(row.name));
+    judges
+        .map(|(_, judge)| JudgeReport { identity: judge.identity().clone(), environment: judge.environment() })
+        .collect()
+}
+
+/// Opens the judges that tasks need, before any model is loaded.
+///
+/// Errors: no task of the command could be run.
+fn open_judges(nodes: &[Node], args: &RunArgs, options: &EngineOptions) -> Result<Judges> {
+    let talk = args.verbosity() > Verbosity::Quiet;
+    let judges = Judges::open(nodes, &args.judging.judge_options(&args.engine, options)?);
+    let tasks: Vec<_> = nodes.iter().flat_map(Node::tasks).collect();
+    let missing: Vec<_> = tasks.iter().filter_map(|task| Some((task, judges.missing(task)?))).collect();
+    if let (Some((task, err)), true) = (missing.first(), missing.len() == tasks.len()) {
+        return Err(Error::input(format!("no task can be run: {}: {}", task.name, err.one_line())));
+    }
+    for (task, err) in &missing {
+        eprintln!("warning: {} is not run: {}", task.name, err.one_line());
+    }
+    for (_, judge) in judges.all().filter(|_| talk) {
+        judge.notices().iter().for_each(|notice| eprintln!("{}: {notice}", judge.identity().judge));
+    }
+    Ok(judges)
+}
+
+fn spec(args: &RunArgs, options: &PromptOptions, means: &Means<'_>, prepared: &Prepared) -> Spec {
     Spec {
-        model: engine.identity().clone(),
+        model: means.engine.identity().clone(),
         tasks: prepared.tasks.iter().map(|t| t.spec.clone()).collect(),
         selected: args.tasks.clone(),
         num_fewshot: options.num_fewshot,
@@ -298,6 +344,7 @@ fn spec(args: &RunArgs, options: &PromptOptions, engine: &dyn Engine, prepared: 
         system_instruction: options.system_instruction.clone(),
         gen_kwargs: options.gen_kwargs.clone(),
         bootstrap_iters: args.bootstrap_iters,
+        judges: means.judges.all().filter(|(row, _)| row.chosen).map(|(_, judge)| judge.identity().clone()).collect(),
     }
 }
 
@@ -337,6 +384,9 @@ fn report_problems(runs: &[(String, Finished)]) -> ExitCode {
                 "note: {label}: {cut} prompts were longer than the window and cut from the left ({})",
                 tasks.join(", ")
             );
+        }
+        if !run.not_run.is_empty() {
+            code = ExitCode::from(ErrorKind::Incomplete.exit_code());
         }
         for task in &run.tasks {
             for (reason, n) in &task.result.unscored {

@@ -2,6 +2,7 @@
 
 use crate::doc::Fields;
 use crate::error::{Error, Result};
+use crate::maths::{BoxError, boxed_answer, minerva_gold};
 use crate::python::literal;
 use crate::python::random::PyRandom;
 use crate::task::{Derivation, DocStep};
@@ -69,7 +70,17 @@ fn derived(row: &Fields, derivation: &Derivation, templates: &Templates) -> Resu
         Derivation::Text(template) => templates.render(template, row).map(Value::String),
         Derivation::Literal(template) => literal::parse(&templates.render(template, row)?),
         Derivation::Column(column) => row.get(column).cloned().ok_or_else(|| no_column(row, column)),
+        Derivation::Boxed(column) => answer(row, column, boxed_answer),
+        Derivation::MinervaAnswer(column) => answer(row, column, minerva_gold),
     }
+}
+
+/// The answer that a function finds in a worked solution.
+fn answer(row: &Fields, column: &str, find: fn(&str) -> std::result::Result<String, BoxError>) -> Result<Value> {
+    let value = row.get(column).ok_or_else(|| no_column(row, column))?;
+    let solution =
+        value.as_str().ok_or_else(|| Error::input(format!("the column `{column}` is no text")).key(column))?;
+    find(solution).map(Value::String).map_err(|err| Error::input(err.to_string()).key(column))
 }
 
 fn keep(rows: Vec<Fields>, template: &str, templates: &Templates) -> Result<Vec<Fields>> {
@@ -210,5 +221,19 @@ mod tests {
         let steps = [DocStep::Shuffle { column: "xs".into(), seed: 0 }];
         let out = run(json!([{"xs": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}, {"xs": ["a", "b", "c", "d"]}]), &steps).unwrap();
         assert_eq!(out, r#"[{"xs":[7,8,1,5,3,4,2,0,9,6]},{"xs":["b","a","d","c"]}]"#);
+    }
+
+    #[test]
+    fn answers_of_worked_solutions() {
+        let row = |solution: &str| Fields::from_iter([("solution".to_owned(), Value::String(solution.to_owned()))]);
+        let steps = [DocStep::Derive(vec![
+            ("boxed".into(), Derivation::Boxed("solution".into())),
+            ("answer".into(), Derivation::MinervaAnswer("solution".into())),
+        ])];
+        let apply = |solution: &str| apply_steps(vec![row(solution)], &steps, &Templates::new());
+        let found = apply(r"So $x = \boxed{\frac12\text{ cm}}$.").unwrap();
+        assert_eq!((&found[0]["boxed"], &found[0]["answer"]), (&r"\frac12\text{ cm}".into(), &r"\frac{1}{2}".into()));
+        let err = apply("So it is 3.").unwrap_err().to_string();
+        assert!(err.contains("row 0") && err.contains(r"no closed \boxed{...}"), "{err}");
     }
 }

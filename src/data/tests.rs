@@ -246,6 +246,7 @@ fn task(base: &Path, splits: Splits) -> Task {
         generation_kwargs: Fields::new(),
         repeats: 1,
         filters: vec![],
+        judge: None,
         unsafe_code: false,
         version: None,
         metadata: Fields::new(),

@@ -3,18 +3,22 @@
 //! `mock` and `mock:seed=1,fail=3,stop=100` name it on the command line:
 //! - `seed`: other answers (default 0);
 //! - `fail`: every n-th request (by its hash, so always the same ones) cannot be answered;
+//! - `texts`: a JSON-lines file of `{"contains": "...", "texts": ["...", ...]}`: what is written after a prompt that contains that text,
+//!   sample by sample (the last line that fits counts);
 //! - `stop`: cancels itself after so many answers, as a user's interrupt would.
 
+use super::tokens::cut_at_stops;
 use super::{Cancel, Delivery, Engine, Identity, Inspection, Sink, Update};
 use crate::error::{Error, Result, nearest};
 use crate::python::json::sha256;
 use crate::request::{Answer, Finish, Message, Prompt, Request, RequestKind, Response, Unscored, Usage};
+use serde::Deserialize;
 
 /// Words of generated answers.
 const WORDS: &[&str] = &["the", "a", "cat", "river", "is", "was", "seven", "blue", "42", "under", "yes", "no"];
 
 /// The options of the model's name.
-const OPTIONS: &[&str] = &["seed", "fail", "stop"];
+const OPTIONS: &[&str] = &["seed", "fail", "texts", "stop"];
 
 /// Tokens of a mock: one for four characters, begun ones included.
 const CHARS_PER_TOKEN: usize = 4;
@@ -29,7 +33,32 @@ pub struct MockEngine {
     identity: Identity,
     seed: u64,
     fail: Option<u64>,
+    texts: Vec<Scripted>,
     stop: Option<usize>,
+}
+
+/// Answers to prompts that contain a text.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scripted {
+    contains: String,
+    texts: Vec<String>,
+}
+
+/// Reads a file of scripted answers, and its hash.
+fn scripted(path: &str) -> Result<(Vec<Scripted>, String)> {
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Error::io("cannot read scripted answers", path.as_ref(), e))?;
+    let line = |(index, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|e| {
+            Error::input("this line is no scripted answer")
+                .at(path, index + 1)
+                .cause(e)
+                .hint("write it like `{\"contains\": \"part of a prompt\", \"texts\": [\"an answer\"]}`")
+        })
+    };
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    Ok((lines.map(line).collect::<Result<_>>()?, sha256(&text)))
 }
 
 impl MockEngine {
@@ -37,8 +66,14 @@ impl MockEngine {
     pub fn new(model: &str) -> Result<MockEngine> {
         let written = model.strip_prefix("mock").unwrap_or(model).trim_start_matches(':');
         let (mut seed, mut fail, mut stop) = (0, None, None);
+        let (mut texts, mut sha) = (Vec::new(), None);
         for option in written.split(',').filter(|option| !option.is_empty()) {
             let (key, value) = option.split_once('=').unwrap_or((option, ""));
+            if key == "texts" {
+                let (read, hash) = scripted(value)?;
+                (texts, sha) = (read, Some(hash));
+                continue;
+            }
             let number: u64 = value.parse().map_err(|_| {
                 Error::input(format!("`{model}`: {key} needs a number")).hint("write it like `mock:seed=1,fail=10`")
             })?;
@@ -54,7 +89,7 @@ impl MockEngine {
                 }
             }
         }
-        Ok(MockEngine { identity: identity(model, seed, fail), seed, fail, stop })
+        Ok(MockEngine { identity: identity(model, seed, fail, sha), seed, fail, texts, stop })
     }
 
     /// A number below 1 that depends on the seed, the request and the purpose.
@@ -78,10 +113,10 @@ impl MockEngine {
             }
             RequestKind::LoglikelihoodRolling { .. } => Answer::Rolling { logprob, num_tokens: completion },
             RequestKind::Generate { decoding, .. } => {
-                let text = self.words(&key, decoding.max_gen_toks.unwrap_or(completion).min(completion));
-                let stop = decoding.until.iter().filter(|stop| !stop.is_empty());
-                let text = stop.fold(text.as_str(), |text, stop| text.split_once(stop.as_str()).map_or(text, |t| t.0));
-                Answer::Text { text: text.to_string(), finish: Finish::Stop }
+                let text = self
+                    .scripted(request)
+                    .unwrap_or_else(|| self.words(&key, decoding.max_gen_toks.unwrap_or(completion).min(completion)));
+                Answer::Text { text: cut_at_stops(&text, &decoding.until).to_string(), finish: Finish::Stop }
             }
             RequestKind::Choose { labels, .. } => {
                 let logprob = |label: &String| Some(-3.0 * self.draw(&key, label));
@@ -90,6 +125,15 @@ impl MockEngine {
         };
         let usage = Usage { prompt_tokens: prompt, completion_tokens: completion, ..Usage::default() };
         Ok(Response::new(answer, usage))
+    }
+
+    /// What the file has for this prompt and sample.
+    fn scripted(&self, request: &Request) -> Option<String> {
+        let RequestKind::Generate { context, .. } = &request.kind else { return None };
+        let prompt = rendered(context);
+        let found = self.texts.iter().rev().find(|scripted| prompt.contains(&scripted.contains))?;
+        let count = found.texts.len().max(1);
+        found.texts.get(request.sample as usize % count).cloned()
     }
 
     fn words(&self, key: &str, most: usize) -> String {
@@ -126,21 +170,27 @@ fn rendered(prompt: &Prompt) -> String {
     }
 }
 
-fn identity(model: &str, seed: u64, fail: Option<u64>) -> Identity {
+fn identity(model: &str, seed: u64, fail: Option<u64>, sha: Option<String>) -> Identity {
     let mut options = vec![format!("seed={seed}")];
     options.extend(fail.map(|n| format!("fail={n}")));
     Identity {
         engine: "mock".to_string(),
         // `stop` decides when it ends, not what it answers: a stopped run is continued by the same engine without it.
-        name: if options.len() == 1 && seed == 0 { "mock".to_string() } else { format!("mock:{}", options.join(",")) },
-        label: model.to_string(),
+        name: if sha.is_some() {
+            format!("mock:{},texts", options.join(","))
+        } else if options.len() == 1 && seed == 0 {
+            "mock".to_string()
+        } else {
+            format!("mock:{}", options.join(","))
+        },
+        label: if sha.is_some() { "mock:texts".to_string() } else { model.to_string() },
         architecture: None,
         num_parameters: None,
         dtype: None,
         storage: None,
         model_bytes: None,
         revision: None,
-        sha: None,
+        sha,
         max_length: None,
         bos_token: None,
         eos_token: None,
@@ -254,6 +304,29 @@ mod tests {
         assert_eq!(answers("mock:stop=7", &requests).len(), 7);
         let name = |model| MockEngine::new(model).unwrap().identity.name;
         assert_eq!((name("mock:stop=7").as_str(), name("mock:seed=2,stop=7").as_str()), ("mock", "mock:seed=2"));
+    }
+
+    #[test]
+    fn scripted_answers_go_by_prompt_and_sample() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("texts.jsonl");
+        let lines = "{\"contains\": \"prompt\", \"texts\": [\"x\"]}\n\n{\"contains\": \"prompt 5\", \"texts\": [\"a zebra\", \"b\"]}\n";
+        std::fs::write(&file, lines).unwrap();
+        let model = format!("mock:texts={}", file.display());
+        let asked: Vec<Request> =
+            requests().into_iter().filter(|r| matches!(r.kind, RequestKind::Generate { .. })).collect();
+        let again = Request { sample: 1, ..asked[1].clone() };
+        let written = |requests: &[Request]| -> Vec<String> {
+            let text = |answer: std::result::Result<Response, Unscored>| match answer.unwrap().answer {
+                Answer::Text { text, .. } => text,
+                other => panic!("{other:?}"),
+            };
+            answers(&model, requests).into_iter().map(text).collect()
+        };
+        assert_eq!(written(&[asked[0].clone(), asked[1].clone(), again]), ["x", "a ", "b"]);
+        std::fs::write(&file, "{\"contains\": 1}\n").unwrap();
+        let err = MockEngine::new(&model).err().unwrap().to_string();
+        assert!(err.contains("texts.jsonl:1: this line is no scripted answer"), "{err}");
     }
 
     #[test]

@@ -15,6 +15,10 @@ const METADATA: &[&str] = &[
     TOKENIZER_CONFIG,
     SPECIAL_TOKENS_MAP,
     "chat_template.jinja",
+    // Old tokenizers of text classifiers.
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
     OLD_GPTQ,
     OLD_AWQ,
 ];

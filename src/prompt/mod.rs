@@ -166,6 +166,7 @@ impl<'a> Builder<'a> {
             labels,
             target: gold,
             result_args: self.result_args(&row)?,
+            judge_args: self.judge_args(&row)?.into(),
             target_written: target,
             num_fewshot: self.shots.count(),
         })
@@ -333,6 +334,16 @@ impl<'a> Builder<'a> {
             let text = self.reader.render(row, template, &key)?;
             let value = literal::parse(&text).map_err(|err| row.locate(err, &key))?;
             Ok((name.clone(), value))
+        })
+        .collect()
+    }
+
+    /// The arguments of the task's `judge`, as text.
+    fn judge_args(&self, row: &Row<'_>) -> Result<Map<String, Value>> {
+        let args = self.task.judge.iter().flat_map(|spec| &spec.args);
+        args.map(|(name, template)| {
+            let text = self.reader.render(row, template, &format!("judge.{name}"))?;
+            Ok((name.clone(), Value::String(text)))
         })
         .collect()
     }

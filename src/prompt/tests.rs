@@ -99,6 +99,7 @@ pub(super) fn task(config: &Value) -> Task {
         generation_kwargs: config["generation_kwargs"].as_object().cloned().unwrap_or_default(),
         repeats: 1,
         filters: Vec::new(),
+        judge: None,
         unsafe_code: false,
         version: None,
         metadata: Map::new(),

@@ -151,10 +151,10 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// The number of a score; `None` for pairs and for documents without a score.
+/// The number of a score; `None` for pairs of labels and for documents without a score.
 fn number_of(score: &Score) -> Option<f64> {
     match score {
-        Score::Value(value) | Score::Weighted { value, .. } => Some(*value),
-        Score::Labels { .. } | Score::Unscored(_) => None,
+        Score::Value(value) | Score::Weighted { value, .. } | Score::Halved { value, .. } => Some(*value),
+        Score::Labels { .. } | Score::Counts(_) | Score::Inapplicable | Score::Unscored(_) => None,
     }
 }

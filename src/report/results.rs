@@ -1,11 +1,13 @@
 //! The reference's `results_<date>.json`, with what fairmark knows besides under the key `fairmark`.
 
 use crate::estimate::Estimate;
+use crate::judgement::JudgeIdentity;
 use crate::python::json;
 use crate::run::{Header, TaskResult};
 use crate::runner::{Finished, FinishedTask};
 use crate::sample::{Sample, Score};
 use crate::task::{Group, Node, Task};
+use serde::Serialize;
 use serde_json::{Map, Value, json as value};
 
 /// What the results file is made of.
@@ -14,15 +16,27 @@ pub struct ResultsInput<'a> {
     pub finished: &'a Finished,
     /// Task name and its hash from the samples file.
     pub task_hashes: &'a [(String, String)],
+    /// Who judged, for tasks with judges.
+    pub judges: Vec<JudgeReport>,
     /// Wall-clock seconds of the session that finished the run.
     pub seconds: f64,
     /// Those of them that loading the model took.
     pub load_seconds: f64,
 }
 
+/// A judge and how it worked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JudgeReport {
+    #[serde(flatten)]
+    pub identity: JudgeIdentity,
+    /// Its sandbox, say.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub environment: Value,
+}
+
 /// The file's text.
 pub fn results_json(input: &ResultsInput<'_>) -> String {
-    let ResultsInput { header, finished, task_hashes, seconds, load_seconds } = input;
+    let ResultsInput { header, finished, task_hashes, judges, seconds, load_seconds } = input;
     let spec = &header.spec;
     let model = &spec.model;
     let groups = all_groups(&finished.nodes);
@@ -95,6 +109,13 @@ pub fn results_json(input: &ResultsInput<'_>) -> String {
     own.insert("effort".into(), value!(header.effort));
     own.insert("load_seconds".into(), value!(load_seconds));
     own.insert("unscored".into(), unscored(finished));
+    if !judges.is_empty() {
+        own.insert("judges".into(), value!(judges));
+    }
+    if !finished.not_run.is_empty() {
+        let reasons = finished.not_run.iter().map(|task| (task.task.clone(), value!(task.reason)));
+        own.insert("not_run".into(), Value::Object(reasons.collect()));
+    }
     let bounds = bounds(finished);
     if !bounds.is_empty() {
         own.insert("bounds".into(), bounds.into());

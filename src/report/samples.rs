@@ -1,6 +1,7 @@
 //! The reference's `samples_<task>_<date>.jsonl`: one line per filter and document.
 
 use crate::error::Result;
+use crate::judgement::Finding;
 use crate::python::{json, repr};
 use crate::request::{Answer, Prompt, Request, RequestKind, Response, Unscored};
 use crate::runner::FinishedTask;
@@ -63,6 +64,9 @@ fn line(
     for (name, score) in &sample.scores {
         line.insert(name.clone(), score.to_json());
     }
+    if !sample.findings.is_empty() {
+        line.insert("judgements".into(), sample.findings.iter().map(judgement).collect());
+    }
     if answered.responses.iter().flatten().flatten().any(|response| response.reasoning.is_some()) {
         line.insert("reasoning".into(), answered.responses.iter().map(|r| reasoning(r)).collect());
     }
@@ -76,6 +80,18 @@ fn line(
         }
     }
     Ok(line)
+}
+
+/// What a judge found about one answer: its value with all details, or why there is none.
+fn judgement(finding: &Finding) -> Value {
+    match finding {
+        Ok(judgement) => {
+            let mut found = Map::from_iter([("value".to_owned(), value!(judgement.value))]);
+            found.extend(judgement.detail.clone());
+            Value::Object(found)
+        }
+        Err(unscored) => value!({"unscored": unscored.reason}),
+    }
 }
 
 /// What was thought before the answers of one request: a text or null for each repeat.
@@ -149,6 +165,7 @@ mod tests {
             target: Target::Text("x".into()),
             target_written: value!("x"),
             result_args: Map::new(),
+            judge_args: Default::default(),
             num_fewshot: 0,
         };
         let score = match &outcome {
@@ -156,7 +173,7 @@ mod tests {
             Err(unscored) => Score::Unscored(unscored.clone()),
         };
         let scores = vec![("acc".to_string(), score)];
-        let sample = Sample { doc_id: 0, filter: "none".into(), filtered: Vec::new(), scores };
+        let sample = Sample { doc_id: 0, filter: "none".into(), filtered: Vec::new(), findings: Vec::new(), scores };
         line(&AnsweredItem { item, responses: vec![vec![outcome]] }, &sample, &|_| Ok(String::new())).unwrap()
     }
 

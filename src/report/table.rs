@@ -1,6 +1,7 @@
 //! The comparison table for terminals.
 
 use super::view::{Cell, Comparison, Note, Row};
+use crate::runner::NotRun;
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{Attribute, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
@@ -24,6 +25,11 @@ const THREE_LINES: TableStyle = TableStyle::new()
 /// Notes that are shown; the results files have all of it.
 const MOST_NOTES: usize = 20;
 
+/// Draws all tables, with an empty line between them.
+pub fn render_all(comparisons: &[Comparison], style: Style) -> String {
+    comparisons.iter().map(|comparison| render(comparison, style)).collect::<Vec<_>>().join("\n")
+}
+
 /// Draws the table, and under it what missing documents mean for its figures; it ends with a newline.
 pub fn render(comparison: &Comparison, style: Style) -> String {
     let mut table = Table::new();
@@ -43,16 +49,28 @@ pub fn render(comparison: &Comparison, style: Style) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    format!("{}\n{}", trim_lines(&table.to_string()), notes(&comparison.notes(), style))
+    let mut lines = notes(&comparison.notes());
+    lines.extend(comparison.not_run.iter().map(|NotRun { task, reason }| format!("{task} was not run: {reason}")));
+    let title = match (&comparison.title, style) {
+        (None, _) => String::new(),
+        (Some(title), Style::Markdown) => format!("### {title}\n\n"),
+        (Some(title), _) => format!("{title}\n"),
+    };
+    format!("{title}{}\n{}", trim_lines(&table.to_string()), listed(lines, style))
 }
 
-/// A line for each note; below a Markdown table a list.
-fn notes(notes: &[Note], style: Style) -> String {
+/// A line for each note.
+fn notes(notes: &[Note]) -> Vec<String> {
     let mut lines: Vec<String> = notes.iter().take(MOST_NOTES).map(note).collect();
     if notes.len() > MOST_NOTES {
         lines
             .push(format!("and {} more figures lack documents: the results files list them", notes.len() - MOST_NOTES));
     }
+    lines
+}
+
+/// Lines with a mark; below a Markdown table a list.
+fn listed(lines: Vec<String>, style: Style) -> String {
     let (head, mark) = if style == Style::Markdown { ("\n", "- ") } else { ("", "! ") };
     let lines: Vec<String> = lines.into_iter().map(|line| format!("{mark}{line}\n")).collect();
     if lines.is_empty() { String::new() } else { format!("{head}{}", lines.concat()) }
@@ -167,7 +185,7 @@ mod tests {
         };
         let shown = |cell: Cell, style| {
             let rows = vec![Row { cells: vec![Some(cell)], ..row.clone() }];
-            let text = render(&Comparison { models: vec!["m".into()], rows }, style);
+            let text = render(&Comparison { models: vec!["m".into()], rows, ..Comparison::default() }, style);
             text.lines().last().unwrap_or_default().to_owned()
         };
         let bounded = "acc of demo_x: 0.5000, between 0.4800 and 0.5200 if the 12 of 300 unscored documents were all wrong or all right";
@@ -178,7 +196,7 @@ mod tests {
         let unbounded = shown(Cell { bounds: None, refused: 12, ..cell }, Style::Plain);
         assert_eq!(unbounded, "! acc of demo_x: 0.5000 without 12 of 300 documents, all of them refused");
         assert!(!shown(Cell { unscored: 0, ..cell }, Style::Plain).contains("demo_x:"));
-        let many = Comparison { models: vec!["m".into()], rows: vec![row.clone(); 30] };
+        let many = Comparison { models: vec!["m".into()], rows: vec![row.clone(); 30], ..Comparison::default() };
         let text = render(&many, Style::Plain);
         assert_eq!(text.lines().filter(|line| line.starts_with("! acc of")).count(), MOST_NOTES);
         assert!(text.ends_with("! and 10 more figures lack documents: the results files list them\n"), "{text}");

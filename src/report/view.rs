@@ -1,14 +1,19 @@
 //! The comparison table as data: models side by side, a row per task or group and metric.
 
 use crate::estimate::Estimate;
-use crate::runner::Finished;
-use crate::task::Node;
+use crate::runner::{Finished, NotRun};
+use crate::task::{Group, Node};
+use serde::Deserialize;
 
 /// Models side by side.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Comparison {
+    /// Of a table of its own: the group's name.
+    pub title: Option<String>,
     pub models: Vec<String>,
     pub rows: Vec<Row>,
+    /// Tasks that were not run, with the reason.
+    pub not_run: Vec<NotRun>,
 }
 
 /// One metric of one task or group.
@@ -76,51 +81,152 @@ impl Comparison {
     }
 }
 
-/// Puts finished runs of the same tasks side by side.
-pub fn compare(runs: &[(&str, &Finished)]) -> Comparison {
-    let mut rows = Vec::new();
+/// Puts finished runs of the same tasks side by side: one table for all that was selected, and one for each group that says which rows it
+/// is shown as.
+pub fn compare(runs: &[(&str, &Finished)]) -> Vec<Comparison> {
+    let models: Vec<String> = runs.iter().map(|(label, _)| label.to_string()).collect();
+    let (mut main, mut tables) = (Vec::new(), Vec::new());
     if let Some((_, first)) = runs.first() {
         for node in &first.nodes {
-            add_node(node, 0, runs, &mut rows);
+            add_tables(node, runs, &mut tables);
+            add_node(node, 0, runs, &mut main);
         }
     }
-    Comparison { models: runs.iter().map(|(label, _)| label.to_string()).collect(), rows }
+    let mut comparisons = Vec::new();
+    if !main.is_empty() {
+        comparisons.push(Comparison { models: models.clone(), rows: main, ..Comparison::default() });
+    }
+    let titled = |(title, rows): (String, Vec<Row>)| Comparison {
+        title: Some(title),
+        models: models.clone(),
+        rows,
+        ..Comparison::default()
+    };
+    comparisons.extend(tables.into_iter().map(titled));
+    if let Some(last) = comparisons.last_mut() {
+        for task in runs.iter().flat_map(|(_, run)| &run.not_run) {
+            if !last.not_run.contains(task) {
+                last.not_run.push(task.clone());
+            }
+        }
+    }
+    comparisons
 }
 
-fn add_node(node: &Node, depth: usize, runs: &[(&str, &Finished)], rows: &mut Vec<Row>) {
+/// A row that a group is shown as: `metadata.rows`. What else stands with it is for `fairmark ls benchmarks`.
+#[derive(Debug, Deserialize)]
+struct ShownRow {
+    row: String,
+    task: String,
+    metric: String,
+    filter: Option<String>,
+    /// The best value of a metric that is best neither high nor low, in per cent.
+    ideal: Option<f64>,
+}
+
+/// The rows of a group; none where it has none, or where they are not to be read.
+fn shown_rows(group: &Group) -> Vec<ShownRow> {
+    group.metadata.get("rows").and_then(|rows| serde_json::from_value(rows.clone()).ok()).unwrap_or_default()
+}
+
+/// Whether all of a node stands in tables of its own.
+fn stands_apart(node: &Node) -> bool {
+    let Node::Group(group) = node else { return false };
+    !shown_rows(group).is_empty()
+        || group.aggregates.is_empty() && !group.children.is_empty() && group.children.iter().all(stands_apart)
+}
+
+/// The tables of the groups at and under a node that have rows.
+fn add_tables(node: &Node, runs: &[(&str, &Finished)], tables: &mut Vec<(String, Vec<Row>)>) {
+    let Node::Group(group) = node else { return };
+    let shown = shown_rows(group);
+    if shown.is_empty() {
+        group.children.iter().for_each(|child| add_tables(child, runs, tables));
+        return;
+    }
+    let rows = shown.iter().filter_map(|row| {
+        let node = group.children.iter().find(|child| child.name() == row.task)?;
+        Some(shown_row(row, node, runs))
+    });
+    tables.push((group.alias.clone().unwrap_or_else(|| group.name.clone()), rows.collect()));
+}
+
+/// The figure that a row names, of a task or of a group.
+fn shown_row(shown: &ShownRow, node: &Node, runs: &[(&str, &Finished)]) -> Row {
+    let (template, estimates) = figures(node, 0, runs);
+    let is = |e: &&Estimate| e.metric == shown.metric && shown.filter.as_ref().is_none_or(|filter| e.filter == *filter);
+    let found: Vec<Option<&Estimate>> = estimates.iter().map(|of_model| of_model.iter().find(is)).collect();
+    let first = found.iter().flatten().next();
+    let higher_is_better = first.and_then(|e| e.higher_is_better).filter(|_| shown.ideal.is_none());
+    let mut cells: Vec<Option<Cell>> = found.iter().map(|e| e.map(cell)).collect();
+    mark_best(&mut cells, higher_is_better);
+    let metric = first.map_or("not run".to_owned(), |e| metric_name(e));
+    let metric = shown.ideal.map_or(metric.clone(), |ideal| format!("{metric}, best at {ideal} %"));
+    let n = first.map(|e| e.n + e.unscored);
+    Row {
+        name: shown.row.clone(),
+        is_group: false,
+        num_fewshot: shots(node, runs),
+        n,
+        metric,
+        higher_is_better,
+        cells,
+        ..template
+    }
+}
+
+/// Shots of all tasks of a node, where they are alike.
+fn shots(node: &Node, runs: &[(&str, &Finished)]) -> Option<usize> {
+    let tasks = node.tasks();
+    let is_under = |name: &str| tasks.iter().any(|task| task.name == name);
+    let mut found = runs.iter().flat_map(|(_, run)| &run.tasks).filter(|t| is_under(&t.task.name));
+    let first = found.next()?.result.num_fewshot;
+    found.all(|t| t.result.num_fewshot == first).then_some(first)
+}
+
+/// What all rows of a node have in common, and each model's figures.
+fn figures<'a>(node: &Node, depth: usize, runs: &[(&str, &'a Finished)]) -> (Row, Vec<&'a [Estimate]>) {
+    let template = Row {
+        depth,
+        name: String::new(),
+        is_group: matches!(node, Node::Group(_)),
+        first: true,
+        num_fewshot: None,
+        n: None,
+        metric: String::new(),
+        higher_is_better: None,
+        cells: Vec::new(),
+    };
+    let name = |alias: &Option<String>| alias.clone().unwrap_or_else(|| node.name().to_owned());
     match node {
         Node::Task(task) => {
             let found: Vec<_> =
                 runs.iter().map(|(_, run)| run.tasks.iter().find(|t| t.task.name == task.name)).collect();
-            let estimates = found.iter().map(|t| t.map_or(&[][..], |t| &t.result.estimates)).collect::<Vec<_>>();
+            let estimates = found.iter().map(|t| t.map_or(&[][..], |t| &t.result.estimates)).collect();
             let first = found.iter().flatten().next();
-            let template = Row {
-                depth,
-                name: task.alias.clone().unwrap_or_else(|| task.name.clone()),
-                is_group: false,
-                first: true,
-                num_fewshot: first.map(|t| t.result.num_fewshot),
-                n: first.map(|t| t.result.effective),
-                metric: String::new(),
-                higher_is_better: None,
-                cells: Vec::new(),
-            };
-            add_rows(template, &estimates, "(answers only)", rows);
+            let num_fewshot = first.map(|t| t.result.num_fewshot);
+            (Row { name: name(&task.alias), num_fewshot, n: first.map(|t| t.result.effective), ..template }, estimates)
         }
         Node::Group(group) => {
             let found: Vec<_> = runs.iter().map(|(_, run)| run.groups.iter().find(|g| g.name == group.name)).collect();
-            let estimates = found.iter().map(|g| g.map_or(&[][..], |g| &g.estimates)).collect::<Vec<_>>();
-            let template = Row {
-                depth,
-                name: group.alias.clone().unwrap_or_else(|| group.name.clone()),
-                is_group: true,
-                first: true,
-                num_fewshot: None,
-                n: estimates.iter().flat_map(|e| e.iter()).map(|e| e.n).next(),
-                metric: String::new(),
-                higher_is_better: None,
-                cells: Vec::new(),
-            };
+            let estimates: Vec<&[Estimate]> = found.iter().map(|g| g.map_or(&[][..], |g| &g.estimates)).collect();
+            let n = estimates.iter().flat_map(|e| e.iter()).map(|e| e.n).next();
+            (Row { name: name(&group.alias), n, ..template }, estimates)
+        }
+    }
+}
+
+fn add_node(node: &Node, depth: usize, runs: &[(&str, &Finished)], rows: &mut Vec<Row>) {
+    if stands_apart(node) {
+        return;
+    }
+    let (template, estimates) = figures(node, depth, runs);
+    match node {
+        Node::Task(task) => {
+            let was_run = runs.iter().any(|(_, run)| run.tasks.iter().any(|t| t.task.name == task.name));
+            add_rows(template, &estimates, if was_run { "(answers only)" } else { "not run" }, rows);
+        }
+        Node::Group(group) => {
             add_rows(template, &estimates, "", rows);
             for child in &group.children {
                 add_node(child, depth + 1, runs, rows);
@@ -143,16 +249,21 @@ fn add_rows(template: Row, estimates: &[&[Estimate]], nothing: &str, rows: &mut 
             .map(|e| e.map(cell))
             .collect();
         mark_best(&mut cells, estimate.higher_is_better);
-        let metric = match estimate.filter.as_str() {
-            "none" => estimate.metric.clone(),
-            filter => format!("{} ({filter})", estimate.metric),
-        };
+        let metric = metric_name(estimate);
         let first = seen.is_empty();
         rows.push(Row { first, metric, higher_is_better: estimate.higher_is_better, cells, ..template.clone() });
         seen.push(id);
     }
     if seen.is_empty() {
         rows.push(Row { metric: nothing.to_string(), cells: vec![None; estimates.len()], ..template });
+    }
+}
+
+/// `exact_match (strict-match)`
+fn metric_name(estimate: &Estimate) -> String {
+    match estimate.filter.as_str() {
+        "none" => estimate.metric.clone(),
+        filter => format!("{} ({filter})", estimate.metric),
     }
 }
 
@@ -169,7 +280,7 @@ fn cell(e: &Estimate) -> Cell {
 }
 
 /// Marks the best of at least two figures, when the metric has a direction.
-fn mark_best(cells: &mut [Option<Cell>], higher_is_better: Option<bool>) {
+pub(super) fn mark_best(cells: &mut [Option<Cell>], higher_is_better: Option<bool>) {
     let Some(higher) = higher_is_better else { return };
     let values: Vec<f64> = cells.iter().flatten().filter_map(|c| c.value).collect();
     if values.len() < 2 || values.iter().all(|v| *v == values[0]) {
@@ -178,55 +289,5 @@ fn mark_best(cells: &mut [Option<Cell>], higher_is_better: Option<bool>) {
     let best = values.into_iter().reduce(if higher { f64::max } else { f64::min });
     for cell in cells.iter_mut().flatten() {
         cell.best = cell.value.is_some() && cell.value == best;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cell(value: f64) -> Option<Cell> {
-        Some(Cell { value: Some(value), stderr: None, best: false, unscored: 0, refused: 0, of: 9, bounds: None })
-    }
-
-    fn best(cells: &[Option<Cell>]) -> Vec<bool> {
-        cells.iter().map(|c| c.is_some_and(|c| c.best)).collect()
-    }
-
-    #[test]
-    fn notes_are_about_figures_that_lack_documents() {
-        let lacking = Cell { unscored: 2, ..cell(0.5).unwrap() };
-        let row = |cells| Row {
-            depth: 0,
-            name: "t".into(),
-            is_group: false,
-            first: true,
-            num_fewshot: None,
-            n: None,
-            metric: "acc".into(),
-            higher_is_better: None,
-            cells,
-        };
-        let nothing = Cell { value: None, ..lacking };
-        let rows = vec![row(vec![cell(0.1), Some(lacking)]), row(vec![Some(nothing), None])];
-        let found = Comparison { models: vec!["a".into(), "b".into()], rows }.notes();
-        let [note] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!((note.model.as_deref(), note.name.as_str(), note.value), (Some("b"), "t", 0.5));
-        let alone = Comparison { models: vec!["a".into()], rows: vec![row(vec![Some(lacking)])] };
-        assert_eq!(alone.notes()[0].model, None);
-    }
-
-    #[test]
-    fn best_follows_the_direction_and_needs_a_difference() {
-        let mut cells = [cell(0.1), cell(0.3), None, cell(0.3)];
-        mark_best(&mut cells, Some(true));
-        assert_eq!(best(&cells), [false, true, false, true]);
-        let mut cells = [cell(0.1), cell(0.3)];
-        mark_best(&mut cells, Some(false));
-        assert_eq!(best(&cells), [true, false]);
-        for (mut cells, direction) in [([cell(0.1), cell(0.3)], None), ([cell(0.2), cell(0.2)], Some(true))] {
-            mark_best(&mut cells, direction);
-            assert_eq!(best(&cells), [false, false]);
-        }
     }
 }

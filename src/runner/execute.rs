@@ -1,10 +1,12 @@
 //! Items to answers to scores: asks only for what the journal lacks, and journals every answer and score as it exists.
 
 use super::journal::Asker;
+use super::judging::Docket;
 use super::{Event, Prepared, PreparedTask, RunFolder};
 use crate::engine::{Cancel, Delivery, Engine, Outcome, Update};
 use crate::error::Result;
 use crate::item::Item;
+use crate::judge::Judges;
 use crate::request::{Request, Unscored};
 use crate::run::{GroupResult, TaskResult};
 use crate::sample::{AnsweredItem, Sample, Score};
@@ -32,15 +34,43 @@ impl FinishedTask {
     }
 }
 
+/// A task of which nothing was asked, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRun {
+    pub task: String,
+    pub reason: String,
+}
+
 /// A run after its last answer (or after it was cancelled).
 pub struct Finished {
     pub nodes: Vec<Node>,
     pub tasks: Vec<FinishedTask>,
+    /// Tasks whose answers could not have been judged.
+    pub not_run: Vec<NotRun>,
     pub groups: Vec<GroupResult>,
-    /// Requests without an answer because the run was cancelled.
+    /// Requests without an answer, or answers without a judgement, because the run was cancelled.
     pub missing: usize,
     /// Documents that could not be scored.
     pub unscored: usize,
+}
+
+impl Finished {
+    fn stopped(nodes: Vec<Node>, missing: usize) -> Finished {
+        Finished { nodes, tasks: Vec::new(), not_run: Vec::new(), groups: Vec::new(), missing, unscored: 0 }
+    }
+
+    /// Whether every task was run and every document has its scores.
+    pub fn is_whole(&self) -> bool {
+        self.missing == 0 && self.unscored == 0 && self.not_run.is_empty()
+    }
+}
+
+/// What a run works with.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    pub engine: &'a dyn Engine,
+    pub judges: &'a Judges,
+    pub cancel: &'a Cancel,
 }
 
 /// One request of one item, with its key.
@@ -51,14 +81,13 @@ struct Slot {
     request: usize,
 }
 
-/// Answers what is pending and scores everything. When `cancel` is set, the tasks are left out of the result and `missing` says how many
-/// answers are wanting.
+/// Answers what is pending, has judged what needs a judge, and scores everything. When `means.cancel` is set, the tasks are left out of
+/// the result and `missing` says how much is wanting.
 pub fn execute(
     prepared: Prepared,
-    engine: &dyn Engine,
+    means: &Means<'_>,
     folder: &mut RunFolder,
     bootstrap_iters: usize,
-    cancel: &Cancel,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Finished> {
     let Prepared { nodes, tasks } = prepared;
@@ -68,7 +97,7 @@ pub fn execute(
     on_event(Event::Started { total, answered: done });
     board.score_answered(&tasks, folder)?;
     let started = Instant::now();
-    let answered = engine.answer(&requests, cancel, &mut |update| {
+    let answered = means.engine.answer(&requests, means.cancel, &mut |update| {
         let (index, outcome, delivery) = match update {
             Update::Planned(workload) => {
                 on_event(Event::Planned(workload));
@@ -102,16 +131,25 @@ pub fn execute(
     answered?;
     let missing = total - done;
     if missing > 0 {
-        return Ok(Finished { nodes, tasks: Vec::new(), groups: Vec::new(), missing, unscored: 0 });
+        return Ok(Finished::stopped(nodes, missing));
     }
+    let missing = board.judge(&tasks, means, folder, on_event)?;
+    if missing > 0 {
+        return Ok(Finished::stopped(nodes, missing));
+    }
+    let not_run = tasks.iter().filter_map(not_run).collect();
     let tasks: Vec<FinishedTask> = board.finish(tasks, bootstrap_iters);
     let groups = nodes.iter().flat_map(|node| group_results(node, &tasks)).collect();
     let unscored = tasks.iter().map(|t| t.result.unscored.iter().map(|(_, n)| n).sum::<usize>()).sum();
-    Ok(Finished { nodes, tasks, groups, missing: 0, unscored })
+    Ok(Finished { nodes, tasks, not_run, groups, missing: 0, unscored })
+}
+
+fn not_run(t: &PreparedTask) -> Option<NotRun> {
+    Some(NotRun { task: t.task.name.clone(), reason: t.not_run.clone()? })
 }
 
 /// A request's key; shared, because many places name it.
-type Key = Arc<str>;
+pub(super) type Key = Arc<str>;
 
 /// Which answers there are, and which documents still wait for some.
 struct Board {
@@ -169,13 +207,36 @@ impl Board {
     /// Scores the documents whose answers were all in the journal.
     fn score_answered(&mut self, tasks: &[PreparedTask], folder: &mut RunFolder) -> Result<()> {
         for (task, t) in tasks.iter().enumerate() {
-            for item in 0..t.items.len() {
+            for item in 0..t.asked().len() {
                 if self.open[task][item] == 0 {
                     self.score(t, task, item, folder)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Judges and scores the documents of tasks that have judges; how many cases have no finding because the run was cancelled.
+    fn judge(
+        &mut self,
+        tasks: &[PreparedTask],
+        means: &Means<'_>,
+        folder: &mut RunFolder,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<usize> {
+        let answered = |task: usize, item: usize| self.answered_item(task, item, tasks[task].items[item].clone());
+        let docket = Docket::judge(tasks, &answered, means, folder, on_event)?;
+        if docket.missing() > 0 {
+            return Ok(docket.missing());
+        }
+        for (task, t) in tasks.iter().enumerate().filter(|(_, t)| t.task.judge.is_some()) {
+            for item in 0..t.asked().len() {
+                let answered = self.answered_item(task, item, t.items[item].clone());
+                let samples = score_item(&t.task, &answered, &docket.findings(task, item));
+                self.keep(t, (task, item), samples, folder)?;
+            }
+        }
+        Ok(0)
     }
 
     /// Journals an answer and scores the documents that it completes; `false` when nobody waits for it.
@@ -205,8 +266,22 @@ impl Board {
         Ok(true)
     }
 
+    /// Scores a document whose answers are all there. Where a judge is needed, that comes later.
     fn score(&mut self, t: &PreparedTask, task: usize, item: usize, folder: &mut RunFolder) -> Result<()> {
-        let samples = score_item(&t.task, &self.answered_item(task, item, t.items[item].clone()));
+        if t.task.judge.is_some() {
+            return Ok(());
+        }
+        let samples = score_item(&t.task, &self.answered_item(task, item, t.items[item].clone()), &[]);
+        self.keep(t, (task, item), samples, folder)
+    }
+
+    fn keep(
+        &mut self,
+        t: &PreparedTask,
+        (task, item): (usize, usize),
+        samples: Vec<Sample>,
+        folder: &mut RunFolder,
+    ) -> Result<()> {
         for sample in &samples {
             folder.journal.scores(&t.task.name, sample)?;
         }
@@ -226,6 +301,7 @@ impl Board {
         tasks
             .into_iter()
             .enumerate()
+            .filter(|(_, t)| t.not_run.is_none())
             .map(|(index, t)| {
                 let PreparedTask { task, items, original, num_fewshot, .. } = t;
                 let items = items.into_iter().enumerate();
@@ -255,7 +331,7 @@ impl Board {
 /// All requests of all tasks, repeats included, in order.
 fn slots(tasks: &[PreparedTask]) -> impl Iterator<Item = (Slot, Request)> + '_ {
     tasks.iter().enumerate().flat_map(|(task, t)| {
-        t.items.iter().enumerate().flat_map(move |(item, i)| {
+        t.asked().iter().enumerate().flat_map(move |(item, i)| {
             i.requests
                 .iter()
                 .enumerate()
@@ -309,6 +385,10 @@ fn aggregate(group: &Group, node: &Node, tasks: &[FinishedTask]) -> Vec<crate::e
     let mut names: Vec<&str> = node.tasks().iter().map(|t| t.name.as_str()).collect();
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.to_string()));
+    // A figure of some of a group's tasks is not the group's.
+    if names.iter().any(|name| !tasks.iter().any(|t| t.task.name == *name)) {
+        return Vec::new();
+    }
     let leaves: Vec<_> = names
         .iter()
         .filter_map(|name| tasks.iter().find(|t| t.task.name == *name))

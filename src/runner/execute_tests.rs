@@ -1,12 +1,13 @@
 //! The driver with engines that answer twice, never, in any order, or refuse; and through the response cache.
 
-use super::{Finished, Prepared, RunFolder, execute, prepare};
+use super::{Finished, Means, Prepared, RunFolder, execute, prepare};
 use crate::catalog::Catalog;
 use crate::data::{DataOptions, DataSource};
 use crate::engine::cache::{CacheOptions, CachedEngine};
 use crate::engine::mock::MockEngine;
 use crate::engine::{Cancel, Delivery, Engine, Identity, Inspection, Sink, Update};
 use crate::error::{Error, ErrorKind, Result};
+use crate::judge::Judges;
 use crate::prompt::PromptOptions;
 use crate::request::{Prompt, Request, Unscored};
 use crate::run::{Effort, Environment, Spec};
@@ -142,7 +143,9 @@ impl Bench {
             folder.forget_refusals();
         }
         let mut done = 0;
-        let finished = execute(prepared, engine.as_ref(), &mut folder, 0, &Cancel::default(), &mut |event| {
+        let (judges, cancel) = (Judges::default(), Cancel::default());
+        let means = Means { engine: engine.as_ref(), judges: &judges, cancel: &cancel };
+        let finished = execute(prepared, &means, &mut folder, 0, &mut |event| {
             if let super::Event::Answered { done: now, total, .. } = event {
                 assert!(now > done && now <= total);
                 done = now;

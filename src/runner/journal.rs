@@ -1,10 +1,11 @@
-//! The journal: one JSON line for every prompt, answer and score, appended as it exists.
+//! The journal: one JSON line for every prompt, answer, judgement and score, appended as it exists.
 //!
 //! A line counts only when it is whole: a torn last line is cut off when the journal is opened again, a damaged one in the
 //! middle is ignored, and its request is asked again.
 
 use crate::engine::{Delivery, Outcome};
 use crate::error::{Error, Result};
+use crate::judgement::Judgement;
 use crate::request::{Prompt, Request, RequestKind, Response, Unscored};
 use crate::sample::{Sample, Score};
 use crate::usage::Totals;
@@ -51,6 +52,14 @@ enum Line<'a> {
         #[serde(default, skip_serializing_if = "is_plain")]
         delivery: Delivery,
     },
+    /// What a judge found about a case.
+    Judgement {
+        key: Cow<'a, str>,
+        judge: Cow<'a, str>,
+        task: Cow<'a, str>,
+        doc_id: usize,
+        judgement: Cow<'a, Judgement>,
+    },
     Score {
         task: Cow<'a, str>,
         doc_id: usize,
@@ -69,6 +78,8 @@ fn is_plain(delivery: &Delivery) -> bool {
 pub struct Recorded {
     /// Answers and refusals by request key.
     pub answers: HashMap<String, Outcome>,
+    /// Judgements by case key.
+    pub judgements: HashMap<String, Judgement>,
     /// What they took.
     pub totals: Totals,
     /// Lines that could not be read and were ignored.
@@ -124,6 +135,9 @@ impl Journal {
                     let outcome = response.map(Cow::into_owned).ok_or_else(|| Unscored { reason: reason(), refused });
                     recorded.take(key.into_owned(), outcome, &delivery);
                 }
+                Ok(Line::Judgement { key, judgement, .. }) => {
+                    recorded.judgements.insert(key.into_owned(), judgement.into_owned());
+                }
                 Ok(Line::Score { task, doc_id, filter, .. }) => {
                     scored.insert((task.into_owned(), doc_id, filter.into_owned()));
                 }
@@ -175,6 +189,17 @@ impl Journal {
             unscored: outcome.as_ref().err().map(|u| u.reason.as_str().into()),
             refused: outcome.as_ref().err().is_some_and(|u| u.refused),
             delivery,
+        })
+    }
+
+    /// Appends what a judge found. `asker`: task and document of the first answer that it is about.
+    pub fn judgement(&mut self, key: &str, judge: &str, asker: (&str, usize), judgement: &Judgement) -> Result<()> {
+        self.append(&Line::Judgement {
+            key: key.into(),
+            judge: judge.into(),
+            task: asker.0.into(),
+            doc_id: asker.1,
+            judgement: Cow::Borrowed(judgement),
         })
     }
 
@@ -284,7 +309,7 @@ mod tests {
         let report = recorded.totals.report(None);
         assert_eq!((report.answers, report.from_cache, report.failed, report.retries), (2, 1, 1, 2));
         // What stands there is not written again.
-        let sample = Sample { doc_id: 0, filter: "none".into(), filtered: vec![], scores: vec![] };
+        let sample = Sample { doc_id: 0, filter: "none".into(), filtered: vec![], findings: vec![], scores: vec![] };
         journal.scores("t", &sample).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), lines.len());
     }

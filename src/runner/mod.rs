@@ -8,12 +8,15 @@ mod execute;
 mod execute_tests;
 mod folder;
 mod journal;
+mod judging;
+#[cfg(test)]
+mod judging_tests;
 mod prepare;
 mod protocol;
 #[cfg(test)]
 mod protocol_tests;
 
-pub use execute::{Finished, FinishedTask, execute};
+pub use execute::{Finished, FinishedTask, Means, NotRun, execute};
 pub use folder::{RunFolder, check_writable};
 pub use prepare::{Limit, Prepared, PreparedTask, prepare};
 pub use protocol::{Plan, plan_protocol};
@@ -33,6 +36,10 @@ pub enum Event {
     Computed { computed: usize, of: usize },
     /// One more answer is on disk.
     Answered { done: usize, total: usize, prompt_tokens: usize, completion_tokens: usize },
+    /// A judge works; `done` of `total` distinct cases have a finding.
+    Judging { judge: String, done: usize, total: usize },
+    /// A judge has no more to do.
+    Judged { judge: String, done: usize, total: usize },
     /// Answering is over, by itself or because it was cancelled.
     Ended { done: usize, total: usize },
 }

@@ -4,6 +4,7 @@ use super::Event;
 use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::item::Item;
+use crate::judge::Judges;
 use crate::prompt::{PromptOptions, build_items, effective_fewshot};
 use crate::python::json::sha256;
 use crate::run::{FileSpec, TaskSpec};
@@ -51,6 +52,15 @@ pub struct PreparedTask {
     /// Shots in each prompt.
     pub num_fewshot: usize,
     pub spec: TaskSpec,
+    /// Why nothing is asked: its answers could not be judged on this machine.
+    pub not_run: Option<String>,
+}
+
+impl PreparedTask {
+    /// The items that are asked: none of a task that is not run.
+    pub fn asked(&self) -> &[Item] {
+        if self.not_run.is_some() { &[] } else { &self.items }
+    }
 }
 
 /// Everything that is to be asked.
@@ -64,7 +74,15 @@ pub struct Prepared {
 impl Prepared {
     /// Requests over all tasks, repeats included.
     pub fn num_requests(&self) -> usize {
-        self.tasks.iter().map(|t| num_requests(&t.task, &t.items)).sum()
+        self.tasks.iter().map(|t| num_requests(&t.task, t.asked())).sum()
+    }
+
+    /// Leaves out the tasks whose judge is missing.
+    pub fn judged_by(mut self, judges: &Judges) -> Prepared {
+        for t in &mut self.tasks {
+            t.not_run = judges.missing(&t.task).map(Error::one_line);
+        }
+        self
     }
 }
 
@@ -111,10 +129,13 @@ fn prepare_task(
     options: &PromptOptions,
     limit: Option<Limit>,
 ) -> Result<PreparedTask> {
-    if task.unsafe_code {
-        return Err(Error::input(format!("task `{}` runs code that a model wrote", task.name))
-            .at(&task.origin.file, task.origin.line)
-            .hint("fairmark has no sandbox yet and does not run such code without one"));
+    if task.unsafe_code && task.judge.is_none() {
+        return Err(Error::input(format!(
+            "task `{}` says `unsafe_code` and does not say how programs are judged",
+            task.name
+        ))
+        .at(&task.origin.file, task.origin.line)
+        .hint("give it a `judge` (docs/tasks.md), or drop `unsafe_code`"));
     }
     let num_fewshot = effective_fewshot(task, options);
     let docs = source.task_docs(task, num_fewshot > 0).map_err(|e| e.context(format!("task {}", task.name)))?;
@@ -138,7 +159,7 @@ fn prepare_task(
             .map(|f| FileSpec { name: f.name.clone(), sha256: f.sha256.clone(), rows: f.rows })
             .collect(),
     };
-    Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec })
+    Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec, not_run: None })
 }
 
 #[cfg(test)]

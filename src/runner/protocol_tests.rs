@@ -1,12 +1,13 @@
 //! Whole runs on the mock under every protocol: names of filters, groups, hashes, samples, bounds.
 
-use super::{Finished, Prepared, RunFolder, execute, plan_protocol, prepare};
+use super::{Finished, Means, Prepared, RunFolder, execute, plan_protocol, prepare};
 use crate::catalog::Catalog;
 use crate::data::{DataOptions, DataSource};
 use crate::engine::mock::MockEngine;
 use crate::engine::{Cancel, Capabilities, Engine};
+use crate::judge::Judges;
 use crate::prompt::PromptOptions;
-use crate::report::{ResultsInput, Style, compare, render, results_json, samples_jsonl, samples_parquet};
+use crate::report::{ResultsInput, Style, compare, render_all, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
 use crate::run::{Effort, Environment, Spec};
 use crate::sample::Score;
@@ -93,7 +94,9 @@ fn run(names: &[&str], model: &str, protocol: ChoiceProtocol) -> Run {
     let effort: Effort = serde_json::from_value(json!({"threads": 1})).unwrap();
     let out = tempfile::tempdir().unwrap();
     let mut folder = RunFolder::open(out.path(), spec, effort, environment, false).unwrap();
-    let finished = execute(prepared, &engine, &mut folder, 10, &Cancel::default(), &mut |_| {}).unwrap();
+    let (judges, cancel) = (Judges::default(), Cancel::default());
+    let means = Means { engine: &engine, judges: &judges, cancel: &cancel };
+    let finished = execute(prepared, &means, &mut folder, 10, &mut |_| {}).unwrap();
     Run { prepared_hash, finished, folder, _out: out }
 }
 
@@ -102,6 +105,7 @@ fn results(run: &Run) -> Value {
         header: &run.folder.header,
         finished: &run.finished,
         task_hashes: &[],
+        judges: Vec::new(),
         seconds: 0.0,
         load_seconds: 0.0,
     };
@@ -109,7 +113,7 @@ fn results(run: &Run) -> Value {
 }
 
 fn table(run: &Run) -> String {
-    render(&compare(&[("mock", &run.finished)]), Style::Plain)
+    render_all(&compare(&[("mock", &run.finished)]), Style::Plain)
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What can be wrong about metrics and filters in a task file, found at load and not after the answers are paid for.
 
+use super::judged::is_judged;
 use super::kwargs::Kwargs;
-use super::{AGGREGATIONS, FILTERS, METRICS, Measure, RESULT_FUNCTIONS, ScoreKind};
+use super::{AGGREGATIONS, FILTERS, METRICS, Measure, MetricRow, PASS_AT_K, RESULT_FUNCTIONS, ResultRow, ScoreKind};
 use super::{aggregation, filter, metric, result_function};
 use crate::error::{Error, Result, nearest};
 use crate::task::{FilterStep, MetricSpec, Task};
@@ -31,9 +32,12 @@ pub fn check_metric(spec: &MetricSpec) -> Result<()> {
     }
     let Some(row) = metric(&spec.name) else { return Ok(()) };
     check_names("metric", row.name, &spec.kwargs, row.kwargs)?;
+    Kwargs(&spec.kwargs).flag("judged")?;
     for measure in row.measures {
-        if let Measure::Text(build) = measure {
-            build(Kwargs(&spec.kwargs)).map(drop)?;
+        match measure {
+            Measure::Text(build) => build(Kwargs(&spec.kwargs)).map(drop)?,
+            Measure::Judged { build, .. } => build(Kwargs(&spec.kwargs)).map(drop)?,
+            _ => {}
         }
     }
     Ok(())
@@ -53,25 +57,25 @@ pub fn check_task(task: &Task) -> Result<()> {
             if let Some(missing) = row.args.iter().find(|name| !spec.args.iter().any(|(arg, _)| arg == *name)) {
                 return Err(Error::input(format!("the result function `{}` needs `{missing}`", row.name)).key(*missing));
             }
-            Some(row.metrics)
+            Some(row)
         }
     };
     for spec in &task.metrics {
         check_metric(spec)?;
         match given {
-            Some(metrics) => check_given(spec, metrics)?,
+            Some(row) => check_given(spec, row)?,
             None => check_computed(spec, task)?,
         }
     }
     Ok(())
 }
 
-/// A metric that a result function gives is a plain number.
-fn check_given(spec: &MetricSpec, metrics: &[&'static str]) -> Result<()> {
-    if !metrics.contains(&spec.name.as_str()) {
-        return Err(unknown("metric of the result function", &spec.name, metrics.iter().copied()));
+/// A metric must be one that the result function gives.
+fn check_given(spec: &MetricSpec, row: &ResultRow) -> Result<()> {
+    match row.metrics.iter().zip(row.gives).find(|(name, _)| **name == spec.name) {
+        Some((_, gives)) => check_kind(spec, *gives),
+        None => Err(unknown("metric of the result function", &spec.name, row.metrics.iter().copied())),
     }
-    check_kind(spec, ScoreKind::Value)
 }
 
 /// A metric of the table must score this kind of task.
@@ -84,7 +88,36 @@ fn check_computed(spec: &MetricSpec, task: &Task) -> Result<()> {
             .key("metric")
             .hint(format!("it scores `{}`", types.join("` and `"))));
     }
+    check_judge(spec, row, task)?;
     check_kind(spec, row.gives)
+}
+
+/// A metric that a judge's findings make needs that judge; `pass@k` also enough answers.
+fn check_judge(spec: &MetricSpec, row: &MetricRow, task: &Task) -> Result<()> {
+    let asked = row.measures.iter().find_map(|measure| match measure {
+        Measure::Judged { judge, .. } => Some(*judge),
+        _ => None,
+    });
+    let judge = task.judge.as_ref().map(|judge| judge.function.as_str());
+    match asked {
+        Some(needed) if judge != Some(needed) => {
+            Err(Error::input(format!("the metric `{}` is made by the judge `{needed}`", spec.name))
+                .key("metric")
+                .hint(format!("add `judge: {{function: {needed}, ...}}` to the task")))
+        }
+        None if judge.is_none() && is_judged(Some(row), &spec.kwargs) => {
+            Err(Error::input(format!("`judged: true` of the metric `{}` needs a `judge`", spec.name)).key("judged"))
+        }
+        _ => Ok(()),
+    }?;
+    let k = spec.kwargs.get("k").and_then(Value::as_u64).unwrap_or(1);
+    if row.name == PASS_AT_K && k > u64::from(task.repeats) {
+        let repeats = task.repeats;
+        return Err(Error::input(format!("{} needs at least {k} answers to a document, not {repeats}", spec.name))
+            .key("metric")
+            .hint(format!("write `repeats: {k}`, or `--n-samples {k}` on the command line")));
+    }
+    Ok(())
 }
 
 fn check_kind(spec: &MetricSpec, gives: ScoreKind) -> Result<()> {
@@ -172,6 +205,8 @@ mod tests {
             (OutputType::GenerateUntil, "acc", "mean", None),
             (OutputType::MultipleChoice, "f1", "mean", None),
             (OutputType::MultipleChoice, "acc", "f1", Some("label_mass")),
+            (OutputType::MultipleChoice, "acc", "difference", Some("winobias")),
+            (OutputType::MultipleChoice, "pro_anti_gap", "mean", Some("winobias")),
             (OutputType::MultipleChoice, "acc_norm", "mean", Some("label_mass")),
             (OutputType::MultipleChoice, "acc", "mean", Some("label_masss")),
             (OutputType::MultipleChoice, "acc_nrom", "mean", None),

@@ -1,10 +1,11 @@
 //! A task: the scores of its documents to a figure with its standard error, for each filter pipeline and metric.
 
+use super::corpus::MOST_DRAWS;
 use super::item::{metric_names, range, spec};
 use super::{Aggregate, AggregationRow, StderrRule, aggregation};
 use crate::estimate::{Estimate, StderrMethod};
 use crate::sample::{Sample, Score};
-use crate::stats::{self, Labels, NonEmpty, Weighted};
+use crate::stats::{self, Halved, Labels, NonEmpty, Weighted};
 use crate::task::Task;
 
 /// The aggregation of a metric that the task does not list (a result function may give more than it names).
@@ -13,7 +14,7 @@ const UNLISTED: &str = "mean";
 /// The figures of a task, by filter pipeline and then by metric, in the reference's order.
 ///
 /// Documents are taken in the order of their ids, whatever the order of `samples`: the bootstrap depends on it. Unscored
-/// documents are counted and left out. `bootstrap_iters` 0 means no standard errors at all, as in the reference.
+/// documents are counted and left out; those that a metric is not about are as if they were not there. `bootstrap_iters` 0 means no standard errors at all, as in the reference.
 pub fn estimate_task(task: &Task, samples: &[Sample], bootstrap_iters: usize) -> Vec<Estimate> {
     let mut estimates = Vec::new();
     for pipeline in &task.filters {
@@ -21,7 +22,7 @@ pub fn estimate_task(task: &Task, samples: &[Sample], bootstrap_iters: usize) ->
         under.sort_by_key(|sample| sample.doc_id);
         for metric in metric_names(task) {
             let scores = under.iter().flat_map(|sample| &sample.scores).filter(|(name, _)| name == metric);
-            let scores: Vec<&Score> = scores.map(|(_, score)| score).collect();
+            let scores: Vec<&Score> = scores.map(|(_, score)| score).filter(|s| **s != Score::Inapplicable).collect();
             let spec = spec(task, metric);
             let row = aggregation(spec.map_or(UNLISTED, |spec| &spec.aggregation));
             let figure = row.map(|row| Figure::new(row, &scores, bootstrap_iters)).unwrap_or_default();
@@ -70,6 +71,14 @@ impl Figure {
                 let xs: Vec<Labels> = scores.iter().filter_map(|score| labels(score)).collect();
                 Self::with(&xs, row.stderr, None, iters, f)
             }
+            Aggregate::Counts(corpus) => {
+                let rows: Vec<&[f64]> = scores.iter().filter_map(|score| counts(score)).collect();
+                Self::with(&rows, row.stderr, None, iters.min(MOST_DRAWS), |rows| corpus.figure(rows))
+            }
+            Aggregate::Halved(f) => {
+                let xs: Vec<Halved> = scores.iter().filter_map(|score| halved(score)).collect();
+                Self::with(&xs, row.stderr, None, iters, f)
+            }
         }
     }
 
@@ -78,13 +87,15 @@ impl Figure {
         rule: StderrRule,
         mean_stderr: Option<f64>,
         iters: usize,
-        statistic: fn(NonEmpty<'_, T>) -> Option<f64>,
+        statistic: impl Fn(NonEmpty<'_, T>) -> Option<f64> + Sync,
     ) -> Self {
         let Some(sample) = NonEmpty::new(xs) else { return Figure::default() };
         let (stderr, method) = match rule {
             _ if iters == 0 || xs.len() < 2 => (None, None),
             StderrRule::Mean => (mean_stderr, Some(StderrMethod::Mean)),
-            StderrRule::Bootstrap => (stats::bootstrap_stderr(sample, iters, statistic), Some(StderrMethod::Bootstrap)),
+            StderrRule::Bootstrap => {
+                (stats::bootstrap_stderr(sample, iters, &statistic), Some(StderrMethod::Bootstrap))
+            }
             StderrRule::None => (None, None),
         };
         let finite = |x: &f64| x.is_finite();
@@ -102,6 +113,14 @@ fn weighted(score: &Score) -> Option<Weighted> {
 
 fn labels(score: &Score) -> Option<Labels> {
     if let Score::Labels { gold, predicted } = *score { Some(Labels { gold, predicted }) } else { None }
+}
+
+fn counts(score: &Score) -> Option<&[f64]> {
+    if let Score::Counts(row) = score { Some(row) } else { None }
+}
+
+fn halved(score: &Score) -> Option<Halved> {
+    if let Score::Halved { value, first } = *score { Some(Halved { value, first }) } else { None }
 }
 
 #[cfg(test)]
@@ -175,6 +194,25 @@ mod tests {
         let found = only(estimate_task(&task, &samples, 50));
         assert_eq!((found.value, found.stderr), (Some(0.50709255283711), Some(0.2865567055136876)));
         assert_eq!(found.stderr_method, Some(StderrMethod::Bootstrap));
+    }
+
+    #[test]
+    fn a_metric_is_silent_about_documents_that_it_is_not_about() {
+        let none = Score::Inapplicable;
+        let lost = Score::Unscored(Unscored::new("lost"));
+        let scores = [Score::Value(1.0), none.clone(), Score::Value(0.0), none.clone(), lost];
+        let found = estimate(OutputType::MultipleChoice, "acc", "mean", &scores, 0);
+        assert_eq!((found.value, found.n, found.unscored), (Some(0.5), 2, 1));
+        let found = estimate(OutputType::MultipleChoice, "acc", "mean", &[none.clone(), none], 0);
+        assert_eq!((found.value, found.n, found.unscored), (None, 0, 0));
+    }
+
+    #[test]
+    fn halves_are_compared() {
+        let halved = [(1.0, true), (0.0, true), (0.0, false), (0.0, false)];
+        let scores = halved.map(|(value, first)| Score::Halved { value, first });
+        let found = estimate(OutputType::MultipleChoice, "gap", "difference", &scores, 0);
+        assert_eq!((found.value, found.n), (Some(0.5), 4));
     }
 
     #[test]

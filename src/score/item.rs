@@ -1,10 +1,12 @@
 //! One document: its answers through every filter pipeline and every metric.
 
 use super::filters::Answers;
+use super::judged::{self, is_judged};
 use super::kwargs::Kwargs;
 use super::observed::Observed;
 use super::{METRICS, Measure, filter, metric, multiple_choice, result_function};
 use crate::item::Item;
+use crate::judgement::Finding;
 use crate::request::{Answer, Response, Unscored};
 use crate::sample::{AnsweredItem, Sample, Score};
 use crate::task::{FilterPipeline, MetricSpec, OutputType, Task};
@@ -17,7 +19,7 @@ impl Measure {
             Measure::Choices(_) | Measure::Taken(_) => OutputType::MultipleChoice,
             Measure::Loglikelihood(_) => OutputType::Loglikelihood,
             Measure::Rolling(_) => OutputType::LoglikelihoodRolling,
-            Measure::Text(_) => OutputType::GenerateUntil,
+            Measure::Text(_) | Measure::Judged { .. } => OutputType::GenerateUntil,
         }
     }
 
@@ -42,25 +44,32 @@ impl Measure {
 ///
 /// When any of its requests has no answer, the document is unscored under every metric; answers that exist still pass the
 /// filters, so that the samples file shows them.
-pub fn score_item(task: &Task, answered: &AnsweredItem) -> Vec<Sample> {
-    task.filters.iter().map(|pipeline| score_under(task, answered, pipeline)).collect()
+///
+/// `findings`: what the task's judge found about the cases of [`cases`], in the same order; empty for tasks without a judge.
+pub fn score_item(task: &Task, answered: &AnsweredItem, findings: &[Vec<Finding>]) -> Vec<Sample> {
+    let findings = findings.iter().map(Vec::as_slice).chain(std::iter::repeat(&[] as &[Finding]));
+    task.filters.iter().zip(findings).map(|(pipeline, found)| score_under(task, answered, pipeline, found)).collect()
 }
 
-fn score_under(task: &Task, answered: &AnsweredItem, pipeline: &FilterPipeline) -> Sample {
+fn score_under(task: &Task, answered: &AnsweredItem, pipeline: &FilterPipeline, findings: &[Finding]) -> Sample {
     let item = &answered.item;
-    let filtered: Vec<Result<Value, Unscored>> =
-        answered.responses.iter().map(|repeats| apply(pipeline, repeats, item)).collect();
+    let filtered = filtered(answered, pipeline);
     let failure = filtered.iter().find_map(|value| value.as_ref().err().cloned());
     let filtered: Vec<Value> = filtered.into_iter().map(Result::unwrap_or_default).collect();
     let observed = match failure {
         Some(unscored) => Err(unscored),
         None => Observed::new(task.output_type, item, &filtered),
     };
-    let scores = match observed.and_then(|observed| scores(task, item, &observed)) {
+    let scores = match observed.and_then(|observed| scores(task, item, &observed, findings)) {
         Ok(scores) => scores,
         Err(unscored) => metric_names(task).map(|name| (name.to_owned(), Score::Unscored(unscored.clone()))).collect(),
     };
-    Sample { doc_id: item.doc.id, filter: pipeline.name.clone(), filtered, scores }
+    Sample { doc_id: item.doc.id, filter: pipeline.name.clone(), filtered, findings: findings.to_vec(), scores }
+}
+
+/// The answers to each request of an item through a pipeline.
+pub(super) fn filtered(answered: &AnsweredItem, pipeline: &FilterPipeline) -> Vec<Result<Value, Unscored>> {
+    answered.responses.iter().map(|repeats| apply(pipeline, repeats, &answered.item)).collect()
 }
 
 /// The answers to one request through a pipeline.
@@ -86,9 +95,15 @@ fn as_written(response: &Response) -> Value {
     }
 }
 
-fn scores(task: &Task, item: &Item, observed: &Observed<'_>) -> Result<Vec<(String, Score)>, Unscored> {
+fn scores(
+    task: &Task,
+    item: &Item,
+    observed: &Observed<'_>,
+    findings: &[Finding],
+) -> Result<Vec<(String, Score)>, Unscored> {
     let Some(spec) = &task.process_results else {
-        return Ok(metric_names(task).map(|name| (name.to_owned(), score(task, name, observed))).collect());
+        let score = |name| (String::from(name), score(task, name, observed, findings));
+        return Ok(metric_names(task).map(score).collect());
     };
     let row = result_function(&spec.function)
         .ok_or_else(|| Unscored::new(format!("there is no result function `{}`", spec.function)))?;
@@ -96,10 +111,14 @@ fn scores(task: &Task, item: &Item, observed: &Observed<'_>) -> Result<Vec<(Stri
     Ok(row.metrics.iter().map(|name| (*name).to_owned()).zip(scores).collect())
 }
 
-fn score(task: &Task, name: &str, observed: &Observed<'_>) -> Score {
+fn score(task: &Task, name: &str, observed: &Observed<'_>, findings: &[Finding]) -> Score {
     let none = Map::new();
     let kwargs = spec(task, name).map_or(&none, |spec| &spec.kwargs);
-    let measured = metric(name).into_iter().flat_map(|row| row.measures).find_map(|m| m.of(observed, kwargs));
+    let row = metric(name);
+    if is_judged(row, kwargs) {
+        return judged::score(row, kwargs, findings);
+    }
+    let measured = row.into_iter().flat_map(|row| row.measures).find_map(|m| m.of(observed, kwargs));
     measured.unwrap_or_else(|| {
         let output_type = task.output_type.as_str();
         Score::Unscored(Unscored::new(format!("the metric `{name}` does not score `{output_type}` tasks")))
@@ -159,7 +178,7 @@ mod tests {
         let metrics = ["acc_norm", "brier_score", "acc", "acc"].map(|name| metric_spec(name, "mean"));
         let task = Task { metrics: metrics.to_vec(), ..task(OutputType::MultipleChoice) };
         let answered = choices(vec![vec![Ok(greedy(-3.0, false))], vec![Ok(greedy(-4.0, true))]]);
-        let samples = score_item(&task, &answered);
+        let samples = score_item(&task, &answered, &[]);
         let [sample] = samples.as_slice() else { panic!("{samples:?}") };
         assert_eq!(sample.filtered, [json!([-3.0, false]), json!([-4.0, true])]);
         let names: Vec<&str> = sample.scores.iter().map(|(name, _)| name.as_str()).collect();
@@ -173,7 +192,7 @@ mod tests {
         let task = Task { metrics: vec![metric_spec("acc", "mean")], ..task(OutputType::MultipleChoice) };
         let lost = Unscored::new("too long");
         let answered = choices(vec![vec![Ok(greedy(-3.0, false))], vec![Err(lost.clone())]]);
-        let samples = score_item(&task, &answered);
+        let samples = score_item(&task, &answered, &[]);
         assert_eq!(samples[0].scores, [("acc".to_owned(), Score::Unscored(lost))]);
         assert_eq!(samples[0].filtered, [json!([-3.0, false]), Value::Null]);
     }
@@ -191,7 +210,7 @@ mod tests {
         let task = Task { metrics, filters, ..task(OutputType::GenerateUntil) };
         let item = Item { target: Target::Text("b".into()), ..item() };
         let responses = vec![["is a", "is b", "is b"].map(|answer| Ok(text(answer))).to_vec()];
-        let samples = score_item(&task, &AnsweredItem { item, responses });
+        let samples = score_item(&task, &AnsweredItem { item, responses }, &[]);
         let found: Vec<_> = samples.iter().map(|s| (s.filter.as_str(), &s.filtered[0], &s.scores[0].1)).collect();
         assert_eq!(found[0], ("first", &json!("a"), &Score::Value(0.0)));
         assert_eq!(found[1], ("majority", &json!("b"), &Score::Value(1.0)));
@@ -204,10 +223,10 @@ mod tests {
         let metrics = vec![metric_spec("acc", "mean")];
         let task = Task { metrics, process_results, ..task(OutputType::MultipleChoice) };
         let mut answered = choices(vec![vec![Ok(greedy(-1.0, false))], vec![Ok(greedy(-1.0, false))]]);
-        let unscored = score_item(&task, &answered);
+        let unscored = score_item(&task, &answered, &[]);
         assert!(matches!(&unscored[0].scores[..], [(name, Score::Unscored(_))] if name == "acc"));
         answered.item.result_args.insert("labels".into(), json!([0, 1]));
-        let samples = score_item(&task, &answered);
+        let samples = score_item(&task, &answered, &[]);
         assert_eq!(samples[0].scores, [("acc".to_owned(), Score::Value(0.5))]);
     }
 
@@ -224,7 +243,8 @@ mod tests {
         };
         let score = |protocol, response: Response| {
             let task = under_letters(&base, protocol).unwrap().task;
-            let samples = score_item(&task, &AnsweredItem { item: item.clone(), responses: vec![vec![Ok(response)]] });
+            let samples =
+                score_item(&task, &AnsweredItem { item: item.clone(), responses: vec![vec![Ok(response)]] }, &[]);
             let [sample] = <[Sample; 1]>::try_from(samples).unwrap();
             assert_eq!(sample.filter, protocol.as_str());
             let scores: Vec<Score> = sample.scores.into_iter().map(|(_, score)| score).collect();
@@ -253,7 +273,7 @@ mod tests {
     fn a_log_likelihood_that_is_no_number_is_unscored() {
         let task = Task { metrics: vec![metric_spec("acc", "mean")], ..task(OutputType::MultipleChoice) };
         let answered = choices(vec![vec![Ok(greedy(f64::NAN, false))], vec![Ok(greedy(-4.0, true))]]);
-        assert!(matches!(score_item(&task, &answered)[0].scores[0].1, Score::Unscored(_)));
+        assert!(matches!(score_item(&task, &answered, &[])[0].scores[0].1, Score::Unscored(_)));
     }
 
     #[test]
@@ -261,7 +281,7 @@ mod tests {
         let metrics = ["acc", "perplexity"].map(|name| metric_spec(name, "mean")).to_vec();
         let likelihood = Task { metrics, ..task(OutputType::Loglikelihood) };
         let answered = AnsweredItem { item: item(), responses: vec![vec![Ok(greedy(-2.5, true))]] };
-        let samples = score_item(&likelihood, &answered);
+        let samples = score_item(&likelihood, &answered, &[]);
         let expected = [("perplexity".to_owned(), Score::Value(-2.5)), ("acc".to_owned(), Score::Value(1.0))];
         assert_eq!(samples[0].scores, expected);
 
@@ -269,7 +289,7 @@ mod tests {
         let rolling = Task { metrics, ..task(OutputType::LoglikelihoodRolling) };
         let item = Item { target: Target::Text("two words".into()), ..item() };
         let answer = Response::new(Answer::Rolling { logprob: -9.0, num_tokens: 4 }, Default::default());
-        let samples = score_item(&rolling, &AnsweredItem { item, responses: vec![vec![Ok(answer)]] });
+        let samples = score_item(&rolling, &AnsweredItem { item, responses: vec![vec![Ok(answer)]] }, &[]);
         assert_eq!(samples[0].filtered, [json!(-9.0)]);
         assert_eq!(samples[0].scores[0].1, Score::Weighted { value: -9.0, weight: 2.0 });
     }

@@ -6,7 +6,7 @@
 //!
 //! [`MetricRow::by_choice`]: super::MetricRow::by_choice
 
-use super::metric;
+use super::{metric, result_function};
 use crate::task::{ChoiceProtocol, FilterPipeline, FilterStep, Group, GroupMetric, Node, OutputType, Task};
 use serde_json::{Map, json};
 use std::sync::Arc;
@@ -32,10 +32,11 @@ pub fn under_letters(task: &Task, protocol: ChoiceProtocol) -> Result<Lettered, 
     let Some(reader) = reader(protocol).filter(|_| task.output_type == OutputType::MultipleChoice) else {
         return Ok(Lettered { task, dropped: Vec::new() });
     };
-    if let Some(spec) = &task.process_results {
-        return Err(format!("`{}` needs the likelihoods of all choices", spec.function));
+    let function = task.process_results.as_ref().map(|spec| spec.function.clone());
+    if let Some(function) = function.as_deref().filter(|name| !result_function(name).is_some_and(|row| row.by_choice)) {
+        return Err(format!("`{function}` needs the likelihoods of all choices"));
     }
-    let by_choice = |name: &str| metric(name).is_some_and(|row| row.by_choice());
+    let by_choice = |name: &str| function.is_some() || metric(name).is_some_and(|row| row.by_choice());
     let (kept, dropped): (Vec<_>, Vec<_>) = task.metrics.into_iter().partition(|spec| by_choice(&spec.name));
     let dropped: Vec<String> = dropped.into_iter().map(|spec| spec.name).collect();
     if kept.is_empty() && !dropped.is_empty() {
@@ -173,6 +174,17 @@ mod tests {
         let process_results = Some(ResultSpec { function: "label_mass".into(), args: Vec::new() });
         let mass = Task { process_results, ..choices(&["acc"]) };
         assert_eq!(reason(&mass), "`label_mass` needs the likelihoods of all choices");
+    }
+
+    #[test]
+    fn result_functions_of_the_taken_choice_remain() {
+        let args = vec![("pro".to_owned(), "True".to_owned())];
+        let process_results = Some(ResultSpec { function: "winobias".into(), args });
+        let metrics = vec![metric_spec("acc", "mean"), metric_spec("pro_anti_gap", "difference")];
+        let bias = Task { process_results, metrics, ..task(OutputType::MultipleChoice) };
+        let found = under_letters(&bias, ChoiceProtocol::LetterText).unwrap();
+        check_task(&found.task).unwrap();
+        assert_eq!((names(&found.task), found.dropped.len()), (vec!["acc", "pro_anti_gap"], 0));
     }
 
     #[test]

@@ -143,7 +143,7 @@ fn scores_and_estimates_as_the_reference() {
         let rows = rows(&path);
         let mut samples = Vec::new();
         for row in &rows {
-            let scored = score_item(&task, &answered(&name, row));
+            let scored = score_item(&task, &answered(&name, row), &[]);
             let sample = scored.into_iter().find(|sample| row["filter"] == json!(sample.filter)).unwrap();
             assert_sample(&sample, row, &format!("{place}: document {}", row["doc_id"]));
             samples.push(sample);

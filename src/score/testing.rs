@@ -41,6 +41,7 @@ pub fn task(output_type: OutputType) -> Task {
         generation_kwargs: Map::new(),
         repeats: 1,
         filters: vec![pipeline("none", &[json!({"function": "take_first"})])],
+        judge: None,
         unsafe_code: false,
         version: None,
         metadata: Map::new(),
@@ -64,7 +65,15 @@ pub fn metric_spec(name: &str, aggregation: &str) -> MetricSpec {
 }
 
 pub fn group(aggregates: Vec<GroupMetric>) -> Group {
-    Group { name: "test".into(), alias: None, origin: origin(), children: Vec::new(), aggregates, version: None }
+    Group {
+        name: "test".into(),
+        alias: None,
+        origin: origin(),
+        children: Vec::new(),
+        aggregates,
+        version: None,
+        metadata: Map::new(),
+    }
 }
 
 /// A document without fields, choices or requests.
@@ -77,6 +86,7 @@ pub fn item() -> Item {
         target: Target::Text(String::new()),
         target_written: Value::Null,
         result_args: Map::new(),
+        judge_args: Default::default(),
         num_fewshot: 0,
     }
 }
@@ -91,5 +101,5 @@ pub fn text(text: &str) -> Response {
 
 pub fn sample(doc_id: usize, filter: &str, metric: &str, score: &Score) -> Sample {
     let scores = vec![(metric.to_owned(), score.clone())];
-    Sample { doc_id, filter: filter.into(), filtered: Vec::new(), scores }
+    Sample { doc_id, filter: filter.into(), filtered: Vec::new(), findings: Vec::new(), scores }
 }

@@ -67,7 +67,7 @@ pub fn bypass(_: Kwargs<'_>) -> Result<TextMetric> {
 
 /// The texts that count as right, and whether the target is a list of them. An index that is not among the choices gives
 /// none: no answer is right.
-fn right_answers<'a>(target: &'a Target, choices: &'a [String]) -> (Vec<Cow<'a, str>>, bool) {
+pub(super) fn right_answers<'a>(target: &'a Target, choices: &'a [String]) -> (Vec<Cow<'a, str>>, bool) {
     let choice = |index: &i64| -> Option<Cow<'a, str>> {
         if choices.is_empty() {
             return Some(Cow::Owned(index.to_string()));

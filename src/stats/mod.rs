@@ -5,6 +5,7 @@
 //! CPython's generator, which the bootstrap needs to give the reference's draws.
 
 mod bootstrap;
+mod halves;
 mod labels;
 mod mean;
 mod nonempty;
@@ -12,6 +13,7 @@ mod perplexity;
 mod pooled;
 
 pub use bootstrap::bootstrap_stderr;
+pub use halves::{Halved, difference};
 pub use labels::{Labels, f1, matthews_corrcoef};
 pub use mean::{mean, mean_stderr, median, nanmean, sample_stddev};
 pub use nonempty::NonEmpty;

@@ -33,9 +33,6 @@ fn pipeline(yaml: &Yaml) -> Result<FilterPipeline> {
     let name = read::text(keys.need("name", yaml)?, "name")?.to_owned();
     let filter = keys.need("filter", yaml)?;
     let steps: Vec<FilterStep> = read::list(filter, "filter")?.iter().map(step).collect::<Result<_>>()?;
-    if steps.is_empty() {
-        return Err(filter.error(format!("the filter pipeline `{name}` is empty")));
-    }
     Ok(FilterPipeline { name, steps })
 }
 
@@ -81,7 +78,6 @@ mod tests {
             ("- {name: a, filter: [{function: !function u.F}]}\n", "calls the Python function u.F"),
             ("- {name: a, filter: [{function: regex, regex_pattern: '('}]}\n", "t.yaml:7"),
             ("- {name: a, filters: []}\n", "did you mean `filter`?"),
-            ("- {name: a, filter: []}\n", "is empty"),
             ("- {filter: [{function: take_first}]}\n", "a filter pipeline needs `name`"),
         ];
         for (text, want) in cases {

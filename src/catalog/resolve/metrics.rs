@@ -3,7 +3,7 @@
 use super::super::read::{self, Keys};
 use super::super::yaml::{Value, Yaml};
 use crate::error::Result;
-use crate::score::{self, METRICS, MetricRow, RESULT_FUNCTIONS, ResultRow};
+use crate::score::{self, METRICS, MetricRow, PASS_AT_K, RESULT_FUNCTIONS, ResultRow};
 use crate::task::{MetricSpec, OutputType, ResultSpec};
 use serde_json::Map;
 
@@ -16,7 +16,7 @@ const DEFAULTS: &[(OutputType, &[&str])] = &[
 ];
 
 /// Metrics of the reference that are not in the table yet: refused as such rather than as unknown.
-const REFERENCE_ONLY: &[&str] = &["bleu", "chrf", "chrf++", "ter", "acc_all"];
+const REFERENCE_ONLY: &[&str] = &["acc_all"];
 
 /// Keys of a metric that are not its arguments.
 const OWN_KEYS: &[&str] = &["metric", "aggregation", "higher_is_better", "hf_evaluate"];
@@ -26,11 +26,13 @@ pub fn metrics(keys: &Keys<'_>, output_type: OutputType, results: Option<&Result
     if let Some(yaml) = keys.get("metric_list") {
         let mut metrics: Vec<MetricSpec> = Vec::new();
         for item in read::list(yaml, "metric_list")? {
-            let metric = metric(item, output_type, results)?;
-            if metrics.iter().any(|other| other.name == metric.name) {
-                return Err(item.error(format!("metric `{}` stands twice in `metric_list`", metric.name)));
+            for metric in members(metric(item, output_type, results)?, item)? {
+                if metrics.iter().any(|other| other.name == metric.name) {
+                    return Err(item.error(format!("metric `{}` stands twice in `metric_list`", metric.name)));
+                }
+                score::check_metric(&metric).map_err(|err| err.at(&item.file, item.line))?;
+                metrics.push(metric);
             }
-            metrics.push(metric);
         }
         return Ok(metrics);
     }
@@ -61,7 +63,7 @@ fn metric(yaml: &Yaml, output_type: OutputType, results: Option<&ResultSpec>) ->
     let at = keys.need("metric", yaml)?;
     let name = read::text(at, "metric")?;
     let hf_evaluate = keys.flag("hf_evaluate")?.unwrap_or(false);
-    let row = METRICS.iter().find(|row| row.name == name);
+    let row = score::metric(name);
     match results {
         Some(spec) => check_given(at, name, spec)?,
         None if hf_evaluate && name != "exact_match" => {
@@ -92,8 +94,29 @@ fn metric(yaml: &Yaml, output_type: OutputType, results: Option<&ResultSpec>) ->
         }
         spec.kwargs.insert(key.clone(), entry.value.to_json(&key)?);
     }
-    score::check_metric(&spec).map_err(|err| keys.place(err, yaml))?;
+    spec.name = name.to_owned();
+    if row.is_none_or(|row| row.name != PASS_AT_K) {
+        score::check_metric(&spec).map_err(|err| keys.place(err, yaml))?;
+    }
     Ok(spec)
+}
+
+/// `pass@k` with `k: [1, 10]` stands for `pass@1` and `pass@10`; any other metric for itself.
+fn members(spec: MetricSpec, at: &Yaml) -> Result<Vec<MetricSpec>> {
+    if let Some((_, k)) = score::family(&spec.name) {
+        return Ok(vec![score::pass_at(k, &spec)]);
+    }
+    if spec.name != PASS_AT_K {
+        return Ok(vec![spec]);
+    }
+    let ks: Option<Vec<u64>> = match spec.kwargs.get("k") {
+        None => Some(vec![1]),
+        Some(serde_json::Value::Array(ks)) => ks.iter().map(serde_json::Value::as_u64).collect(),
+        Some(k) => k.as_u64().map(|k| vec![k]),
+    };
+    let ks = ks.filter(|ks| !ks.is_empty() && !ks.contains(&0));
+    let ks = ks.ok_or_else(|| at.error("`k` of `pass@k` must be a number from 1, or a list of such"))?;
+    Ok(ks.into_iter().map(|k| score::pass_at(k, &spec)).collect())
 }
 
 fn check_metric(at: &Yaml, name: &str, row: Option<&MetricRow>, output_type: OutputType) -> Result<()> {

@@ -7,6 +7,7 @@ mod fewshot;
 mod filters;
 mod generation;
 mod group;
+mod judge;
 mod metrics;
 mod prompt;
 mod steps;
@@ -37,6 +38,7 @@ const KEYS: &[&str] = &[
     "doc_to_target",
     "doc_to_choice",
     "process_results",
+    "judge",
     "description",
     "target_delimiter",
     "fewshot_delimiter",
@@ -102,6 +104,7 @@ pub fn task(config: &Config, name: &str) -> Result<Task> {
         fewshot: fewshot::fewshot(&keys, &prompt)?,
         metrics: metrics::metrics(&keys, output_type, process_results.as_ref())?,
         process_results,
+        judge: keys.get("judge").map(judge::judge).transpose()?,
         generation_kwargs: generation::generation(&keys, output_type, &prompt.fewshot_delimiter)?,
         prompt,
         repeats: repeats(&keys)?,

@@ -9,6 +9,9 @@ use crate::task::{Derivation, DocStep};
 /// The steps, by name.
 const STEPS: &[&str] = &["derive", "keep", "rename", "drop", "explode", "shuffle"];
 
+/// What a field of `derive` can come from, besides a template.
+const SOURCES: &[&str] = &["literal", "column", "boxed", "minerva_answer"];
+
 pub fn steps(yaml: &Yaml) -> Result<Vec<DocStep>> {
     match &yaml.value {
         Value::Seq(items) => items.iter().map(step).collect(),
@@ -51,9 +54,9 @@ fn derivation(yaml: &Yaml, key: &str) -> Result<Derivation> {
     match kind.key_text().as_str() {
         "literal" => Ok(Derivation::Literal(read::template(value, key)?)),
         "column" => Ok(Derivation::Column(read::text(value, key)?.to_owned())),
-        other => {
-            Err(read::unknown(kind, &format!("`{key}` cannot come from `{other}`"), other, &["literal", "column"]))
-        }
+        "boxed" => Ok(Derivation::Boxed(read::text(value, key)?.to_owned())),
+        "minerva_answer" => Ok(Derivation::MinervaAnswer(read::text(value, key)?.to_owned())),
+        other => Err(read::unknown(kind, &format!("`{key}` cannot come from `{other}`"), other, SOURCES)),
     }
 }
 

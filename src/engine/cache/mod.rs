@@ -6,6 +6,7 @@
 mod key;
 mod place;
 mod prune;
+mod shelf;
 mod store;
 mod writer;
 
@@ -14,19 +15,18 @@ mod sharing_tests;
 #[cfg(test)]
 mod tests;
 
+pub use key::{Hash, unhex};
 pub use place::default_file;
 pub use prune::{Found, ModelStats, Pruned, Selection, Stats, find, prune, stats};
+pub use shelf::Shelf;
+pub use store::{Entry, Model};
 
 use super::remote::CacheMode;
 use super::{Cancel, Capabilities, Delivery, Engine, Identity, Inspection, Outcome, Sink, Update};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::request::{Prompt, Request};
-use key::{Hash, decode, encode, identity_hash, request_hash};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
-use store::{Access, Entry, Model, OpenError, Store};
-use writer::Writer;
+use key::{decode, encode, identity_hash, request_hash};
+use std::path::PathBuf;
 
 /// Requests that are looked up at once.
 const CHUNK: usize = 512;
@@ -44,20 +44,14 @@ pub struct CacheOptions {
 /// An engine whose answers are kept.
 pub struct CachedEngine {
     inner: Box<dyn Engine>,
-    identity: Hash,
     retry_refused: bool,
-    /// Answers are taken from here.
-    reader: Option<Store>,
-    /// New ones go there.
-    writer: Option<Writer>,
-    notices: Mutex<Vec<String>>,
+    shelf: Shelf,
 }
 
 impl CachedEngine {
     /// Puts the cache before an engine; with [`CacheMode::Off`] it is the engine itself.
     ///
-    /// Errors: the file is damaged, of a newer fairmark or of another program; or it was named and cannot be opened. A default file that
-    /// cannot be opened is a notice.
+    /// Errors: those of [`Shelf::open`].
     pub fn wrap(inner: Box<dyn Engine>, options: &CacheOptions) -> Result<Box<dyn Engine>> {
         if options.mode == CacheMode::Off {
             return Ok(inner);
@@ -68,52 +62,14 @@ impl CachedEngine {
 
     /// `file`: the named one, or the default.
     fn open(inner: Box<dyn Engine>, options: &CacheOptions, file: Result<PathBuf>) -> Result<CachedEngine> {
-        let identity = identity_hash(inner.identity());
-        let retry_refused = options.retry_refused;
-        let notices = Mutex::new(Vec::new());
-        let mut engine = CachedEngine { inner, identity, retry_refused, reader: None, writer: None, notices };
-        let path = match file {
-            Ok(path) => path,
-            Err(error) => {
-                engine.without(&error);
-                return Ok(engine);
-            }
-        };
-        match engine.connect(&path, options.mode) {
-            Ok(()) => {}
-            Err(OpenError::Missing) => engine.note(format!("there is no response cache yet at {}", path.display())),
-            Err(OpenError::Unavailable(error)) if options.file.is_none() => engine.without(&error),
-            Err(OpenError::Unavailable(error) | OpenError::Unfit(error)) => return Err(error),
-        }
-        Ok(engine)
-    }
-
-    fn connect(&mut self, path: &Path, mode: CacheMode) -> Result<(), OpenError> {
-        if matches!(mode, CacheMode::On | CacheMode::Refresh) {
-            let store = Store::open(path, Access::Write)?;
-            let Identity { engine, name, label, .. } = self.inner.identity().clone();
-            self.writer = Some(Writer::start(store, Model { identity: self.identity, engine, name, label }));
-        }
-        if matches!(mode, CacheMode::On | CacheMode::Read) {
-            self.reader = Some(Store::open(path, Access::Read)?);
-        }
-        Ok(())
-    }
-
-    fn note(&self, notice: String) {
-        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        if !notices.contains(&notice) {
-            notices.push(notice);
-        }
-    }
-
-    fn without(&self, error: &Error) {
-        self.note(format!("the response cache is left out: {error}"));
+        let Identity { engine, name, label, .. } = inner.identity().clone();
+        let model = Model { identity: identity_hash(inner.identity()), engine, name, label };
+        let shelf = Shelf::open_at(model, options, file)?;
+        Ok(CachedEngine { inner, retry_refused: options.retry_refused, shelf })
     }
 
     /// Answers what the file knows; gives the places of the other requests.
     fn look_up(&self, requests: &[Request], keys: &[Hash], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<Vec<usize>> {
-        let Some(reader) = &self.reader else { return Ok((0..requests.len()).collect()) };
         let delivery = Delivery { latency_ms: None, retries: 0, cached: true };
         let mut misses = Vec::new();
         let mut first = 0;
@@ -121,11 +77,7 @@ impl CachedEngine {
             if cancel.is_cancelled() {
                 break;
             }
-            let found = reader.find(&self.identity, keys).unwrap_or_else(|e| {
-                self.without(&store::failed(&reader.path, e));
-                vec![None; keys.len()]
-            });
-            for (place, (request, text)) in (first..).zip(requests.iter().zip(found)) {
+            for (place, (request, text)) in (first..).zip(requests.iter().zip(self.shelf.find(keys))) {
                 match text.and_then(|text| decode(&text, request)).filter(|outcome| self.counts(outcome)) {
                     Some(outcome) => sink(Update::Answered(place, outcome, delivery))?,
                     None => misses.push(place),
@@ -155,12 +107,12 @@ impl CachedEngine {
             // What was never asked has no place.
             let (Some(open), Some(place)) = (open.get_mut(index), places.get(index)) else { return Ok(()) };
             let first = std::mem::take(open);
-            if let (true, Some(writer), Some(key)) = (first, &self.writer, keys.get(*place)) {
-                entry(*key, &outcome).into_iter().for_each(|entry| writer.put(entry));
+            if let (true, Some(key)) = (first, keys.get(*place)) {
+                entry(*key, &outcome).into_iter().for_each(|entry| self.shelf.put(entry));
             }
             sink(Update::Answered(*place, outcome, delivery))
         });
-        self.writer.iter().for_each(Writer::flush);
+        self.shelf.flush();
         asked
     }
 }
@@ -169,9 +121,8 @@ impl CachedEngine {
 fn entry(key: Hash, outcome: &Outcome) -> Option<Entry> {
     let answer = encode(outcome)?;
     let usage = outcome.as_ref().map(|response| response.usage).unwrap_or_default();
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
     let (prompt_tokens, completion_tokens) = (usage.prompt_tokens, usage.completion_tokens);
-    Some(Entry { key, at, prompt_tokens, completion_tokens, refused: outcome.is_err(), answer })
+    Some(Entry { key, at: 0, prompt_tokens, completion_tokens, refused: outcome.is_err(), answer })
 }
 
 impl Engine for CachedEngine {
@@ -192,7 +143,7 @@ impl Engine for CachedEngine {
     }
 
     fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
-        if self.reader.is_none() && self.writer.is_none() {
+        if self.shelf.is_idle() {
             return self.inner.answer(requests, cancel, sink);
         }
         let keys: Vec<Hash> = requests.iter().map(request_hash).collect();
@@ -213,9 +164,7 @@ impl Engine for CachedEngine {
 
     fn notices(&self) -> Vec<String> {
         let mut notices = self.inner.notices();
-        notices.extend(self.notices.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
-        let trouble = self.writer.as_ref().and_then(Writer::trouble);
-        notices.extend(trouble.map(|said| format!("answers are not kept for later runs: {said}")));
+        notices.extend(self.shelf.notices());
         notices
     }
 }

@@ -5,6 +5,7 @@ use super::tests::{Bench, answers, outcomes, requests};
 use super::writer::Writer;
 use super::*;
 use crate::engine::mock::MockEngine;
+use std::path::Path;
 use std::process::{Child, Command};
 
 /// Names the file for a test that runs as another process.

@@ -76,7 +76,7 @@ pub struct Model {
 #[derive(Debug)]
 pub struct Entry {
     pub key: Hash,
-    /// Seconds since 1970.
+    /// Seconds since 1970; set when it is put there.
     pub at: i64,
     pub prompt_tokens: usize,
     pub completion_tokens: usize,

@@ -3,6 +3,7 @@
 use super::store::{Access, OpenError, Store};
 use super::*;
 use crate::engine::mock::MockEngine;
+use crate::error::Error;
 use crate::request::{RequestKind, Unscored};
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -5,6 +5,7 @@
 //! with the single characters of the text, the steps here go on with the text.
 
 mod extraction;
+mod fence;
 mod letter;
 #[cfg(test)]
 mod letter_tests;
@@ -14,6 +15,7 @@ mod spans;
 mod transformation;
 
 pub use extraction::{regex, regex_pos};
+pub use fence::{code_block, until_fence};
 pub use letter::{choice_letter, likeliest_label};
 pub use multi_choice::multi_choice_regex;
 pub use selection::{decontaminate, majority_vote, take_first, take_first_k};

@@ -21,7 +21,7 @@ mod wait;
 #[cfg(test)]
 mod fleet_tests;
 #[cfg(test)]
-pub(super) mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,264 @@
+"""Runs in the tests' process: trusted tests, which reach the solution by proxies alone.
+
+Out: b"h" when ready for the tests. In: (secret, prelude, tests, names, rows), names = the entry points asked for,
+rows = [(name, kind, detail)] as the solution's process describes them. Out: calls (see the solution's driver for
+their form), and at the end one of b"P" + secret (every statement of the tests ran), b"F" + secret + (exception,
+reason, trace), b"U" + secret + (what, trace): a value could not cross, b"B" + secret + (reason, trace): the tests
+themselves are broken. No code of the solution runs here, and what it answers is plain data.
+"""
+
+
+def tests_main():
+    import os
+    import random
+    import sys
+    import types
+    from _thread import allocate_lock
+
+    recv, send = channel(os.read, os.write)
+    send(b"h")
+    take, _, _ = decoder(recv(), 0, [], None)
+    secret, prelude, code, names, rows = take()
+    lock, proxies, classes = allocate_lock(), {}, {}
+    set_number, get_number = object.__setattr__, object.__getattribute__
+    sequence = 0
+
+    def verdict(kind, *facts):
+        put, _, out = encoder(None, {}, [])
+        put(tuple(str(fact).encode("utf-8", "replace").decode() for fact in facts))
+        send(kind + secret + b"".join(out))
+        os._exit(0)
+
+    def trace(at):
+        lines = []
+        while at is not None:
+            if at.tb_frame.f_code.co_filename == "tests.py":
+                line = source[at.tb_lineno - 1].strip() if at.tb_lineno <= len(source) else ""
+                lines.append(f"tests.py:{at.tb_lineno}: {line[:200]}")
+            at = at.tb_next
+        return "\n".join(lines[-5:])
+
+    def unportable(what):
+        frame = sys._getframe(1)
+        lines = []
+        while frame is not None:
+            if frame.f_code.co_filename == "tests.py" and frame.f_lineno <= len(source):
+                lines.append(f"tests.py:{frame.f_lineno}: {source[frame.f_lineno - 1].strip()[:200]}")
+            frame = frame.f_back
+        verdict(b"U", what, "\n".join(lines[:5]))
+
+    def outgoing(x, put, out):
+        if isinstance(x, Remote):
+            return out.append(b"O" + _2U32.pack(get_number(x, "_fairmark_number"), ITERATOR))
+        if id(x) in entry_of:
+            return out.append(b"O" + _2U32.pack(entry_of[id(x)], ITERATOR))
+        raise Unportable(f"an argument: an object of type {type(x).__name__}")
+
+    def incoming(number, cls):
+        if number not in proxies:
+            kind = Iterator if cls == ITERATOR else Function if cls == FUNCTION else classes[cls]
+            if not issubclass(kind, Remote):
+                raise Malformed("an object of an exception's class")
+            proxies[number] = proxy = object.__new__(kind)
+            set_number(proxy, "_fairmark_number", number)
+        return proxies[number]
+
+    def ask(op, target, name=None, args=(), keywords=None, stops=False):
+        nonlocal sequence
+        kept = []
+        put, _, out = encoder(outgoing, {}, kept)
+        try:
+            put(name)
+            deeply(lambda: (put(args), put(tuple(keywords.items()) if keywords else ())))
+            with lock:
+                sequence = (sequence + 1) & 0xFFFFFFFF
+                seq = _u32(sequence)
+                send(op + seq + _u32(target) + b"".join(out))
+                reply = recv()
+        except Unportable as error:
+            unportable(str(error))
+        except RecursionError:
+            unportable("a value nested too deep")
+        if reply[1:5] != seq:
+            verdict(b"F", "ProtocolError", "the solution answered another call", "")
+        kind = reply[0]
+        if kind == 109:  # m
+            return Method(target, name)
+        if kind == 117:  # u
+            unportable("a result: " + reply[5:].decode("utf-8", "replace"))
+        try:
+            values = deeply(lambda: absorb(reply, kept, 1 if kind == 118 else 2))
+            exception = None if kind == 118 else thrown(*values, stops)
+        except (MemoryError, RecursionError):
+            raise
+        except Exception as error:
+            verdict(b"F", "ProtocolError", f"the solution's answer is malformed: {type(error).__name__}", "")
+        if kind == 118:  # v
+            return values[0]
+        raise exception
+
+    def absorb(reply, kept, n):
+        """The values of a reply; the call's changes are made to the caller's own containers."""
+        known = len(kept)
+        take, fill, _ = decoder(reply, 5, kept, incoming)
+        values = [take() for _ in range(n)]
+        for _ in range(_exact(take(), int)):
+            number = _exact(take(), int)
+            if not 0 <= number < known:
+                raise Malformed("a change of what is no argument")
+            fill(kept[number])
+        return values
+
+    def thrown(name, args, stops):
+        cls = classes[name] if type(name) is int else ERRORS[name]
+        if not issubclass(cls, BaseException):
+            raise Malformed("raised what is no exception")
+        if issubclass(cls, StopIteration) and not stops:
+            # Would silently end a loop of the tests: what PEP 479 does for generators.
+            return RuntimeError("the solution raised StopIteration")
+        return error(cls, _exact(args, tuple))
+
+    class Remote:
+        """Something that lives in the solution's process. It equals itself only."""
+
+        __slots__ = ("_fairmark_number", "__weakref__")
+
+    class Iterator(Remote):
+        __slots__ = ()
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return ask(b"o", get_number(self, "_fairmark_number"), "next", stops=True)
+
+    class Function(Remote):
+        __slots__ = ()
+
+        def __call__(self, *args, **keywords):
+            return ask(b"c", get_number(self, "_fairmark_number"), None, args, keywords)
+
+    class Method:
+        __slots__ = ("_target", "_name")
+
+        def __init__(self, target, name):
+            self._target, self._name = target, name
+
+        def __call__(self, *args, **keywords):
+            return ask(b"c", self._target, self._name, args, keywords)
+
+    # By these a test compares a plain value with its own: an object must not answer in a plain value's place.
+    COMPARING = {"startswith", "endswith", "issubset", "issuperset", "isdisjoint", "count", "index", "equals"}
+
+    def attribute(number, name):
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        if name in COMPARING:
+            unportable(f"an object's method {name}")
+        return ask(b"g", number, name)
+
+    class Meta(type):
+        def __call__(cls, *args, **keywords):
+            return ask(b"c", type.__getattribute__(cls, "_fairmark_entry"), None, args, keywords)
+
+        def __getattr__(cls, name):
+            return attribute(type.__getattribute__(cls, "_fairmark_entry"), name)
+
+    class Instance(Remote, metaclass=Meta):
+        """An object of a class that the tests name: attributes, methods and its own operators are asked for."""
+
+        __slots__ = ()
+        _fairmark_entry = None
+
+        def __getattr__(self, name):
+            return attribute(get_number(self, "_fairmark_number"), name)
+
+        def __setattr__(self, name, value):
+            ask(b"s", get_number(self, "_fairmark_number"), name, (value,))
+
+        def __delattr__(self, name):
+            ask(b"x", get_number(self, "_fairmark_number"), name)
+
+    def operator(name, stops):
+        def method(self, *args):
+            return ask(b"o", get_number(self, "_fairmark_number"), name, args, stops=stops)
+
+        return method
+
+    def comparison(name):
+        # Never against the tests' own data: the solution would learn what it is compared with, and could lie.
+        def method(self, other):
+            if not isinstance(other, Instance):
+                return NotImplemented
+            return ask(b"o", get_number(self, "_fairmark_number"), name, (other,))
+
+        return method
+
+    for name in "len bool str repr hash iter next call abs getitem setitem delitem neg enter exit".split():
+        setattr(Instance, f"__{name}__", operator(name, name == "next"))
+    Instance.__call__ = Function.__call__
+    Instance.__exit__ = lambda self, *error: operator("exit", False)(self)
+    for name in "eq ne lt le gt ge add sub mul truediv".split():
+        setattr(Instance, f"__{name}__", comparison(name))
+
+    def function(number, name):
+        def proxy(*args, **keywords):
+            return ask(b"c", number, None, args, keywords)
+
+        proxy.__name__ = proxy.__qualname__ = name
+        return proxy
+
+    def class_of(number):
+        """The stand-in for the class with this number, made after its bases."""
+        if number not in classes:
+            name, kind, ancestors = rows[number]
+            if kind == "error":
+                base = class_of(ancestors[0]) if type(ancestors[0]) is int else ERRORS[ancestors[0]]
+                classes[number] = type(name, (base,), {})
+            else:
+                base = next((class_of(a) for a in ancestors if type(a) is int), Instance)
+                classes[number] = Meta(name, (base,), {"__slots__": (), "_fairmark_entry": number})
+        return classes[number]
+
+    def bind(namespace):
+        if [row[0] for row in rows] != list(names):
+            raise ValueError("other names than asked for")
+        for number, (name, kind, detail) in enumerate(rows):
+            if kind in ("class", "error"):
+                if isinstance(namespace.get(name), types.FunctionType):
+                    verdict(b"F", "TypeError", f"TypeError: `{name}` is a class, the tests want a function", "")
+                value = class_of(number)
+            else:
+                value = detail if kind == "value" else function(number, name)
+            if kind != "value":
+                entry_of[id(value)] = number
+            namespace[name] = value
+
+    source, entry_of = code.split("\n"), {}
+    module = types.ModuleType("tests")
+    module.__file__ = "tests.py"
+    sys.modules["tests"] = module
+    random.seed(0)
+    try:
+        program = compile(code, "tests.py", "exec", dont_inherit=True)
+        exec(compile(prelude, "prelude.py", "exec", dont_inherit=True), module.__dict__)
+    except BaseException as error_:
+        verdict(b"B", f"{type(error_).__name__}: {error_}"[:300], "")
+    try:
+        bind(module.__dict__)
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error_:
+        verdict(b"F", "ProtocolError", f"the solution's list of entry points is malformed: {error_}"[:300], "")
+    try:
+        exec(program, module.__dict__)
+    except BaseException as error_:
+        name = type(error_).__name__
+        try:
+            text = str(error_)[:300]
+        except Exception:
+            text = ""
+        verdict(b"F", name, f"{name}: {text}" if text else name, trace(error_.__traceback__))
+    send(b"P" + secret)
+    os._exit(0)
+
+
+tests_main()

@@ -1,0 +1,217 @@
+//! Solution and tests in two processes; the parent carries the calls and believes neither shape nor order of answers.
+
+use super::super::cell::Cell;
+use super::super::open::{Driver, Sandbox};
+use super::super::outcome::{Ending, Limits, ProgramOutcome, Usage};
+use super::super::pipes::Lost;
+use super::data::{Malformed, Reader, Writer};
+use super::verdict::together;
+use super::verdict::{
+    Secret, exception, failed, for_solution, for_tests, greet, lost, never_ready, sandbox_error, secret, texts,
+};
+use super::{Mode, Outcome, Solution, Tests, Verdict};
+use crate::error::Result;
+use std::time::{Duration, Instant};
+
+const SOLUTION: Driver = Driver {
+    name: "judge-solution",
+    source: concat!(
+        include_str!("../driver/codec.py"),
+        include_str!("../driver/decoder.py"),
+        include_str!("../driver/solution.py")
+    ),
+};
+const TESTS: Driver = Driver {
+    name: "judge-tests",
+    source: concat!(
+        include_str!("../driver/codec.py"),
+        include_str!("../driver/decoder.py"),
+        include_str!("../driver/tests.py")
+    ),
+};
+
+/// Judges in two processes.
+pub(super) fn judge(sandbox: &Sandbox, solution: &Solution, tests: &Tests, limits: &Limits) -> Outcome {
+    let (verdict, unportable, usage) = match start(sandbox, limits) {
+        Ok((left, right)) => {
+            let mut trial = Trial::new(left, right, &solution.entry_points, limits.wall);
+            let stop = trial.run(solution, tests).unwrap_or_else(|stop| stop);
+            trial.close(stop)
+        }
+        Err(e) => (sandbox_error(e.to_string()), None, Default::default()),
+    };
+    Outcome { verdict, mode: Mode::TwoProcesses, unportable, usage }
+}
+
+fn start(sandbox: &Sandbox, limits: &Limits) -> Result<(Cell, Cell)> {
+    Ok((sandbox.start(&SOLUTION, &for_solution(limits))?, sandbox.start(&TESTS, &for_tests(limits))?))
+}
+
+/// Why a trial is over.
+enum Stop {
+    Verdict(Verdict),
+    Unportable {
+        what: String,
+        trace: String,
+    },
+    /// A process was lost before it had seen any code.
+    NeverReady {
+        tests: bool,
+    },
+    SolutionLost {
+        lost: Lost,
+        doing: String,
+    },
+    TestsLost,
+}
+
+struct Trial<'a> {
+    solution: Cell,
+    tests: Cell,
+    entry_points: &'a [String],
+    secret: Secret,
+    /// Time by the clock that the tests' process may still wait for the solution's.
+    patience: Duration,
+}
+
+impl<'a> Trial<'a> {
+    fn new(solution: Cell, tests: Cell, entry_points: &'a [String], patience: Duration) -> Trial<'a> {
+        Trial { solution, tests, entry_points, secret: secret(), patience }
+    }
+
+    /// Loads the solution, then carries calls until there is a verdict. Both arms are ends.
+    fn run(&mut self, solution: &Solution, tests: &Tests) -> Result<Stop, Stop> {
+        greet(&mut self.solution).map_err(|_| Stop::NeverReady { tests: false })?;
+        greet(&mut self.tests).map_err(|_| Stop::NeverReady { tests: true })?;
+        let load = Writer::tuple(2).text(&solution.code).texts(self.entry_points).done();
+        let reply = self.ask(&load, || "while it was loaded".to_owned())?;
+        let rows = match reply.split_first() {
+            Some((b'r', rows)) => rows,
+            Some((b'b', facts)) => {
+                let [kind, reason, trace] = texts(facts).map_err(malformed)?;
+                return Ok(Stop::Verdict(exception_of(&kind, reason, trace)));
+            }
+            _ => return Err(malformed("no list of entry points")),
+        };
+        let mut reader = Reader::new(rows, Vec::new());
+        reader.value().and_then(|()| reader.end()).map_err(malformed)?;
+        let begin = Writer::tuple(5).bytes(&self.secret).text(&tests.prelude).text(&tests.code);
+        let begin = begin.texts(self.entry_points).raw(rows).done();
+        self.tests.send(&begin).map_err(|_| Stop::TestsLost)?;
+        loop {
+            let frame = self.tests.recv().map_err(|_| Stop::TestsLost)?;
+            if let Some(stop) = self.carry(&frame)? {
+                return Ok(stop);
+            }
+        }
+    }
+
+    /// One frame of the tests: a call, which is answered, or the end.
+    fn carry(&mut self, frame: &[u8]) -> Result<Option<Stop>, Stop> {
+        let broken = |why: Malformed| Stop::Verdict(sandbox_error(format!("the tests' process sent {why}")));
+        match frame.first() {
+            Some(b'c' | b'g' | b's' | b'x' | b'o') => {
+                let (head, values) = frame.split_at_checked(9).ok_or_else(|| broken("too short a call"))?;
+                let mut reader = Reader::new(values, Vec::new());
+                (0..3).try_for_each(|_| reader.value()).map_err(broken)?;
+                let containers = reader.end().map_err(broken)?;
+                let reply = self.ask_for(head, frame)?;
+                check_reply(head, &reply, containers).map_err(malformed)?;
+                self.tests.send(&reply).map_err(|_| Stop::TestsLost)?;
+                Ok(None)
+            }
+            Some(kind) => {
+                let facts = frame.get(1..).and_then(|rest| rest.strip_prefix(&self.secret));
+                let facts = facts.ok_or_else(|| broken("a verdict without the secret"))?;
+                conclusion(*kind, facts).map(Some).map_err(broken)
+            }
+            None => Err(broken("an empty frame")),
+        }
+    }
+
+    fn ask_for(&mut self, head: &[u8], frame: &[u8]) -> Result<Vec<u8>, Stop> {
+        let target = head.get(5..9).and_then(|n| n.try_into().ok()).map(u32::from_le_bytes);
+        let name = target.and_then(|n| self.entry_points.get(n as usize));
+        let name = name.map_or_else(|| "one of its objects".to_owned(), |name| format!("`{name}`"));
+        self.ask(frame, || format!("during a call of {name}"))
+    }
+
+    fn ask(&mut self, frame: &[u8], doing: impl Fn() -> String) -> Result<Vec<u8>, Stop> {
+        let asked = Instant::now();
+        let reply = self.solution.send(frame).and_then(|()| self.solution.recv());
+        let reply = reply.map_err(|lost| Stop::SolutionLost { lost, doing: doing() })?;
+        match self.patience.checked_sub(asked.elapsed()) {
+            Some(left) => self.patience = left,
+            None => return Err(Stop::Verdict(Verdict::TimedOut)),
+        }
+        Ok(reply)
+    }
+
+    /// Ends both processes and decides.
+    fn close(self, stop: Stop) -> (Verdict, Option<String>, Usage) {
+        let (solution, tests) = (self.solution.finish(), self.tests.finish());
+        let usage = together(solution.usage, tests.usage);
+        let (verdict, unportable) = match stop {
+            Stop::Verdict(verdict) => (verdict, None),
+            Stop::Unportable { what, trace } => {
+                let reason = format!("cannot cross between processes: {what}");
+                (Verdict::Failed { reason, trace }, Some(what))
+            }
+            Stop::NeverReady { tests: late } => (never_ready(if late { &tests } else { &solution }), None),
+            Stop::SolutionLost { lost: why, doing } => (lost(&why, &solution, &doing), None),
+            Stop::TestsLost => (tests_lost(&tests), None),
+        };
+        (verdict, unportable, usage)
+    }
+}
+
+/// The tests are trusted and pass with a right solution: if they run over, then because of what they were given.
+fn tests_lost(tests: &ProgramOutcome) -> Verdict {
+    match &tests.ending {
+        Ending::TimedOut => Verdict::TimedOut,
+        Ending::OutOfMemory => Verdict::OutOfMemory,
+        Ending::SandboxFailed(reason) => sandbox_error(reason.clone()),
+        ending => sandbox_error(format!("the tests' process ended without a verdict ({ending:?})")),
+    }
+}
+
+fn malformed(why: Malformed) -> Stop {
+    Stop::Verdict(failed(format!("the solution's process broke the protocol: {why}")))
+}
+
+fn exception_of(kind: &str, reason: String, trace: String) -> Verdict {
+    if kind == "MemoryError" { Verdict::OutOfMemory } else { Verdict::Failed { reason, trace } }
+}
+
+/// The last frame of the tests, behind the secret.
+fn conclusion(kind: u8, facts: &[u8]) -> Result<Stop, Malformed> {
+    match kind {
+        b'P' if facts.is_empty() => Ok(Stop::Verdict(Verdict::Passed)),
+        b'F' => exception(facts).map(Stop::Verdict),
+        b'U' => texts(facts).map(|[what, trace]| Stop::Unportable { what, trace }),
+        b'B' => texts(facts).map(|[why, _trace]| Stop::Verdict(sandbox_error(format!("the tests are broken: {why}")))),
+        _ => Err("an unknown frame"),
+    }
+}
+
+/// Whether a reply has the form that the call allows; `containers` are the tags of the call's own.
+fn check_reply(call: &[u8], reply: &[u8], containers: Vec<u8>) -> Result<(), Malformed> {
+    let (head, values) = reply.split_at_checked(5).ok_or("too short a reply")?;
+    if head.get(1..5) != call.get(1..5) {
+        return Err("a reply to another call");
+    }
+    let known = containers.len();
+    let mut reader = Reader::new(values, containers);
+    match head.first() {
+        Some(b'm') if call.first() == Some(&b'g') && values.is_empty() => return Ok(()),
+        Some(b'u') if values.len() <= 200 => return Ok(()),
+        Some(b'v') => reader.value()?,
+        Some(b'e') => {
+            reader.value()?;
+            reader.value()?;
+        }
+        _ => return Err("an unknown reply"),
+    }
+    reader.changes(known)?;
+    reader.end().map(drop)
+}
