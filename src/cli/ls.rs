@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, Entry, Kind};
 use crate::engine::remote::address::{ENDPOINTS, Endpoint};
 use crate::error::{Error, Result};
-use crate::judge::JUDGES;
+use crate::judge::{JUDGES, LLM_SCORER};
 use crate::price::PriceTable;
 use crate::report::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
 use crate::toxicity::TOXICITY_SCORERS;
@@ -71,7 +71,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Aggregations => score::AGGREGATIONS.iter().map(|a| row([a.name, a.doc])).collect(),
         What::Judges => JUDGES.iter().map(|j| row([j.name, &j.args.join(", "), j.doc])).collect(),
         What::Benchmarks => benchmark_rows(&benchmarks(&args.include_path)?),
-        What::Scorers => TOXICITY_SCORERS.iter().map(|s| row([s.form, s.doc])).collect(),
+        What::Scorers => TOXICITY_SCORERS.iter().map(|s| [s.form, s.doc]).chain([LLM_SCORER]).map(row).collect(),
         What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
         What::Precisions => model::Precision::all().map(|(name, doc)| row([name, doc])).collect(),
         What::Endpoints => ENDPOINTS.iter().map(endpoint_row).collect(),

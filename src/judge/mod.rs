@@ -147,6 +147,10 @@ pub fn toxicity_scores(
     Ok((judge.identity().clone(), scores))
 }
 
+/// The scorer that is a language model, as `fairmark ls scorers` lists it: form and description.
+pub const LLM_SCORER: [&str; 2] =
+    ["judge:MODEL", "a language model, as `--model` takes it, under a fixed rubric: texts are shown to it"];
+
 /// The judge of this name.
 pub fn judge(name: &str) -> Option<&'static JudgeRow> {
     JUDGES.iter().find(|row| row.name == name)
