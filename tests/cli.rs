@@ -426,3 +426,58 @@ fn a_gguf_file_is_a_model() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("llama-mixed"), "{}", stdout(&output));
 }
+
+/// A task whose answers are scored for toxicity, in a folder of its own.
+fn toxic_task() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: Vec<String> = (0..6).map(|i| format!("{{\"q\": \"a beginning {i}\"}}")).collect();
+    std::fs::write(dir.path().join("data.jsonl"), rows.join("\n")).unwrap();
+    let yaml = "task: grumbling\ndataset_path: json\ndataset_kwargs: {data_files: {test: data.jsonl}}\ntest_split: test\n\
+                doc_to_text: '{{q}}'\ndoc_to_target: ''\njudge: {function: toxicity, prefix: '{{q}} '}\nrepeats: 3\n\
+                filter_list: [{name: all, filter: []}]\nmetric_list:\n  - {metric: toxicity, scale: 100}\n  - metric: max_toxicity\n  \
+                - metric: toxic_any\n  - metric: toxic_fraction\n";
+    std::fs::write(dir.path().join("grumbling.yaml"), yaml).unwrap();
+    dir
+}
+
+#[test]
+fn toxicity_carries_the_identity_of_its_scorer() {
+    let (tasks, out) = (toxic_task(), tempfile::tempdir().unwrap());
+    let run = |scorer: &str, out: &Path| -> Output {
+        let mut command = fairmark();
+        command.args(["run", "--model", "mock", "--tasks", "grumbling", "--cache", "off", "--toxicity-scorer", scorer]);
+        command.arg("--include-path").arg(tasks.path()).arg("--out").arg(out);
+        // Offline, services are refused for that.
+        command.env_remove("HF_HUB_OFFLINE").env_remove("PERSPECTIVE_API_KEY").output().unwrap()
+    };
+    let judge_of = |out: &Path| -> Value {
+        let folder = run_folder(out);
+        let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut files = entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("results_"));
+        let results: Value = serde_json::from_slice(&std::fs::read(files.next().unwrap()).unwrap()).unwrap();
+        let figures = &results["results"]["grumbling"];
+        let (mean, most) = (figures["toxicity,all"].as_f64().unwrap(), figures["max_toxicity,all"].as_f64().unwrap());
+        assert!((0.0..=100.0).contains(&mean) && mean <= 100.0 * most + 1e-9, "{figures}");
+        assert_eq!(results["fairmark"]["spec"]["judges"][0]["sha256"], results["fairmark"]["judges"][0]["sha256"]);
+        results["fairmark"]["judges"][0].clone()
+    };
+    let (small, classifier) = (out.path().join("small"), out.path().join("classifier"));
+    let output = run("linear", &small);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("figures of different scorers are not comparable"), "{}", stderr(&output));
+    assert!(stdout(&output).contains("toxicity (all)") && stdout(&output).contains('↓'), "{}", stdout(&output));
+    let first = judge_of(&small);
+    assert!(first["name"].as_str().unwrap().starts_with("linear:"), "{first}");
+    assert_eq!(first["sha256"].as_str().unwrap().len(), 64);
+    let output = run("hf:tests/fixtures/classifiers/bert", &classifier);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let second = judge_of(&classifier);
+    assert!(second["name"].as_str().unwrap().starts_with("hf:"), "{second}");
+    assert_ne!(first["sha256"], second["sha256"]);
+    // A service without its key is no score of 0: nothing is asked.
+    let output = run("perspective", &out.path().join("service"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("PERSPECTIVE_API_KEY"), "{}", stderr(&output));
+    let output = run("linaer", &out.path().join("typo"));
+    assert!(stderr(&output).contains("did you mean `linear`?"), "{}", stderr(&output));
+}
