@@ -1,5 +1,6 @@
 //! The driver with engines that answer twice, never, in any order, or refuse; and through the response cache.
 
+use super::testing::{folder, spec};
 use super::{Finished, Means, Prepared, RunFolder, execute, prepare};
 use crate::catalog::Catalog;
 use crate::data::{DataOptions, DataSource};
@@ -10,7 +11,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::judge::Judges;
 use crate::prompt::PromptOptions;
 use crate::request::{Prompt, Request, Unscored};
-use crate::run::{Effort, Environment, Spec};
 use crate::usage::UsageReport;
 use serde_json::json;
 use std::cell::RefCell;
@@ -155,19 +155,7 @@ impl Bench {
     }
 
     fn folder(&self, engine: &dyn Engine, prepared: &Prepared) -> RunFolder {
-        let tasks: Vec<_> = prepared.tasks.iter().map(|t| &t.spec).collect();
-        let spec: Spec = serde_json::from_value(json!({
-            "model": engine.identity(), "tasks": tasks, "selected": ["odd"], "num_fewshot": null, "limit": null, "seed": 1,
-            "fewshot_seed": 1, "apply_chat_template": false, "fewshot_as_multiturn": null, "system_instruction": null,
-            "gen_kwargs": {}, "bootstrap_iters": 0,
-        }))
-        .unwrap();
-        let environment: Environment = serde_json::from_value(json!({
-            "fairmark_version": "0", "os": "", "arch": "", "cpus": 1, "started": "2026-01-01T00:00:00", "started_unix": 0.0
-        }))
-        .unwrap();
-        let effort: Effort = serde_json::from_value(json!({"threads": 1})).unwrap();
-        RunFolder::open(self.out.path(), spec, effort, environment, false).unwrap()
+        folder(self.out.path(), spec(engine, prepared))
     }
 
     fn answer_lines(&self) -> usize {

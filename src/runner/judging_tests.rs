@@ -1,15 +1,15 @@
 //! Whole runs of a task with a judge: one that stops, one that fails, one that is missing.
 
-use super::{Finished, Means, NotRun, RunFolder, execute, prepare};
+use super::testing::{folder, spec};
+use super::{Finished, Means, NotRun, execute, prepare};
 use crate::catalog::Catalog;
 use crate::data::{DataOptions, DataSource};
+use crate::engine::Cancel;
 use crate::engine::mock::MockEngine;
-use crate::engine::{Cancel, Engine};
 use crate::error::Error;
 use crate::judge::testing::Lengths;
 use crate::judge::{Judge, Judges};
 use crate::prompt::PromptOptions;
-use crate::run::{Effort, Environment, Spec};
 use serde_json::json;
 use std::rc::Rc;
 
@@ -44,19 +44,7 @@ impl Bench {
         let source = DataSource::open(DataOptions { offline: true, ..DataOptions::default() }).unwrap();
         let prepared = prepare(nodes, &source, &PromptOptions::default(), None, &mut |_| {}).unwrap().judged_by(judges);
         let engine = MockEngine::new(&format!("mock:texts={}", self.dir.path().join("texts.jsonl").display())).unwrap();
-        let tasks: Vec<_> = prepared.tasks.iter().map(|t| &t.spec).collect();
-        let spec: Spec = serde_json::from_value(json!({
-            "model": engine.identity(), "tasks": tasks, "selected": ["both"], "num_fewshot": null, "limit": null, "seed": 1,
-            "fewshot_seed": 1, "apply_chat_template": false, "fewshot_as_multiturn": null, "system_instruction": null,
-            "gen_kwargs": {}, "bootstrap_iters": 0,
-        }))
-        .unwrap();
-        let environment: Environment = serde_json::from_value(json!({
-            "fairmark_version": "0", "os": "", "arch": "", "cpus": 1, "started": "2026-01-01T00:00:00", "started_unix": 0.0
-        }))
-        .unwrap();
-        let effort: Effort = serde_json::from_value(json!({"threads": 1})).unwrap();
-        let mut folder = RunFolder::open(self.out.path(), spec, effort, environment, false).unwrap();
+        let mut folder = folder(self.out.path(), spec(&engine, &prepared));
         let cancel = Cancel::default();
         let means = Means { engine: &engine, judges, cancel: &cancel };
         execute(prepared, &means, &mut folder, 0, &mut |_| {}).unwrap()

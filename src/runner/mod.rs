@@ -15,6 +15,8 @@ mod prepare;
 mod protocol;
 #[cfg(test)]
 mod protocol_tests;
+#[cfg(test)]
+mod testing;
 
 pub use execute::{Finished, FinishedTask, Means, NotRun, execute};
 pub use folder::{RunFolder, check_writable};

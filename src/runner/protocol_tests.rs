@@ -1,5 +1,6 @@
 //! Whole runs on the mock under every protocol: names of filters, groups, hashes, samples, bounds.
 
+use super::testing::{folder, spec};
 use super::{Finished, Means, Prepared, RunFolder, execute, plan_protocol, prepare};
 use crate::catalog::Catalog;
 use crate::data::{DataOptions, DataSource};
@@ -9,7 +10,6 @@ use crate::judge::Judges;
 use crate::prompt::PromptOptions;
 use crate::report::{ResultsInput, Style, compare, render_all, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
-use crate::run::{Effort, Environment, Spec};
 use crate::sample::Score;
 use crate::task::ChoiceProtocol::{self, LetterLogprobs, LetterText, Likelihood};
 use crate::task::Node;
@@ -71,29 +71,14 @@ fn prepared(nodes: &[Node], protocol: ChoiceProtocol) -> Prepared {
     prepare(nodes.to_vec(), &source, &options, None, &mut |_| {}).unwrap()
 }
 
-fn spec(engine: &dyn Engine, prepared: &Prepared) -> Spec {
-    let tasks: Vec<_> = prepared.tasks.iter().map(|t| &t.spec).collect();
-    let spec = json!({
-        "model": engine.identity(), "tasks": tasks, "selected": ["x"], "num_fewshot": null, "limit": null, "seed": 1,
-        "fewshot_seed": 1, "apply_chat_template": false, "fewshot_as_multiturn": null, "system_instruction": null,
-        "gen_kwargs": {}, "bootstrap_iters": 10,
-    });
-    serde_json::from_value(spec).unwrap()
-}
-
 fn run(names: &[&str], model: &str, protocol: ChoiceProtocol) -> Run {
     let (_dir, nodes) = nodes(names);
     let engine = MockEngine::new(model).unwrap();
     let prepared = prepared(&nodes, protocol);
     let spec = spec(&engine, &prepared);
     let prepared_hash = spec.sha256();
-    let environment: Environment = serde_json::from_value(json!({
-        "fairmark_version": "0", "os": "", "arch": "", "cpus": 1, "started": "2026-01-01T00:00:00", "started_unix": 0.0
-    }))
-    .unwrap();
-    let effort: Effort = serde_json::from_value(json!({"threads": 1})).unwrap();
     let out = tempfile::tempdir().unwrap();
-    let mut folder = RunFolder::open(out.path(), spec, effort, environment, false).unwrap();
+    let mut folder = folder(out.path(), spec);
     let (judges, cancel) = (Judges::default(), Cancel::default());
     let means = Means { engine: &engine, judges: &judges, cancel: &cancel };
     let finished = execute(prepared, &means, &mut folder, 10, &mut |_| {}).unwrap();
