@@ -176,6 +176,7 @@ fn verdicts_make_pass_at_k() {
     let fresh = bench.run(&["--tasks", "shaped", "--fresh", "--cache", "read"]);
     ok(&fresh);
     assert_eq!(fresh.stdout, output.stdout);
+    assert_eq!(bench.results()["fairmark"]["judges"][0], *judge, "nothing in it that differs from run to run");
 }
 
 #[test]

@@ -22,7 +22,8 @@ pub struct Report {
     pub interpreter: PathBuf,
     /// As Python says it: `3.11.7`.
     pub python: String,
-    /// User id of the programs, where it is known.
+    /// User id of the programs, where it is known. Drawn anew each time where fairmark is root, so results do not have it.
+    #[serde(skip)]
     pub uid: Option<u32>,
 }
 
