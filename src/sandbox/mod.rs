@@ -6,9 +6,13 @@ mod outcome;
 mod report;
 mod settings;
 mod template;
+mod verdicts;
 
 #[cfg(unix)]
 pub mod judge;
+
+#[cfg(not(unix))]
+mod elsewhere;
 
 #[cfg(unix)]
 mod canary;
@@ -38,3 +42,6 @@ pub use cell::Cell;
 pub use open::{Driver, Sandbox};
 #[cfg(unix)]
 pub use pipes::{Lost, MAX_FRAME};
+
+#[cfg(not(unix))]
+pub use elsewhere::{Sandbox, judge};
