@@ -257,16 +257,17 @@ fn lives(pid: u32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z') && !rest.starts_with('X'))
 }
 
-#[test]
-fn a_killed_harness_leaves_no_process() {
-    sandbox_here::or_skip();
-    let looping = "    while True: pass\n";
-    let bench = Bench::new(&[("double", &[looping]), ("first", &[looping]), ("spin", &[looping])]);
-    let yaml = YAML.replace("cpu_seconds: 1", "cpu_seconds: 600");
+/// A task with this much time for programs.
+fn with_seconds(bench: &Bench, cpu: u32) {
+    let yaml = YAML.replace("cpu_seconds: 1", &format!("cpu_seconds: {cpu}"));
     std::fs::write(bench.path("tasks/shaped.yaml"), yaml).unwrap();
-    let mut harness =
-        bench.command(&["--tasks", "shaped"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // Until a solution runs: its process is a child of a warmed interpreter, two below the harness, and eats time.
+}
+
+/// Starts a run and waits until a solution runs in it: its process is a child of a warmed interpreter, two below the
+/// harness, and eats time. Gives the harness and all processes of the run.
+fn start_and_wait_for_a_program(bench: &Bench) -> (std::process::Child, Vec<u32>) {
+    let mut command = bench.command(&["--tasks", "shaped"]);
+    let harness = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let begun = Instant::now();
     let busy = |pid: &u32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -280,17 +281,64 @@ fn a_killed_harness_leaves_no_process() {
     }
     let family = family(harness.id());
     assert!(family.len() >= 3, "{family:?}");
-    harness.kill().unwrap();
-    harness.wait().unwrap();
-    let killed = Instant::now();
+    (harness, family)
+}
+
+fn assert_gone(family: &[u32]) {
+    let begun = Instant::now();
     while family.iter().any(|pid| lives(*pid)) {
-        assert!(
-            killed.elapsed() < Duration::from_secs(20),
-            "{:?} live on",
-            family.iter().filter(|p| lives(**p)).collect::<Vec<_>>()
-        );
+        let left: Vec<_> = family.iter().filter(|pid| lives(**pid)).collect();
+        assert!(begun.elapsed() < Duration::from_secs(20), "{left:?} live on");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+const LOOPING: &str = "    while True: pass\n";
+
+#[test]
+fn a_killed_harness_leaves_no_process() {
+    sandbox_here::or_skip();
+    let bench = Bench::new(&[("double", &[LOOPING]), ("first", &[LOOPING]), ("spin", &[LOOPING])]);
+    with_seconds(&bench, 600);
+    let (mut harness, family) = start_and_wait_for_a_program(&bench);
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    assert_gone(&family);
+}
+
+/// Sends a signal and waits for the end: the exit code.
+fn stop(harness: &mut std::process::Child, signal: i32) -> Option<i32> {
+    // SAFETY: a plain call, to a child that is not reaped.
+    unsafe { libc::kill(harness.id() as i32, signal) };
+    harness.wait().unwrap().code()
+}
+
+#[test]
+fn a_stopped_run_does_not_wait_for_its_programs() {
+    sandbox_here::or_skip();
+    let bench = Bench::new(&[("double", &[LOOPING]), ("first", &[LOOPING]), ("spin", &[LOOPING])]);
+    with_seconds(&bench, 600);
+    let (mut harness, family) = start_and_wait_for_a_program(&bench);
+    let begun = Instant::now();
+    assert_eq!(stop(&mut harness, libc::SIGINT), Some(3), "stopped, to be continued");
+    assert!(begun.elapsed() < Duration::from_secs(60), "it waits for programs that may run for ten minutes");
+    assert_gone(&family);
+    assert_eq!(bench.judgement_lines(), 0, "nothing is known of programs that were cut short");
+}
+
+#[test]
+fn a_stopped_run_goes_on_with_the_same_command() {
+    sandbox_here::or_skip();
+    // Right, but slow enough to be stopped in the middle.
+    let slow = "    import time\n    while time.process_time() < 3: pass\n    return 2 * x\n";
+    let bench = Bench::new(&[("double", &[slow]), ("first", &["    return x[0]\n"]), ("spin", &["    return x\n"])]);
+    with_seconds(&bench, 60);
+    let (mut harness, family) = start_and_wait_for_a_program(&bench);
+    assert_eq!(stop(&mut harness, libc::SIGTERM), Some(3));
+    assert_gone(&family);
+    ok(&bench.run(&["--tasks", "shaped"]));
+    assert_eq!(bench.results()["results"]["shaped"]["pass@1,create_test"], 1.0);
+    assert_eq!(bench.judgement_lines(), 3, "two equal answers to a document are one case");
 }
 
 /// All reference solutions, as if a model had written them, through the built-in tasks. Needs `../shared`.

@@ -72,7 +72,8 @@ fn common_libraries_work_inside() {
     sandbox_here::or_skip();
     let sandbox = Sandbox::open(Settings::default()).unwrap();
     let code = "import asyncio, concurrent.futures, csv, dataclasses, decimal, hashlib, json, logging, os, re
-import secrets, shutil, sqlite3, statistics, subprocess, tempfile, threading, uuid, zipfile, zoneinfo
+import secrets, shutil, sqlite3, statistics, subprocess, sys, tempfile, threading, uuid, zipfile
+sys.version_info < (3, 9) or __import__('zoneinfo')
 async def twice(x):
     await asyncio.sleep(0)
     return 2 * x
@@ -94,6 +95,11 @@ os.kill(os.getpid(), signal.SIGUSR1)
 print('all well')";
     let out = run(&sandbox, code);
     assert_eq!((out.ending.clone(), out.stdout.as_str()), (Ending::Exited(0), "rang\nrang\nall well\n"), "{out:?}");
+    // What older Pythons do at the end of a thread, for which the C library needs another library.
+    let code = "import _thread, ctypes, time\nend = ctypes.CDLL(None).pthread_exit
+_thread.start_new_thread(lambda: end(None), ())\ntime.sleep(0.5)\nprint('lives on')";
+    let out = run(&sandbox, code);
+    assert_eq!((out.ending.clone(), out.stdout.as_str()), (Ending::Exited(0), "lives on\n"), "{out:?}");
 }
 
 #[test]
@@ -123,6 +129,23 @@ fn cells_talk_in_frames() {
         assert_eq!(cell.finish().ending, Ending::Exited(5));
         let liar = Driver { name: "liar", source: "import os\nos.write(4, b'\\xff' * 4)\nos.read(3, 1)\n" };
         assert_eq!(sandbox.start(&liar, &generous()).unwrap().recv(), Err(Lost::TooLong));
+    }
+}
+
+#[test]
+fn an_interrupted_sandbox_ends_its_programs() {
+    sandbox_here::or_skip();
+    for sandbox in every_runner() {
+        let begun = Instant::now();
+        let ending = std::thread::scope(|scope| {
+            let running = scope.spawn(|| run(&sandbox, "import time\ntime.sleep(1000)").ending);
+            std::thread::sleep(Duration::from_millis(500));
+            sandbox.interrupt();
+            running.join().unwrap()
+        });
+        assert_eq!(ending, Ending::SandboxFailed("interrupted".to_owned()));
+        assert_eq!(run(&sandbox, "print(1)").ending, Ending::SandboxFailed("interrupted".to_owned()));
+        assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
     }
 }
 
@@ -274,7 +297,13 @@ fn what_cannot_be_enforced_is_an_error() {
     assert!(open(Path::new("/nowhere/python3"), Runner::Own).contains("hint: "));
     let missing = Template::custom("mine", vec!["/nowhere/runner".to_owned(), "{bootstrap}".to_owned()]).unwrap();
     let real = Path::new("python3");
-    assert!(open(real, Runner::External(missing)).contains("/nowhere/runner"));
+    let said = open(real, Runner::External(missing));
+    assert!(said.contains("/nowhere/runner: cannot start a process"), "{said}");
+    assert!(said.contains("hint: is `/nowhere/runner` installed"), "{said}");
+    let words = ["sh", "-c", "echo no daemon >&2; echo see the help >&2; exit 125", "{bootstrap}"];
+    let talking = Template::custom("mine", words.map(str::to_owned).to_vec()).unwrap();
+    let said = open(real, Runner::External(talking));
+    assert!(said.contains("exit code 125: no daemon; see the help"), "{said}");
     let broken = Template::custom("mine", vec!["false".to_owned(), "{bootstrap}".to_owned()]).unwrap();
     assert!(open(real, Runner::External(broken)).contains("does not work"));
     let plain = Sandbox::open(Settings { runner: Runner::Unsafe, ..Settings::default() }).unwrap();

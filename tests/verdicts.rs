@@ -112,6 +112,27 @@ fn limits_have_verdicts_of_their_own() {
     }
 }
 
+/// Its clock has room for the tests, but nobody waits for the solution longer than asked.
+#[test]
+fn a_silent_solution_is_waited_for_no_longer_than_asked() {
+    let short = Limits { wall: Duration::from_secs(6), ..limits() };
+    for code in [
+        "import time\ndef f():\n    time.sleep(1000)\n",
+        "import os, signal\ndef f():\n    os.kill(os.getpid(), signal.SIGSTOP)\n",
+    ] {
+        let outcome = judge().run(&solution(code, &["f"]), &tests("f()\n"), &short, Mode::TwoProcesses);
+        assert_eq!(outcome.verdict, Verdict::TimedOut);
+        assert!(outcome.usage.wall < 11.0, "{outcome:?}");
+    }
+}
+
+/// Tests that end their own process have found nothing out.
+#[test]
+fn tests_that_end_early_are_no_pass() {
+    let outcome = run("def f():\n    return 1\n", &["f"], "import os\nos._exit(f() - 1)\n", Mode::TwoProcesses);
+    assert!(reason(outcome).starts_with("the tests' process ended without a verdict"));
+}
+
 #[test]
 fn broken_tests_are_no_failure_of_the_solution() {
     for mode in [Mode::TwoProcesses, Mode::OneProcess] {

@@ -11,7 +11,8 @@ use fancy_regex::Regex;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Version of the rules by which verdicts are found; it stands in the key of every finding.
@@ -19,6 +20,9 @@ const RULES: &str = "verdicts=1";
 
 /// Processor time of a solution in seconds, where the task names none.
 const CPU_SECONDS: u64 = 10;
+
+/// How often a judge that waits for findings looks whether it is cancelled.
+const BEAT: Duration = Duration::from_millis(100);
 
 /// Checks `cpu_seconds` and `memory_mib` where they are numbers and not templates.
 pub fn check(args: &[(String, String)]) -> Result<()> {
@@ -81,17 +85,26 @@ impl Judge for CodeJudge {
                     while !cancel.is_cancelled() {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         let Some(case) = cases.get(index) else { break };
-                        if sender.send((index, self.finding(case))).is_err() {
+                        let finding = self.finding(case);
+                        // What was cut short is no finding.
+                        if finding.is_err() && cancel.is_cancelled() || sender.send((index, finding)).is_err() {
                             break;
                         }
                     }
                 });
             }
             drop(sender);
-            for (index, finding) in findings {
-                sink(index, finding)?;
+            // Gone when this ends, so that after an error no worker waits to send.
+            let findings = findings;
+            loop {
+                match findings.recv_timeout(BEAT) {
+                    Ok((index, finding)) => sink(index, finding)?,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    // Programs may run for minutes.
+                    Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => self.judge.sandbox().interrupt(),
+                    Err(RecvTimeoutError::Timeout) => (),
+                }
             }
-            Ok(())
         })
     }
 

@@ -1,7 +1,7 @@
 //! A first program in a new sandbox, which looks at what it may do: what the report says is tried, not believed.
 
 use super::open::Sandbox;
-use super::outcome::{Ending, Limits, Program};
+use super::outcome::{Ending, Limits, Program, ProgramOutcome};
 use super::settings::{Layer, Runner};
 use crate::error::{Error, Result};
 use std::time::Duration;
@@ -34,6 +34,9 @@ if os.getuid() and os.geteuid() and not os.getgroups():
     print("uid-drop")
 "#;
 
+/// Lines of what a program said that go into an error.
+const LINES: usize = 3;
+
 /// Runs the canary.
 ///
 /// # Errors
@@ -48,9 +51,14 @@ pub(super) fn check(sandbox: &Sandbox) -> Result<()> {
     };
     let outcome = sandbox.run(&Program { code: code.to_owned(), files: Vec::new() }, &limits);
     if outcome.ending != Ending::Exited(0) {
-        let said = outcome.stderr.lines().last().unwrap_or("it said nothing");
-        let message = format!("a first program does not work in the sandbox ({:?}): {said}", outcome.ending);
-        return Err(Error::input(message).hint("try another runner or another Python"));
+        let message = format!("a first program does not work in the sandbox: {}", story(&outcome));
+        let hint = match runner {
+            Runner::External(template) => {
+                format!("is `{}` installed and running? else use another runner", template.program())
+            }
+            _ => "try another runner, another Python or another folder for temporary files (TMPDIR)".to_owned(),
+        };
+        return Err(Error::input(message).hint(hint));
     }
     if *runner == Runner::Own {
         let found: Vec<&str> = outcome.stdout.lines().collect();
@@ -67,4 +75,19 @@ pub(super) fn check(sandbox: &Sandbox) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// How a first program went wrong, and the last that it said.
+fn story(outcome: &ProgramOutcome) -> String {
+    let how = match &outcome.ending {
+        Ending::SandboxFailed(reason) => return reason.clone(),
+        Ending::Exited(code) => format!("exit code {code}"),
+        Ending::Signalled(signal) => format!("ended by signal {signal}"),
+        Ending::TimedOut => "it does not end".to_owned(),
+        Ending::OutOfMemory => "out of memory".to_owned(),
+        Ending::OutOfDisk => "out of disk".to_owned(),
+    };
+    let lines: Vec<&str> = outcome.stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default();
+    if last.is_empty() { how } else { format!("{how}: {}", last.join("; ")) }
 }

@@ -3,10 +3,15 @@
 use super::outcome::{Ending, Limits, ProgramOutcome, Usage};
 use super::pipes::{Lost, Pipes};
 use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time on top of a limit that is enforced elsewhere, before the harness itself acts.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How often a waiting harness looks whether it is to stop.
+const BEAT: Duration = Duration::from_millis(100);
 
 /// Who holds the process: it can end it, and knows how it ended.
 pub(super) trait Keeper: Send {
@@ -46,16 +51,46 @@ pub struct Cell {
     pipes: Pipes,
     keeper: Box<dyn Keeper>,
     limits: Limits,
+    /// When the harness stops waiting: at its wall limit, or before.
+    deadline: Instant,
     started: Instant,
+    /// Set when all processes of the sandbox are to end.
+    interrupt: Arc<AtomicBool>,
     ended: bool,
     timed_out: bool,
+    interrupted: bool,
     finished: bool,
 }
 
 impl Cell {
     pub(super) fn new(pipes: Pipes, keeper: Box<dyn Keeper>, limits: Limits) -> Cell {
         let started = Instant::now();
-        Cell { pipes, keeper, limits, started, ended: false, timed_out: false, finished: false }
+        let margin = if keeper.keeps_time() { GRACE } else { Duration::ZERO };
+        Cell {
+            pipes,
+            keeper,
+            limits,
+            deadline: started + limits.wall + margin,
+            started,
+            interrupt: Arc::default(),
+            ended: false,
+            timed_out: false,
+            interrupted: false,
+            finished: false,
+        }
+    }
+
+    /// Ends the process, as a failure of the sandbox, when this is set.
+    pub(super) fn heed(mut self, interrupt: &Arc<AtomicBool>) -> Cell {
+        self.interrupt = interrupt.clone();
+        self
+    }
+
+    /// Waits from now on for no longer than this, and never beyond the wall limit.
+    pub(super) fn expect_within(&mut self, patience: Duration) {
+        let margin = if self.keeper.keeps_time() { GRACE } else { Duration::ZERO };
+        let wall = self.started + self.limits.wall + margin;
+        self.deadline = wall.min(Instant::now() + patience);
     }
 
     /// Sends one frame to the driver. Its output is taken meanwhile, so neither side can stall the other.
@@ -107,13 +142,16 @@ impl Cell {
         if self.ended {
             return if self.pipes.drain() { Ok(()) } else { Err(self.lost()) };
         }
-        let margin = if self.keeper.keeps_time() { GRACE } else { Duration::ZERO };
-        let deadline = self.started + self.limits.wall + margin;
-        if Instant::now() >= deadline {
+        if self.interrupt.load(Ordering::Relaxed) {
+            self.interrupted = true;
+            return Err(Lost::Closed);
+        }
+        let now = Instant::now();
+        if now >= self.deadline {
             self.timed_out = true;
             return Err(Lost::TimedOut);
         }
-        self.pump(deadline);
+        self.pump(self.deadline.min(now + BEAT));
         Ok(())
     }
 
@@ -131,7 +169,7 @@ impl Cell {
     /// Why the channel is closed. The word that a limit was hit may come a little after the closing itself.
     fn lost(&mut self) -> Lost {
         let deadline = Instant::now() + GRACE;
-        while !self.ended && !self.timed_out && Instant::now() < deadline {
+        while !self.ended && !self.timed_out && !self.interrupted && Instant::now() < deadline {
             self.pump(deadline);
         }
         if !self.timed_out && self.ended {
@@ -146,6 +184,7 @@ impl Cell {
         self.finished = true;
         self.pipes.drain();
         let ending = match ended.cause {
+            _ if self.interrupted => Ending::SandboxFailed("interrupted".to_owned()),
             Cause::Lost(reason) => Ending::SandboxFailed(reason),
             Cause::Limit(ending) => ending,
             _ if self.timed_out => Ending::TimedOut,

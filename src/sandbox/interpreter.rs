@@ -3,8 +3,18 @@
 use super::template::PYTHON_FLAGS;
 use crate::error::{Error, Result};
 use serde::Deserialize;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How long a Python may take to say what it is, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Most bytes of its answer.
+const LONGEST: u64 = 1 << 20;
 
 /// Oldest Python that works.
 const OLDEST: (u32, u32) = (3, 8);
@@ -73,16 +83,20 @@ struct Answer {
 impl Interpreter {
     /// Asks the given Python, or the first `python3` on the path.
     pub(super) fn find(wanted: Option<&Path>) -> Result<Interpreter> {
+        Interpreter::find_within(wanted, PATIENCE)
+    }
+
+    fn find_within(wanted: Option<&Path>, patience: Duration) -> Result<Interpreter> {
         let named = wanted.unwrap_or(Path::new("python3"));
         let hint = "install Python 3.8 or newer, or name one";
-        let output = Command::new(named)
-            .args(PYTHON_FLAGS)
-            .args(["-c", QUESTION])
-            .stdin(Stdio::null())
-            .output()
+        let said = ask(named, patience)
             .map_err(|e| Error::io("cannot start the Python that is to run programs", named, e).hint(hint))?;
-        let answer: Answer = serde_json::from_slice(&output.stdout).map_err(|_| {
-            let said = String::from_utf8_lossy(&output.stderr);
+        let [said, complaint] = said.ok_or_else(|| {
+            let message = format!("this Python does not answer within {patience:?}");
+            Error::input(message).file(named).hint(hint)
+        })?;
+        let answer: Answer = serde_json::from_slice(&said).map_err(|_| {
+            let said = String::from_utf8_lossy(&complaint);
             let last = said.lines().last().unwrap_or("no answer").to_owned();
             Error::input(format!("this Python does not work: {last}")).file(named).hint(hint)
         })?;
@@ -99,6 +113,56 @@ impl Interpreter {
         let (version, library) = (answer.version, answer.library);
         Ok(Interpreter { path, version, ctypes: answer.ctypes, library, reads: existing(reads) })
     }
+}
+
+/// What a Python says to the question, on standard output and error; `None` when it takes too long.
+fn ask(named: &Path, patience: Duration) -> std::io::Result<Option<[Vec<u8>; 2]>> {
+    let deadline = Instant::now() + patience;
+    let mut command = Command::new(named);
+    command.args(PYTHON_FLAGS).args(["-c", QUESTION]).process_group(0);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let texts = (child.stdout.take().map(reader), child.stderr.take().map(reader));
+    let text = |reader: Option<mpsc::Receiver<Vec<u8>>>| {
+        reader?.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+    };
+    let said = text(texts.0).zip(text(texts.1));
+    let ended = said.is_some() && ends_by(&mut child, deadline);
+    if !ended {
+        kill_group(&mut child);
+    }
+    Ok(said.filter(|_| ended).map(|(output, complaint)| [output, complaint]))
+}
+
+/// Reads a pipe on a thread of its own: who else holds the other end is not known.
+fn reader(pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        // What came before an error is all there is.
+        let _ = pipe.take(LONGEST).read_to_end(&mut text);
+        let _ = sender.send(text);
+    });
+    receiver
+}
+
+fn ends_by(child: &mut Child, deadline: Instant) -> bool {
+    while matches!(child.try_wait(), Ok(None)) {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+/// Ends a child that leads a group, which may be a script that has started others.
+fn kill_group(child: &mut Child) {
+    if let Ok(pid) = libc::pid_t::try_from(child.id()) {
+        // SAFETY: a plain call. The child is not reaped yet, so its number is nobody else's.
+        unsafe { libc::kill(-pid, libc::SIGKILL) };
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// The real paths of those that exist, without any that lie inside another.
@@ -128,6 +192,28 @@ mod tests {
         std::fs::create_dir_all(base.join("ab")).unwrap();
         let found = existing(vec![base.join("a/b"), base.join("ab"), base.join("a"), base.join("gone")]);
         assert_eq!(found, [base.join("a"), base.join("ab")]);
+    }
+
+    #[test]
+    fn a_python_that_hangs_is_an_error_and_ended() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (slow, note) = (dir.path().join("python3"), dir.path().join("pid"));
+        std::fs::write(&slow, format!("#!/bin/sh\nsleep 600 &\necho $! > '{}'\nwait\n", note.display())).unwrap();
+        std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let err = Interpreter::find_within(Some(&slow), Duration::from_secs(2)).unwrap_err();
+        assert!(err.to_string().contains("does not answer within 2s"), "{err}");
+        let pid: libc::pid_t = std::fs::read_to_string(note).unwrap().trim().parse().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        // SAFETY: a plain question.
+        while unsafe { libc::kill(pid, 0) } == 0 {
+            let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            if state.contains(") Z") {
+                break;
+            }
+            assert!(Instant::now() < deadline, "what it started lives on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     #[test]

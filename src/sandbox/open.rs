@@ -14,8 +14,8 @@ use serde_json::json;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -46,6 +46,7 @@ pub struct Sandbox {
     _lock: File,
     serial: AtomicU64,
     turns: Turns,
+    interrupt: Arc<AtomicBool>,
 }
 
 /// Counts the workers that are free.
@@ -78,6 +79,7 @@ impl Sandbox {
             _lock: lock,
             serial: AtomicU64::new(0),
             turns,
+            interrupt: Arc::default(),
         };
         if sandbox.settings.runner == Runner::Own {
             sandbox.open_own()?;
@@ -113,6 +115,12 @@ impl Sandbox {
         self.settings.workers.max(1)
     }
 
+    /// Ends all programs that run, and all that are started from now on, within a moment: each outcome is a failure of the
+    /// sandbox, which says nothing about the program.
+    pub fn interrupt(&self) {
+        self.interrupt.store(true, Ordering::Relaxed);
+    }
+
     /// Runs one program to its end. Blocks until a worker is free; a failure of the sandbox is an ending, too.
     pub fn run(&self, program: &Program, limits: &Limits) -> ProgramOutcome {
         let _turn = self.turn();
@@ -135,7 +143,7 @@ impl Sandbox {
     /// # Errors
     /// When the process cannot be started.
     pub fn start(&self, driver: &Driver, limits: &Limits) -> Result<Cell> {
-        match &self.settings.runner {
+        let cell = match &self.settings.runner {
             Runner::Own => self.start_own(driver, limits),
             Runner::Unsafe => {
                 let mut command = Command::new(&self.interpreter.path);
@@ -147,7 +155,8 @@ impl Sandbox {
                 let command = self.external(template, &scratch, limits);
                 self.start_child(command, Wiring::Mapped, scratch, driver, limits)
             }
-        }
+        };
+        cell.map(|cell| cell.heed(&self.interrupt))
     }
 
     #[cfg(target_os = "linux")]
@@ -278,7 +287,10 @@ const PREFIX: &str = "fairmark-sandbox-";
 /// A new folder for scratch directories, and the lock that says it is in use.
 fn scratch_folder(wanted: Option<PathBuf>) -> Result<(TempDir, File)> {
     let base = wanted.unwrap_or_else(std::env::temp_dir);
-    let cannot = |e| Error::io("cannot make a folder for scratch directories", &base, e);
+    let cannot = |e| {
+        let cannot = Error::io("cannot make a folder for scratch directories", &base, e);
+        cannot.hint("name another folder for temporary files by the environment variable TMPDIR")
+    };
     let base = base.canonicalize().map_err(cannot)?;
     sweep(&base);
     let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base).map_err(cannot)?;

@@ -39,6 +39,17 @@ def queue_signal():
     return True
 
 
+def signal_by_descriptor():
+    import fcntl
+
+    read, write = os.pipe()
+    fcntl.fcntl(read, fcntl.F_SETOWN, TARGET["process"])
+    fcntl.fcntl(read, getattr(fcntl, "F_SETSIG", 10), signal.SIGKILL)
+    fcntl.fcntl(read, fcntl.F_SETFL, fcntl.fcntl(read, fcntl.F_GETFL) | os.O_ASYNC)
+    os.write(write, b"x")
+    return True
+
+
 def process_handle():
     return syscall(434, 434, TARGET["process"], 0) > 0
 

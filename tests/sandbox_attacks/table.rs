@@ -135,6 +135,7 @@ pub const ATTACKS: &[Attack] = &[
     row("processes", "signal_parent", Sure, refused),
     row("processes", "signal_everybody", Sure, refused),
     row("processes", "queue_signal", Sure, refused),
+    row("processes", "signal_by_descriptor", Sure, refused),
     row("processes", "process_handle", Perhaps, refused),
     row("processes", "trace", Perhaps, refused),
     row("processes", "read_memory", Perhaps, refused),

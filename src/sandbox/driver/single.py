@@ -1,4 +1,4 @@
-"""Runs solution and tests in one process, where their data cannot cross between two. Weaker: see docs-verdicts.md.
+"""Runs solution and tests in one process, where their data cannot cross between two. Weaker: see docs/security.md.
 
 Out: b"h" when ready. In: (code, entry points, prelude, tests). Out: b"L" when the solution is next, or b"B" +
 (reason, trace): the tests are broken. Out: b"F" + (exception, reason, trace), or b"D" when every statement of the

@@ -1,7 +1,7 @@
 """Runs in the tests' process: trusted tests, which reach the solution by proxies alone.
 
-Out: b"h" when ready for the tests. In: (secret, prelude, tests, names, rows), names = the entry points asked for,
-rows = [(name, kind, detail)] as the solution's process describes them. Out: calls (see the solution's driver for
+Out: b"h" when ready for the tests. In: (secret, prelude, tests, names, description), names = the entry points asked
+for, description = the bytes of rows [(name, kind, detail)] as the solution's process wrote them. Out: calls (see the solution's driver for
 their form), and at the end one of b"P" + secret (every statement of the tests ran), b"F" + secret + (exception,
 reason, trace), b"U" + secret + (what, trace): a value could not cross, b"B" + secret + (reason, trace): the tests
 themselves are broken. No code of the solution runs here, and what it answers is plain data.
@@ -18,7 +18,7 @@ def tests_main():
     recv, send = channel(os.read, os.write)
     send(b"h")
     take, _, _ = decoder(recv(), 0, [], None)
-    secret, prelude, code, names, rows = take()
+    secret, prelude, code, names, description = take()
     lock, proxies, classes = allocate_lock(), {}, {}
     set_number, get_number = object.__setattr__, object.__getattribute__
     sequence = 0
@@ -197,7 +197,12 @@ def tests_main():
     for name in "len bool str repr hash iter next call abs getitem setitem delitem neg enter exit".split():
         setattr(Instance, f"__{name}__", operator(name, name == "next"))
     Instance.__call__ = Function.__call__
-    Instance.__exit__ = lambda self, *error: operator("exit", False)(self)
+
+    def leave(self, *error):
+        # What it answers is dropped: it must not swallow an error of the tests.
+        operator("exit", False)(self)
+
+    Instance.__exit__ = leave
     for name in "eq ne lt le gt ge add sub mul truediv".split():
         setattr(Instance, f"__{name}__", comparison(name))
 
@@ -220,7 +225,11 @@ def tests_main():
                 classes[number] = Meta(name, (base,), {"__slots__": (), "_fairmark_entry": number})
         return classes[number]
 
+    def stranger(number, cls):
+        raise Malformed("an object in place of plain data")
+
     def bind(namespace):
+        rows.extend(_exact(decoder(description, 0, [], stranger)[0](), list))
         if [row[0] for row in rows] != list(names):
             raise ValueError("other names than asked for")
         for number, (name, kind, detail) in enumerate(rows):
@@ -234,7 +243,7 @@ def tests_main():
                 entry_of[id(value)] = number
             namespace[name] = value
 
-    source, entry_of = code.split("\n"), {}
+    source, entry_of, rows = code.split("\n"), {}, []
     module = types.ModuleType("tests")
     module.__file__ = "tests.py"
     sys.modules["tests"] = module
@@ -246,7 +255,7 @@ def tests_main():
         verdict(b"B", f"{type(error_).__name__}: {error_}"[:300], "")
     try:
         bind(module.__dict__)
-    except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error_:
+    except Exception as error_:
         verdict(b"F", "ProtocolError", f"the solution's list of entry points is malformed: {error_}"[:300], "")
     try:
         exec(program, module.__dict__)
@@ -254,7 +263,7 @@ def tests_main():
         name = type(error_).__name__
         try:
             text = str(error_)[:300]
-        except Exception:
+        except BaseException:  # the text of one of the solution's objects is asked for there
             text = ""
         verdict(b"F", name, f"{name}: {text}" if text else name, trace(error_.__traceback__))
     send(b"P" + secret)

@@ -34,12 +34,6 @@ impl Writer {
         texts.iter().fold(self, |writer, text| writer.text(text))
     }
 
-    /// A value that is in wire form already.
-    pub fn raw(mut self, value: &[u8]) -> Writer {
-        self.0.extend_from_slice(value);
-        self
-    }
-
     pub fn done(self) -> Vec<u8> {
         self.0
     }
@@ -199,15 +193,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Text of a process for a report: at most `most` characters, without control characters other than newlines.
+/// Text of a process for a report: at most `most` characters, without control characters other than newlines and
+/// without marks that turn the direction of writing.
 pub(super) fn printable(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
-    text.chars().filter(|c| !c.is_control() || *c == '\n').take(most).collect()
+    let turns = |c: &char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| (!c.is_control() || *c == '\n') && !turns(c)).take(most).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Reader, Writer};
+    use super::{Reader, Writer, printable};
 
     fn check(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
         let mut reader = Reader::new(bytes, Vec::new());
@@ -222,6 +218,12 @@ mod tests {
         assert_eq!(check(&frame), Ok(Vec::new()));
         let mut reader = Reader::new(&frame[frame.len() - 19..], Vec::new());
         assert_eq!(reader.texts(10).expect("texts"), names);
+    }
+
+    #[test]
+    fn reports_hold_no_terminal_codes() {
+        assert_eq!(printable("a\x1b[31m\u{9b}1m\u{202e}b\nc\u{2066}\0\x7f".as_bytes(), 9), "a[31m1mb\n");
+        assert_eq!(printable(b"\xff\xed\xa0\x80 x", 9), "\u{fffd}\u{fffd}\u{fffd}\u{fffd} x");
     }
 
     #[test]

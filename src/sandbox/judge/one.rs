@@ -1,4 +1,4 @@
-//! Solution and tests in one process, for data that cannot cross. Marked in the outcome: see `docs-verdicts.md` for
+//! Solution and tests in one process, for data that cannot cross. Marked in the outcome: see `docs/security.md` for
 //! what this cannot promise.
 
 use super::super::cell::Cell;

@@ -96,7 +96,7 @@ impl<'a> Trial<'a> {
         let mut reader = Reader::new(rows, Vec::new());
         reader.value().and_then(|()| reader.end()).map_err(malformed)?;
         let begin = Writer::tuple(5).bytes(&self.secret).text(&tests.prelude).text(&tests.code);
-        let begin = begin.texts(self.entry_points).raw(rows).done();
+        let begin = begin.texts(self.entry_points).bytes(rows).done();
         self.tests.send(&begin).map_err(|_| Stop::TestsLost)?;
         loop {
             let frame = self.tests.recv().map_err(|_| Stop::TestsLost)?;
@@ -138,6 +138,7 @@ impl<'a> Trial<'a> {
 
     fn ask(&mut self, frame: &[u8], doing: impl Fn() -> String) -> Result<Vec<u8>, Stop> {
         let asked = Instant::now();
+        self.solution.expect_within(self.patience);
         let reply = self.solution.send(frame).and_then(|()| self.solution.recv());
         let reply = reply.map_err(|lost| Stop::SolutionLost { lost, doing: doing() })?;
         match self.patience.checked_sub(asked.elapsed()) {
@@ -165,13 +166,16 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The tests are trusted and pass with a right solution: if they run over, then because of what they were given.
+/// The tests are trusted and pass with a right solution: if they run over or end early, then because of what they were
+/// given. Else a wrong solution could choose not to be counted.
 fn tests_lost(tests: &ProgramOutcome) -> Verdict {
     match &tests.ending {
         Ending::TimedOut => Verdict::TimedOut,
         Ending::OutOfMemory => Verdict::OutOfMemory,
         Ending::SandboxFailed(reason) => sandbox_error(reason.clone()),
-        ending => sandbox_error(format!("the tests' process ended without a verdict ({ending:?})")),
+        // Somebody outside ended it.
+        Ending::Signalled(libc::SIGKILL) => sandbox_error("the tests' process was killed"),
+        ending => failed(format!("the tests' process ended without a verdict ({ending:?})")),
     }
 }
 

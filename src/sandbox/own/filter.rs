@@ -36,7 +36,6 @@ const PLAIN: &[libc::c_long] = &[
     libc::SYS_ftruncate,
     libc::SYS_fallocate,
     libc::SYS_flock,
-    libc::SYS_fcntl,
     libc::SYS_dup,
     libc::SYS_dup3,
     libc::SYS_close,
@@ -179,6 +178,23 @@ const IOCTLS: &[u32] = &[
     libc::TIOCGWINSZ as u32,
 ];
 
+/// What `fcntl` may be asked. Not whom signals about a descriptor go to: the kernel would send them to others.
+const DESCRIPTOR_ASKS: &[libc::c_int] = &[
+    libc::F_DUPFD,
+    libc::F_DUPFD_CLOEXEC,
+    libc::F_GETFD,
+    libc::F_SETFD,
+    libc::F_GETFL,
+    libc::F_SETFL,
+    libc::F_GETLK,
+    libc::F_SETLK,
+    libc::F_SETLKW,
+    libc::F_OFD_GETLK,
+    libc::F_OFD_SETLK,
+    libc::F_OFD_SETLKW,
+    libc::F_GETPIPE_SZ,
+];
+
 /// What `pthread_create` asks of `clone`: a thread of this process, and nothing else.
 const THREAD: libc::c_int = libc::CLONE_VM
     | libc::CLONE_FS
@@ -212,6 +228,10 @@ fn rules() -> std::result::Result<Rules, seccompiler::BackendError> {
     rules.insert(
         libc::SYS_ioctl,
         IOCTLS.iter().map(|ask| rule(&[(1, u64::from(*ask))])).collect::<std::result::Result<_, _>>()?,
+    );
+    rules.insert(
+        libc::SYS_fcntl,
+        DESCRIPTOR_ASKS.iter().map(|ask| rule(&[(1, *ask as u64)])).collect::<std::result::Result<_, _>>()?,
     );
     // Some C libraries set a bit more (`CLONE_DETACHED`), which the kernel ignores.
     let thread = SeccompCmpOp::MaskedEq(!(libc::CLONE_DETACHED as u64));

@@ -20,7 +20,10 @@ pub(super) fn is_open(folder: &Path) -> bool {
 
 /// Makes the second place.
 pub(super) fn make(library: &Path, into: &Path) -> Result<PathBuf> {
-    copy(library, into).map_err(|e| Error::io("cannot mirror Python's library", library, e))?;
+    copy(library, into).map_err(|e| {
+        Error::io("cannot link or copy Python's library to", into, e)
+            .hint("name a Python that all users may read, or by TMPDIR a folder with room for 100 MB")
+    })?;
     Ok(into.to_path_buf())
 }
 

@@ -126,7 +126,15 @@ impl Zygote {
             zygote.control.send(order.to_string().as_bytes(), &[])?;
             zygote.control.receive(WARMING)
         };
-        zygote.hello = greet().map_err(failed)?;
+        zygote.hello = greet().map_err(|e: io::Error| match e.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                Error::input(format!("a warmed Python was not ready within {WARMING:?}")).file(&plan.python)
+            }
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                Error::input("a warmed Python ended before it was ready").file(&plan.python)
+            }
+            _ => failed(e),
+        })?;
         if zygote.hello.failed.is_empty() {
             return Ok(zygote);
         }

@@ -108,3 +108,13 @@ def square(x):
 def square(x):
     print('PASSED', flush=True)
     return 0
+
+### an iterator in place of a function
+# elsewhere: fails
+square = iter([9])
+
+### an object in place of a value
+# entry points: square, numbers
+# elsewhere: fails
+def square(x): return 0
+numbers = (x for x in [9])

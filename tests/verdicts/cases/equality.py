@@ -172,3 +172,19 @@ def square(x): return OrderedDict([(2, 4), (1, 1)])
 # tests:
 from collections import OrderedDict
 assert square([1, 2]) == OrderedDict([(1, 1), (2, 4)])
+
+### a context manager that swallows the tests' errors
+# entry points: Box
+# elsewhere: passes
+class Box:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return True
+
+    def get(self):
+        return 1
+# tests:
+with Box() as box:
+    assert box.get() == 2

@@ -76,3 +76,12 @@ class E(Exception):
     def __str__(self): raise SystemExit(0)
     __repr__ = __str__
 def square(x): raise E()
+
+### a text that ends the process which asks for it
+# elsewhere: fails
+class square:
+    def __init__(self, x): pass
+    def __str__(self): raise SystemExit(0)
+    __repr__ = __str__
+# tests:
+assert square(3) == 9, square(3)

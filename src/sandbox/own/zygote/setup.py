@@ -177,6 +177,10 @@ def warm():
         site.setquit()  # programs may call exit() and quit()
     import concurrent.futures
     concurrent.futures.ThreadPoolExecutor
+    try:
+        ctypes.CDLL("libgcc_s.so.1")  # the C library opens it when a thread exits early, and no program may open it
+    except OSError:
+        pass
     sys.stdout.flush()
     gc.collect()
     gc.freeze()
