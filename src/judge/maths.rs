@@ -13,6 +13,7 @@ use crate::request::Unscored;
 use crate::sandbox::{Ending, Layer, Limits, Program, Sandbox, Settings};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -195,22 +196,30 @@ impl Symbolic {
     /// Judges pairs in as many processes as it takes; `false`: nobody listens.
     fn batch(&self, open: &[Open], cancel: &Cancel, tell: &dyn Fn(usize, Finding) -> bool) -> bool {
         let pairs: Vec<Pair> = open.iter().map(|pair| (pair.answer.clone(), pair.gold.clone())).collect();
+        // Says nothing about the pair at which it happened: no finding, and so asked again.
+        let failed = RefCell::new(None);
         let run = |pairs: &[Pair]| {
             let cpu = Duration::from_secs(PAIR_SECONDS * pairs.len() as u64 + START_SECONDS);
             let limits = Limits { cpu, wall: cpu * 3, output: 1 << 20, ..Limits::default() };
             let files = vec![(INPUT.to_owned(), symbolic::input(pairs).into_bytes())];
             let outcome = self.sandbox.run(&Program { code: self.program.clone(), files }, &limits);
+            if let Ending::SandboxFailed(reason) = &outcome.ending {
+                *failed.borrow_mut() = Some(reason.clone());
+            }
             let broken_off = (outcome.ending != Ending::Exited(0)).then(|| format!("{:?}", outcome.ending));
             Run { output: outcome.stdout, broken_off }
         };
         let mut listened = true;
         symbolic::judge_all(&pairs, &run, &mut |index, verdict| {
             let Some(pair) = open.get(index) else { return false };
-            let found = match verdict {
-                Ok(verdict) => judgement(&pair.answer, verdict.equal, Tier::Symbolic, verdict.reason),
-                Err(reason) => undecided(pair, Some(reason)),
+            let finding = match verdict {
+                Ok(verdict) => Ok(judgement(&pair.answer, verdict.equal, Tier::Symbolic, verdict.reason)),
+                Err(reason) => match failed.take() {
+                    Some(failure) => Err(Unscored::new(format!("the sandbox failed: {failure}"))),
+                    None => Ok(undecided(pair, Some(reason))),
+                },
             };
-            listened = tell(pair.index, Ok(found));
+            listened = tell(pair.index, finding);
             listened && !cancel.is_cancelled()
         });
         listened

@@ -50,7 +50,7 @@ fn shared() -> Option<PathBuf> {
 
 fn run(model: &str, shared: &Path, out: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fairmark"));
-    command.env("HF_HUB_OFFLINE", "1").args(["run", "--tasks", "card/gemma", "--limit", "4", "--cache", "off"]);
+    command.env("HF_HUB_OFFLINE", "1").args(["run", "--tasks", "card/gemma", "--limit", "20", "--cache", "off"]);
     command.args(["--gen-kwargs", "max_gen_toks=8", "--model", model, "--data-dir"]).arg(shared.join("datasets"));
     command.arg("--out").arg(out).output().unwrap()
 }
