@@ -31,5 +31,6 @@ pub mod score;
 pub mod stats;
 pub mod task;
 pub mod template;
+mod tls;
 pub mod toxicity;
 pub mod usage;

@@ -6,21 +6,24 @@ mod agreement;
 mod args;
 mod bytes;
 mod cache;
+mod completions;
 mod downloads;
 mod endpoints;
+mod guide;
 mod interrupt;
 mod judging;
 mod ls;
+mod man;
 mod progress;
 mod run;
 mod show;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// A benchmark and safety evaluation harness for language models.
 #[derive(Parser)]
-#[command(name = "fairmark", version, about, max_term_width = 100)]
+#[command(name = "fairmark", version, about, max_term_width = 100, after_help = guide::after_help())]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -38,6 +41,10 @@ enum Verb {
     ScorerAgreement(agreement::AgreementArgs),
     /// Look at the response cache, or take answers out of it.
     Cache(cache::CacheArgs),
+    /// Print a script that completes verbs, flags and values in a shell.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write all pages into a folder.
+    Man(man::ManArgs),
 }
 
 /// Reads the arguments, does the work, reports errors; returns the process exit code.
@@ -49,6 +56,8 @@ pub fn main() -> ExitCode {
         Verb::Show(args) => show::show(&args),
         Verb::ScorerAgreement(args) => agreement::scorer_agreement(&args),
         Verb::Cache(args) => cache::cache(&args),
+        Verb::Completions(args) => completions::completions(&args, Cli::command()),
+        Verb::Man(args) => man::man(&args, Cli::command()),
     };
     match outcome {
         Ok(code) => code,

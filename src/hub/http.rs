@@ -2,6 +2,7 @@
 
 use super::{HubConfig, Repo};
 use crate::error::{Error, Result};
+use crate::tls;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, LOCATION, RANGE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -85,7 +86,7 @@ impl Http {
                 .cause(err)
                 .hint("check HF_ENDPOINT")
         })?;
-        let mut builder = Client::builder()
+        let mut builder = tls::client_builder()
             .user_agent(concat!("fairmark/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))

@@ -10,6 +10,7 @@ use super::wait;
 use super::{Base, Limits};
 use crate::engine::remote::wire::{Call, Wire};
 use crate::error::{Error, Result};
+use crate::tls;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Request, Response, Url};
 use serde_json::Value;
@@ -79,7 +80,7 @@ impl Pool {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let mut builder = Client::builder()
+        let mut builder = tls::client_builder()
             .user_agent(concat!("fairmark/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
