@@ -1,5 +1,6 @@
 //! The judge `code`: answers that are Python programs, under the tests of their document.
 
+use super::workers::{Tell, Workers};
 use super::{FindingSink, Judge, JudgeOptions, sandbox_settings};
 use crate::engine::Cancel;
 use crate::error::{Error, Result};
@@ -10,8 +11,6 @@ use crate::sandbox::{Limits, Sandbox};
 use fancy_regex::Regex;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -20,9 +19,6 @@ const RULES: &str = "verdicts=1";
 
 /// Processor time of a solution in seconds, where the task names none.
 const CPU_SECONDS: u64 = 10;
-
-/// How often a judge that waits for findings looks whether it is cancelled.
-const BEAT: Duration = Duration::from_millis(100);
 
 /// Checks `cpu_seconds` and `memory_mib` where they are numbers and not templates.
 pub fn check(args: &[(String, String)]) -> Result<()> {
@@ -76,36 +72,13 @@ impl Judge for CodeJudge {
     }
 
     fn judge(&self, cases: &[Case], cancel: &Cancel, sink: &mut FindingSink<'_>) -> Result<()> {
-        let next = AtomicUsize::new(0);
-        let (sender, findings) = mpsc::sync_channel(self.workers * 4);
-        std::thread::scope(|scope| {
-            for _ in 0..self.workers.min(cases.len()) {
-                let (next, sender) = (&next, sender.clone());
-                scope.spawn(move || {
-                    while !cancel.is_cancelled() {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(case) = cases.get(index) else { break };
-                        let finding = self.finding(case);
-                        // What was cut short is no finding.
-                        if finding.is_err() && cancel.is_cancelled() || sender.send((index, finding)).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            // Gone when this ends, so that after an error no worker waits to send.
-            let findings = findings;
-            loop {
-                match findings.recv_timeout(BEAT) {
-                    Ok((index, finding)) => sink(index, finding)?,
-                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                    // Programs may run for minutes.
-                    Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => self.judge.sandbox().interrupt(),
-                    Err(RecvTimeoutError::Timeout) => (),
-                }
-            }
-        })
+        let cases: Vec<(usize, &Case)> = cases.iter().enumerate().collect();
+        let interrupt = || self.judge.sandbox().interrupt();
+        let workers = Workers { number: self.workers, interrupt: &interrupt, cancel };
+        let work = |(index, case): &(usize, &Case), tell: &Tell<'_>| {
+            tell(*index, self.finding(case));
+        };
+        workers.share(&cases, work, sink)
     }
 
     fn environment(&self) -> Value {

@@ -3,6 +3,7 @@
 //! Texts that are equal after normalisation are decided at once, numbers and simple expressions by exact arithmetic, the rest by sympy in
 //! the sandbox, where both can be had. Which of these decided stands with every finding (`tier`).
 
+use super::workers::{Tell, Workers};
 use super::{FindingSink, Judge, JudgeOptions, sandbox_settings};
 use crate::engine::Cancel;
 use crate::error::{Error, Result};
@@ -16,8 +17,6 @@ use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::time::Duration;
 
 /// Pairs that one process judges: importing sympy takes about as long as ten pairs do.
@@ -173,28 +172,13 @@ impl Symbolic {
 
     fn judge(&self, open: &[Open], cancel: &Cancel, sink: &mut FindingSink<'_>) -> Result<()> {
         let batches: Vec<&[Open]> = open.chunks(BATCH).collect();
-        let next = AtomicUsize::new(0);
-        let (sender, findings) = mpsc::channel();
-        std::thread::scope(|scope| {
-            for _ in 0..self.workers.min(batches.len()) {
-                let (next, sender, batches) = (&next, sender.clone(), &batches);
-                scope.spawn(move || {
-                    while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if cancel.is_cancelled()
-                            || !self.batch(batch, cancel, &|i, finding| sender.send((i, finding)).is_ok())
-                        {
-                            break;
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            findings.into_iter().try_for_each(|(index, finding)| sink(index, finding))
-        })
+        let interrupt = || self.sandbox.interrupt();
+        let workers = Workers { number: self.workers, interrupt: &interrupt, cancel };
+        workers.share(&batches, |batch, tell| self.batch(batch, tell), sink)
     }
 
-    /// Judges pairs in as many processes as it takes; `false`: nobody listens.
-    fn batch(&self, open: &[Open], cancel: &Cancel, tell: &dyn Fn(usize, Finding) -> bool) -> bool {
+    /// Judges pairs in as many processes as it takes.
+    fn batch(&self, open: &[Open], tell: &Tell<'_>) {
         let pairs: Vec<Pair> = open.iter().map(|pair| (pair.answer.clone(), pair.gold.clone())).collect();
         // Says nothing about the pair at which it happened: no finding, and so asked again.
         let failed = RefCell::new(None);
@@ -209,7 +193,6 @@ impl Symbolic {
             let broken_off = (outcome.ending != Ending::Exited(0)).then(|| format!("{:?}", outcome.ending));
             Run { output: outcome.stdout, broken_off }
         };
-        let mut listened = true;
         symbolic::judge_all(&pairs, &run, &mut |index, verdict| {
             let Some(pair) = open.get(index) else { return false };
             let finding = match verdict {
@@ -219,9 +202,7 @@ impl Symbolic {
                     None => Ok(undecided(pair, Some(reason))),
                 },
             };
-            listened = tell(pair.index, finding);
-            listened && !cancel.is_cancelled()
+            tell(pair.index, finding)
         });
-        listened
     }
 }

@@ -12,6 +12,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod toxicity;
+mod workers;
 
 use crate::engine::cache::CacheOptions;
 use crate::engine::{Cancel, EngineOptions};

@@ -40,7 +40,7 @@ pub(super) struct Pipes {
     stdout: Stream,
     stderr: Stream,
     outbox: VecDeque<u8>,
-    inbox: Vec<u8>,
+    inbox: VecDeque<u8>,
 }
 
 /// An output stream: the first bytes are kept, the rest is read and dropped.
@@ -68,7 +68,7 @@ impl Pipes {
             stdout: stream(stdout_ours),
             stderr: stream(stderr_ours),
             outbox: VecDeque::new(),
-            inbox: Vec::new(),
+            inbox: VecDeque::new(),
         };
         Ok((pipes, TheirEnds { input, output, stdout, stderr }))
     }
@@ -98,20 +98,21 @@ impl Pipes {
 
     /// The next whole frame, if it is here.
     pub(super) fn frame(&mut self) -> Result<Option<Vec<u8>>, Lost> {
-        let Some(head) = self.inbox.first_chunk::<4>() else {
+        let mut head = [0; 4];
+        if self.inbox.len() < head.len() {
             return if self.from.is_none() { Err(Lost::Closed) } else { Ok(None) };
-        };
-        let length = u32::from_le_bytes(*head) as usize;
+        }
+        head.iter_mut().zip(&self.inbox).for_each(|(byte, sent)| *byte = *sent);
+        let length = u32::from_le_bytes(head) as usize;
         if length > MAX_FRAME {
             return Err(Lost::TooLong);
         }
         if self.inbox.len() < 4 + length {
             return if self.from.is_none() { Err(Lost::Closed) } else { Ok(None) };
         }
-        let rest = self.inbox.split_off(4 + length);
-        let mut frame = std::mem::replace(&mut self.inbox, rest);
-        frame.drain(..4);
-        Ok(Some(frame))
+        // Costs what the frame is long, however much lies behind it.
+        self.inbox.drain(..4);
+        Ok(Some(self.inbox.drain(..length).collect()))
     }
 
     /// What was kept of the two output streams.
@@ -187,7 +188,7 @@ impl Pipes {
 
     fn read(&mut self) {
         let Some(from) = &mut self.from else { return };
-        match read_chunk(from, |bytes| self.inbox.extend_from_slice(bytes)) {
+        match read_chunk(from, |bytes| self.inbox.extend(bytes)) {
             Some(true) | None => {}
             Some(false) => self.from = None,
         }
@@ -263,5 +264,25 @@ mod tests {
         theirs.output.write_all(&u32::MAX.to_le_bytes()).unwrap();
         ours.drain();
         assert_eq!(ours.frame(), Err(Lost::TooLong));
+    }
+
+    #[test]
+    fn many_small_frames_come_in_order() {
+        let (mut ours, mut theirs) = Pipes::new(&Limits::default()).unwrap();
+        let mut found = Vec::new();
+        for burst in 0..50u8 {
+            let frames: Vec<u8> = (0..200u8).flat_map(|n| [2, 0, 0, 0, burst, n]).collect();
+            theirs.output.write_all(&frames).unwrap();
+            ours.drain();
+            // Some are left lying, so that later ones go behind them.
+            for _ in 0..150 {
+                found.extend(ours.frame().unwrap().into_iter().flatten());
+            }
+        }
+        while let Ok(Some(frame)) = ours.frame() {
+            found.extend(frame);
+        }
+        let sent: Vec<u8> = (0..50u8).flat_map(|burst| (0..200u8).flat_map(move |n| [burst, n])).collect();
+        assert_eq!(found, sent);
     }
 }
