@@ -40,6 +40,7 @@ documents! {
     contributing: "CONTRIBUTING.md",
     datasets: "datasets/README.md",
     datasets_demo: "datasets/demo/README.md",
+    datasets_demo_world: "datasets/demo/world/README.md",
     docs_benchmarks: "docs/benchmarks.md",
     docs_endpoints: "docs/endpoints.md",
     docs_from_lm_eval: "docs/from-lm-eval.md",
@@ -101,7 +102,7 @@ fn run_all(page: &str) {
 /// What is wrong with a command.
 fn problem(page: &str, world: &mut World, command: &pages::Command) -> Option<String> {
     let place = format!("{page}:{}: {}", command.line, command.text);
-    let Some(ours) = of_fairmark(&command.text) else {
+    let Some(ours) = others::of_fairmark(&command.text) else {
         return others::check(&command.text).err().map(|why| format!("{place}\n{why}"));
     };
     if ours.contains("../shared") && !pages::root().join("../shared").is_dir() {
@@ -131,14 +132,6 @@ fn problem(page: &str, world: &mut World, command: &pages::Command) -> Option<St
     }
     let written = command.prints.as_deref()?;
     (!pages::is_printed(written, &outcome.stdout)).then(|| format!("{place}\nprints\n{}not\n{written}", outcome.stdout))
-}
-
-/// The command as `fairmark ...`, where it calls fairmark.
-fn of_fairmark(command: &str) -> Option<String> {
-    let bare = others::without_variables(command);
-    let built =
-        bare.strip_prefix("cargo run --release -- ").map(|rest| command.replace(bare, &format!("fairmark {rest}")));
-    built.or_else(|| (bare.starts_with("fairmark ") || bare.starts_with("$FAIRMARK ")).then(|| command.to_owned()))
 }
 
 /// With `--limit 2` where there is no limit.

@@ -1,13 +1,16 @@
 //! Flags, verbs and commands that stand in the running text of documents: they exist.
 
-use super::others;
-use super::pages::{Block, read, split};
+use super::others::{self, of_fairmark};
+use super::pages::{Block, commands, read, split};
 use fancy_regex::Regex;
 use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Flags of other programs, by the document that speaks of them. (Commands of other programs in backticks are looked at as such.)
-const OF_OTHERS: &[(&str, &[&str])] = &[];
+const OF_OTHERS: &[(&str, &[&str])] = &[
+    // cargo's, with a feature behind it.
+    ("docs/models.md", &["--features"]),
+];
 
 /// The document that names those of lm_eval, which are in a file of their own.
 const LM_EVAL_PAGE: &str = "docs/from-lm-eval.md";
@@ -68,6 +71,8 @@ pub fn problems(page: &str, known: &Known) -> Vec<String> {
     let is_known = |flag: &str| known.flags.contains(flag) || others.contains(&flag) || of_lm_eval.contains(flag);
     let mut problems = Vec::new();
     let mut look = |line: usize, span: &str| {
+        let called = of_fairmark(span);
+        let span = called.as_deref().unwrap_or(span);
         if others::is_other(span) {
             problems.extend(others::check(span).err().map(|why| format!("{page}:{line}: `{span}`: {why}")));
             return;
@@ -85,16 +90,16 @@ pub fn problems(page: &str, known: &Known) -> Vec<String> {
         code.find_iter(line).for_each(|span| look(index + 1, span.unwrap().as_str().trim_matches('`')));
     }
     for (line, command) in lines_of(&blocks) {
-        look(line, command);
+        look(line, &command);
     }
     problems
 }
 
-/// The lines of console blocks, and of `sh` blocks: commands of lm_eval, beside which ours stand.
-fn lines_of(blocks: &[Block]) -> impl Iterator<Item = (usize, &str)> {
-    let shown = blocks.iter().filter(|block| ["console", "sh"].contains(&block.language.as_str()));
-    shown.flat_map(|block| {
-        let numbered = block.text.lines().enumerate();
-        numbered.map(|(index, line)| (block.line + 1 + index, line.strip_prefix("$ ").unwrap_or(line)))
-    })
+/// The commands of console blocks, and the lines of `sh` blocks: commands of lm_eval, beside which ours stand.
+fn lines_of(blocks: &[Block]) -> Vec<(usize, String)> {
+    let own = commands(blocks).into_iter().map(|command| (command.line, command.text));
+    let theirs = blocks.iter().filter(|block| block.language == "sh").flat_map(|block| {
+        block.text.lines().enumerate().map(|(index, line)| (block.line + 1 + index, line.to_owned()))
+    });
+    own.chain(theirs).collect()
 }

@@ -28,6 +28,7 @@ const OTHERS: &[(&str, Check)] = &[
     ("examples/", Check::Script),
     ("tests/", Check::Script),
     ("for ", Check::Script),
+    ("python3 -I ", Check::Elsewhere),
     ("python3 -m venv", Check::Elsewhere),
     ("python3 ", Check::Script),
     ("python ", Check::Script),
@@ -77,12 +78,22 @@ pub fn is_other(text: &str) -> bool {
     command.contains(' ') && OTHERS.iter().any(|(start, _)| command.starts_with(start))
 }
 
-/// Without `NAME=value ` at its front.
+/// The command as `fairmark ...`, where it calls fairmark.
+pub fn of_fairmark(command: &str) -> Option<String> {
+    let bare = without_variables(command);
+    let built =
+        bare.strip_prefix("cargo run --release -- ").map(|rest| command.replace(bare, &format!("fairmark {rest}")));
+    built.or_else(|| (bare.starts_with("fairmark ") || bare.starts_with("$FAIRMARK ")).then(|| command.to_owned()))
+}
+
+/// Without `NAME=value ` and `time ` at its front.
 pub fn without_variables(command: &str) -> &str {
     let mut rest = command.trim();
     while let Some((word, more)) = rest.split_once(' ') {
         let name = word.split('=').next().unwrap_or_default();
-        if name == word || name.is_empty() || !name.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
+        if word != "time"
+            && (name == word || name.is_empty() || !name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        {
             break;
         }
         rest = more.trim_start();

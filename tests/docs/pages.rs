@@ -169,3 +169,20 @@ fn fits(written: &[String], printed: &[String]) -> bool {
         [first, rest @ ..] => printed.first().is_some_and(|line| line == first) && fits(rest, &printed[1..]),
     }
 }
+
+#[test]
+fn a_page_is_read_as_a_reader_would() {
+    let page = "Into `my/file.txt` it goes, or into `my/other.txt`:\n\n```yaml\na: 1\n```\n\n```console\n$ one \\\n    --two\n```\n\nprints\n\n\
+                ```text\nfirst\n...\nlast\n```\n\n```console\n$ three\n$ four\n```\n\n```text\nno output\n```\n\n```console\n$ five\n```\n\n\
+                # Heading\n\n```text\nno output\n```\n";
+    let (blocks, prose) = split(page);
+    assert_eq!(written_files(&blocks), [("my/other.txt".to_owned(), "a: 1\n")]);
+    assert_eq!((prose.len(), prose[3]), (page.lines().count(), ""), "without blocks, but line by line");
+    let commands = commands(&blocks);
+    let found: Vec<_> = commands.iter().map(|c| (c.line, c.text.as_str(), c.prints.as_deref())).collect();
+    let printed = Some("first\n...\nlast\n");
+    assert_eq!(found, [(8, "one --two", printed), (21, "three", None), (22, "four", None), (30, "five", None)]);
+    let written = commands[0].prints.as_deref().unwrap();
+    assert!(is_printed(written, "first\nx\ny\nlast\n") && is_printed(written, "first\nlast"));
+    assert!(!is_printed(written, "first\nx\n") && !is_printed("a\nb\n", "a\nc\n") && !is_printed("a\n", "a\nb\n"));
+}

@@ -8,20 +8,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What stands for every model that a document names.
+/// What stands for every model that a document names: this one, with a window of [`WINDOW`] tokens.
 const MODEL: &str = "datasets/demo/model";
+/// As real models have it: tasks let answers be longer than the whole window of the small model.
+const WINDOW: u64 = 8192;
 /// What stands for every classifier of texts.
 const CLASSIFIER: &str = "tests/fixtures/classifiers/roberta";
 /// What stands for every `.gguf` file.
-const GGUF: &str = "tests/fixtures/gguf/gemma.gguf";
+const GGUF: &str = "tests/fixtures/gguf/llama-mixed.gguf";
 /// Seen, not written to: a command that writes into these is wrong in a document, too.
 const LINKED: [&str; 5] = ["benches", "datasets", "examples", "tasks", "tests"];
 /// Models that need nothing: the binary has them.
 const OWN_MODELS: [&str; 2] = ["demo", "mock"];
 /// Providers that the toy server can stand for, with the variable that holds its address.
 const PROVIDERS: [(&str, &str); 2] = [("openai", "OPENAI_BASE_URL"), ("openai-completions", "OPENAI_BASE_URL")];
-/// No command of a document takes as long.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// What a judge of texts answers.
+const RATING: &str = "Toxicity: 20";
+/// No command of a document takes as long, not even with code that is not optimised.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What a command left.
 pub struct Outcome {
@@ -51,7 +55,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let hub = HubCache::new(&folder.path().join("hf"));
         let mut world = World { folder, hub, servers: Vec::new(), variables: BTreeMap::new() };
-        for name in ["root", "bin", "home", "data"] {
+        for name in ["root", "bin", "home", "data", "model"] {
             std::fs::create_dir(world.path(name)).unwrap();
         }
         LINKED.iter().for_each(|name| link(&root().join(name), &world.path("root").join(name)));
@@ -59,9 +63,10 @@ impl World {
         link(Path::new(env!("CARGO_BIN_EXE_fairmark")), &world.path("bin/fairmark"));
         write_data_folder(&world.path("data"));
         world.hub.add_data(&configurations());
+        widen(&root().join(MODEL), &world.path("model"));
         // Of benches/peers: two checkpoints of a model.
         std::fs::create_dir(world.path("bench")).unwrap();
-        ["f32", "bf16"].iter().for_each(|name| link(&root().join(MODEL), &world.path("bench").join(name)));
+        ["f32", "bf16"].iter().for_each(|name| link(&world.path("model"), &world.path("bench").join(name)));
         let here = |name: &str| world.path(name).display().to_string();
         world.variables = BTreeMap::from([
             ("BENCH", here("bench")),
@@ -91,15 +96,20 @@ impl World {
     /// Makes what a command names, and gives the command with the addresses of its servers.
     pub fn prepare(&mut self, command: &str) -> Result<String, String> {
         let words = words(command);
+        let (model, classifier) = (self.path("model"), root().join(CLASSIFIER));
         let mut ready = command.to_owned();
         for pair in words.windows(2) {
             let named = pair[1].as_str();
             match pair[0].as_str() {
-                "--model" | "-m" => self.provide_model(named, MODEL, &mut ready)?,
-                "--tokenizer" => self.provide_model(named, MODEL, &mut ready)?,
+                "--model" | "-m" | "--tokenizer" => self.provide_model(named, &model, &mut ready)?,
                 "--toxicity-scorer" => match named.split_once(':') {
-                    Some(("hf", model)) => self.provide_model(model, CLASSIFIER, &mut ready)?,
-                    Some(("judge", model)) => self.provide_model(model, MODEL, &mut ready)?,
+                    Some(("hf", id)) => self.provide_model(id, &classifier, &mut ready)?,
+                    Some(("judge", judge)) => {
+                        let before = self.servers.len();
+                        self.provide_model(judge, &model, &mut ready)?;
+                        // A judge that rates, where the toy server would write words.
+                        self.servers[before..].iter().for_each(|server| server.change(|s| s.says = Some(RATING)));
+                    }
                     _ => {}
                 },
                 "--data-dir" if named.starts_with("./") => link(&self.path("data"), &self.path("root").join(named)),
@@ -110,7 +120,7 @@ impl World {
     }
 
     /// By the form of its name: a server, a provider, a folder or file, a hub id.
-    fn provide_model(&mut self, named: &str, stands_for_it: &str, command: &mut String) -> Result<(), String> {
+    fn provide_model(&mut self, named: &str, stands_for_it: &Path, command: &mut String) -> Result<(), String> {
         let at = self.path("root").join(named);
         if OWN_MODELS.contains(&named) || named.starts_with('$') || named.starts_with("../shared/") || at.exists() {
             return Ok(());
@@ -126,15 +136,16 @@ impl World {
             return Ok(());
         }
         if named.starts_with("./") || named.ends_with(".gguf") && named.split('/').count() < 3 {
-            let what = if named.ends_with(".gguf") { GGUF } else { stands_for_it };
+            let gguf = root().join(GGUF);
+            let what = if named.ends_with(".gguf") { &gguf } else { stands_for_it };
             std::fs::create_dir_all(at.parent().unwrap()).unwrap();
-            link(&root().join(what), &at);
+            link(what, &at);
             return Ok(());
         }
         let named = named.split('#').next().unwrap_or(named);
         let (id, revision) = named.split_once('@').unwrap_or((named, "main"));
         match id.split('/').collect::<Vec<_>>().as_slice() {
-            [_, _] => self.hub.add_model(id, revision, &files_of(&root().join(stands_for_it))),
+            [_, _] => self.hub.add_model(id, revision, &files_of(stands_for_it)),
             [owner, name, file] if file.ends_with(".gguf") => {
                 let copy = self.path("data").join(file);
                 link(&root().join(GGUF), &copy);
@@ -206,6 +217,16 @@ impl World {
 /// A command's words, without quotes.
 pub fn words(command: &str) -> Vec<String> {
     command.split_whitespace().map(|word| word.trim_matches(['\'', '"']).to_owned()).collect()
+}
+
+/// Links to the files of a model, with another window in its configuration.
+fn widen(model: &Path, copy: &Path) {
+    files_of(model).iter().for_each(|file| link(file, &copy.join(file.file_name().unwrap())));
+    let text = std::fs::read_to_string(model.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    config["max_position_embeddings"] = WINDOW.into();
+    std::fs::remove_file(copy.join("config.json")).unwrap();
+    std::fs::write(copy.join("config.json"), config.to_string()).unwrap();
 }
 
 fn files_of(folder: &Path) -> Vec<PathBuf> {
