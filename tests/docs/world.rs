@@ -16,7 +16,7 @@ const WINDOW: u64 = 8192;
 const CLASSIFIER: &str = "tests/fixtures/classifiers/roberta";
 /// What stands for every `.gguf` file.
 const GGUF: &str = "tests/fixtures/gguf/llama-mixed.gguf";
-/// Seen, not written to: a command that writes into these is wrong in a document, too.
+/// Folders of the repository that are seen there; the commands of documents do not write into them.
 const LINKED: [&str; 5] = ["benches", "datasets", "examples", "tasks", "tests"];
 /// Models that need nothing: the binary has them.
 const OWN_MODELS: [&str; 2] = ["demo", "mock"];
@@ -95,6 +95,10 @@ impl World {
 
     /// Makes what a command names, and gives the command with the addresses of its servers.
     pub fn prepare(&mut self, command: &str) -> Result<String, String> {
+        let mut written = command.split('>').skip(1).map(str::trim_start);
+        if let Some(to) = written.find(|to| LINKED.iter().any(|name| to.starts_with(&format!("{name}/")))) {
+            return Err(format!("writes into the repository: {to}"));
+        }
         let words = words(command);
         let (model, classifier) = (self.path("model"), root().join(CLASSIFIER));
         let mut ready = command.to_owned();
