@@ -131,9 +131,9 @@ fn commands_of(block: &Block) -> Vec<Command> {
         }
     }
     assert!(!own.is_empty(), "line {}: a console block without a command", block.line);
-    own.iter_mut()
-        .filter(|command| command.text.ends_with("\\\n"))
-        .for_each(|command| panic!("line {}: ends in a backslash", command.line));
+    if let Some(command) = own.iter().find(|command| command.text.ends_with('\\')) {
+        panic!("line {}: the command ends in a backslash", command.line);
+    }
     own.into_iter().map(|command| Command { text: joined(&command.text), ..command }).collect()
 }
 
