@@ -308,7 +308,7 @@ fn chat(setup: &Setup, body: &Value, prompt: &str, twist: Option<Fault>) -> Answ
     room -= spent;
     let first = model::first_tokens(prompt, seen);
     let written = if is_lost { None } else { Some(model::write(seen, &first, room, &stops(body))) };
-    let text = written.as_ref().map_or("", |written| &written.text);
+    let text = setup.says.unwrap_or(written.as_ref().map_or("", |written| &written.text));
     let content = match (setup.chat, is_lost) {
         (Chat::ThinkTags, true) => format!("<think>{thought}"),
         (Chat::ThinkTags, false) => format!("<think>{thought}</think>\n\n{text}"),

@@ -62,6 +62,8 @@ pub struct Setup {
     /// Every text begins with a token of its own, which the echo shows.
     pub bos: bool,
     pub template: bool,
+    /// Every chat answer, whatever is asked.
+    pub says: Option<&'static str>,
     /// Prompts that a content filter stops.
     pub filtered: Option<Pick>,
     /// Prompts that are refused as bad requests.
@@ -88,6 +90,7 @@ impl Default for Setup {
             tokenize: false,
             bos: false,
             template: false,
+            says: None,
             filtered: None,
             rejected: None,
             hides_models: false,
