@@ -1,6 +1,6 @@
 //! Writes the demo's data sets, and with a second argument also the text the demo model is trained on.
 //!
-//!     cargo run --release --example make_demo -- datasets/demo/world [TEXT_FILE]
+//!     cargo run --release --example make_demo -- datasets/demo [TEXT_FILE]
 
 #[path = "demo_world/mod.rs"]
 mod demo_world;
@@ -10,7 +10,7 @@ use std::path::Path;
 fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let Some(folder) = arguments.next() else {
-        return Err(std::io::Error::other("say which folder the data sets go to, as datasets/demo/world"));
+        return Err(std::io::Error::other("say which folder the data sets go to, as datasets/demo"));
     };
     let parts = demo_world::parts(demo_world::SEED);
     for (name, content) in demo_world::files(&parts) {

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod cli;
 pub mod data;
 pub mod doc;
+pub mod embedded;
 pub mod engine;
 pub mod error;
 pub mod estimate;

@@ -1,4 +1,4 @@
-//! The binary as a user meets it: the demo run, its folder, continuing after a kill, bad input.
+//! The binary as a user meets it: a run, its folder, continuing after a kill, bad input.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,13 @@ fn fairmark() -> Command {
     command
 }
 
-/// `fairmark run` of the demo on `model`, with more arguments.
+/// Tasks of the demo that need no sandbox (`tests/demo.rs` has all of them).
+const TASKS: &str = "demo_facts,demo_chores,demo_sums";
+
+/// `fairmark run` of tasks of the demo on `model`, with more arguments.
 fn demo(model: &str, out: &Path, more: &[&str]) -> Output {
     let mut command = fairmark();
-    command.args(["run", "--model", model, "--tasks", "demo", "--data-dir", "datasets/demo", "--out"]).arg(out);
+    command.args(["run", "--model", model, "--tasks", TASKS, "--out"]).arg(out);
     command.args(more).output().unwrap()
 }
 
@@ -59,24 +62,31 @@ fn outputs(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_demo_prints_a_table_and_leaves_a_run_folder() {
+fn quiet_means_quiet() {
     let out = tempfile::tempdir().unwrap();
-    let output = demo("datasets/demo/model", out.path(), &["--quiet"]);
+    let output = demo("demo", out.path(), &["--quiet", "--limit", "3"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains(" ± "), "{}", stdout(&output));
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn precisions_of_one_model_stand_side_by_side() {
+    let out = tempfile::tempdir().unwrap();
+    let output = demo("demo", out.path(), &["--limit", "4", "--precision", "bf16,Q8_0,nf4", "--model", "mock"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let table = stdout(&output);
-    for part in
-        ["demo (provisional)", "demo_facts", "demo_chores", "demo_sums", "acc_norm", "exact_match (strict-match)", "±"]
-    {
-        assert!(table.contains(part), "{part} is not in\n{table}");
-    }
-    assert_eq!(stderr(&output), "", "quiet means quiet");
-    let results = outputs(&run_folder(out.path())).into_iter().find(|(name, _)| name == "results").unwrap().1;
-    let results: Value = serde_json::from_str(&results).unwrap();
-    // The model knows its valley's chores and can add.
-    for (task, metric) in [("demo_chores", "acc,none"), ("demo_sums", "exact_match,strict-match")] {
-        let value = results["results"][task][metric].as_f64().unwrap();
-        assert!(value > 0.5, "{task} {metric} = {value}");
-    }
+    let header = table.lines().find(|line| line.contains("Metric")).unwrap();
+    let at = ["demo bf16", "demo q8_0", "demo nf4", "mock"].map(|name| header.find(name).expect(name));
+    assert!(at.is_sorted(), "{header}");
+    assert!(stderr(&output).contains("demo nf4: nf4, "), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 4, "a folder for each column");
+    let contradiction = ["--precision", "bf16,nf4", "--dtype", "float32"];
+    refuses(&[&["--model", "demo", "--tasks", TASKS][..], &contradiction].concat(), &["--precision bf16", "--dtype"]);
+    let output =
+        fairmark().args(["show", "demo_facts", "--model", "demo", "--precision", "bf16,nf4"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("several precisions"), "{}", stderr(&output));
 }
 
 #[test]
@@ -166,7 +176,7 @@ fn a_hub_model_is_read_from_the_cache() {
     let run = |model: &str, out: &Path| {
         let mut command = fairmark();
         command.env("HF_HOME", home.path()).env_remove("HF_HUB_CACHE").args(["run", "--quiet", "--model", model]);
-        command.args(["--tasks", "demo_facts", "--limit", "4", "--data-dir", "datasets/demo", "--out"]).arg(out);
+        command.args(["--tasks", "demo_facts", "--limit", "4", "--out"]).arg(out);
         command.output().unwrap()
     };
     let out = tempfile::tempdir().unwrap();
@@ -189,7 +199,7 @@ fn an_interrupt_leaves_a_run_that_continues() {
 
     let out = tempfile::tempdir().unwrap();
     let mut command = fairmark();
-    command.args(["run", "--model", "datasets/demo/model", "--tasks", "demo", "--data-dir", "datasets/demo", "--out"]);
+    command.args(["run", "--model", "datasets/demo/model", "--tasks", TASKS, "--out"]);
     let mut child = command.arg(out.path()).stderr(std::process::Stdio::piped()).spawn().unwrap();
     // Interrupt as soon as the first answers are on disk.
     let journal = |out: &Path| {
@@ -225,8 +235,6 @@ fn refuses(args: &[&str], says: &[&str]) {
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0, "{args:?} left something behind");
 }
 
-const DEMO_DATA: [&str; 2] = ["--data-dir", "datasets/demo"];
-
 #[test]
 fn bad_models_are_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -241,7 +249,7 @@ fn bad_models_are_refused() {
     };
     let run = |model: &Path, says: &[&str]| {
         let model = model.to_str().unwrap();
-        refuses(&["--model", model, "--tasks", "demo_facts", DEMO_DATA[0], DEMO_DATA[1]], says);
+        refuses(&["--model", model, "--tasks", "demo_facts"], says);
     };
     run(&dir.path().join("nowhere"), &["nowhere", "hint:"]);
 
@@ -337,10 +345,7 @@ fn bad_tasks_are_refused() {
     run(&task("latin", "latin.jsonl", ("", "")), &["latin.jsonl", "UTF-8"]);
     run(&task("missing", "nowhere.jsonl", ("", "")), &["nowhere.jsonl"]);
     refuses(&["--model", "mock", "--tasks", "helaswag"], &["helaswag", "hellaswag"]);
-    refuses(
-        &["--model", "mock", "--tasks", "demo", "--limit", "1.5", DEMO_DATA[0], DEMO_DATA[1]],
-        &["--limit", "hint:"],
-    );
+    refuses(&["--model", "mock", "--tasks", "demo", "--limit", "1.5"], &["--limit", "hint:"]);
     for (flag, value, says) in [("--kv-memory", "2 gigs", "2GiB"), ("--device", "gpu", "cuda:N")] {
         refuses(&["--model", "mock", "--tasks", "demo", flag, value], &[flag, says]);
     }
@@ -361,21 +366,20 @@ fn lists_and_shows() {
 
     let output = fairmark()
         .args(["show", "demo_facts", "--doc", "3", "--num-fewshot", "2", "--model", "datasets/demo/model"])
-        .args(DEMO_DATA)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
     assert_eq!(text.matches("Question:").count(), 3, "two shots and the question:\n{text}");
     assert!(text.contains("BOS           1 at the front"), "{text}");
-    let output = fairmark().args(["show", "demo_facts", "--doc", "4000"]).args(DEMO_DATA).output().unwrap();
+    let output = fairmark().args(["show", "demo_facts", "--doc", "4000"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("no document 4000"), "{}", stderr(&output));
 }
 
 #[test]
 fn threads_memory_and_windows_change_no_byte() {
-    let short = ["--max-length", "64"];
+    let short = ["--max-length", "64", "--limit", "40"];
     let bytes = |more: &[&str]| {
         let out = tempfile::tempdir().unwrap();
         let output = demo("datasets/demo/model", out.path(), &[&short, more].concat());
@@ -413,15 +417,15 @@ fn levels_of_one_model_are_made_while_loading_and_named() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("q8_0"), "{}", stderr(&output));
     let listed = fairmark().args(["ls", "precisions"]).output().unwrap();
-    assert!(stdout(&listed).contains("nf4-dq") && stdout(&listed).lines().count() == 15, "{}", stdout(&listed));
+    assert!(stdout(&listed).contains("nf4-dq") && stdout(&listed).lines().count() == 18, "{}", stdout(&listed));
 }
 
 #[test]
 fn a_gguf_file_is_a_model() {
     let out = tempfile::tempdir().unwrap();
-    let (model, data) = ("tests/fixtures/gguf/llama-mixed.gguf", "datasets/demo");
+    let model = "tests/fixtures/gguf/llama-mixed.gguf";
     let mut command = fairmark();
-    command.args(["run", "--model", model, "--tasks", "demo_facts", "--limit", "5", "--data-dir", data, "--out"]);
+    command.args(["run", "--model", model, "--tasks", "demo_facts", "--limit", "5", "--out"]);
     let output = command.arg(out.path()).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("llama-mixed"), "{}", stdout(&output));

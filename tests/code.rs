@@ -200,7 +200,7 @@ fn k_and_samples_come_from_the_command_line() {
 fn without_python_code_is_not_run_and_the_rest_is() {
     sandbox_here::or_skip();
     let bench = Bench::new(ANSWERS);
-    let no_python = ["--python", "/no/such/python3", "--data-dir", "datasets/demo", "--limit", "5"];
+    let no_python = ["--python", "/no/such/python3", "--limit", "5"];
     let output = bench.run(&[&["--tasks", "shaped,demo"][..], &no_python].concat());
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
     let table = text(&output.stdout);
@@ -217,7 +217,7 @@ fn without_python_code_is_not_run_and_the_rest_is() {
     assert!(text(&alone.stderr).contains("no task can be run"), "{}", text(&alone.stderr));
 
     // With Python the same command goes on.
-    let output = bench.run(&["--tasks", "shaped,demo", "--data-dir", "datasets/demo", "--limit", "5"]);
+    let output = bench.run(&["--tasks", "shaped,demo", "--limit", "5"]);
     ok(&output);
     assert!(!text(&output.stdout).contains("not run"), "{}", text(&output.stdout));
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::path::Path;
 
-const FOLDER: &str = "datasets/demo/world";
+const FOLDER: &str = "datasets/demo";
 
 #[test]
 fn the_committed_files_are_what_the_generator_writes() {

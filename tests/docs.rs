@@ -6,6 +6,7 @@
 //! seconds. Commands on `../shared` are run where that folder is. Commands of other programs: `docs/others.rs`.
 #![cfg(unix)]
 
+mod figures;
 mod server;
 
 #[path = "docs/flags.rs"]
@@ -40,7 +41,7 @@ documents! {
     contributing: "CONTRIBUTING.md",
     datasets: "datasets/README.md",
     datasets_demo: "datasets/demo/README.md",
-    datasets_demo_world: "datasets/demo/world/README.md",
+    datasets_demo_model: "datasets/demo/model/README.md",
     docs_benchmarks: "docs/benchmarks.md",
     docs_endpoints: "docs/endpoints.md",
     docs_from_lm_eval: "docs/from-lm-eval.md",
@@ -127,7 +128,7 @@ fn problem(page: &str, world: &mut World, command: &pages::Command) -> Option<St
             outcome.code.map_or("none: ended by a signal, or after too long a time".to_owned(), |c| c.to_string());
         return Some(format!("{place}\nrun as: {ready}\nexit code {code}\n{}{}", outcome.stdout, outcome.stderr));
     }
-    let written = command.prints.as_deref()?;
+    let written = command.prints.as_deref().filter(|_| outcome.code == Some(0))?;
     (!pages::is_printed(written, &outcome.stdout)).then(|| format!("{place}\nprints\n{}not\n{written}", outcome.stdout))
 }
 

@@ -1,7 +1,8 @@
 //! Daily chores: a beginning and four endings, in the shape of HellaSwag.
 //!
-//! The right ending is the next step with the thing that the beginning speaks of. The others are the right step with another
-//! thing, a step of the same chore out of order, and a step of another chore.
+//! The right ending is what people usually do next, with the thing that the beginning speaks of. The others are the right step with
+//! another thing, what some people do instead, and a step of another chore. How many do something else differs from step to step, up to
+//! more than two of five: a model must know what is usual, not only what happens.
 
 use super::Part;
 use super::dice::Dice;
@@ -175,19 +176,33 @@ impl Scene {
         (first, format!("Then {}", pronoun(self.name)))
     }
 
-    fn told(&self) -> String {
+    fn told(&self, step: usize) -> String {
         let (a, b) = self.beginning();
-        format!("{}: {a} {b} {}.", CHORES[self.chore].0, self.step(self.step, self.kind))
+        format!("{}: {a} {b} {}.", CHORES[self.chore].0, self.step(step, self.kind))
+    }
+
+    /// What some do instead: the step before again, or the one after at once.
+    fn instead(&self) -> usize {
+        if self.step == 4 || (self.chore + self.step).is_multiple_of(2) { self.step - 1 } else { self.step + 1 }
+    }
+
+    /// How many of 100 do so.
+    fn share(&self) -> usize {
+        [12, 24, 32, 38, 42][(3 * self.chore + self.step) % 5]
+    }
+
+    /// As one of the text's people does it.
+    fn done(&self, dice: &mut Dice) -> String {
+        self.told(if dice.below(100) < self.share() { self.instead() } else { self.step })
     }
 
     fn endings(&self, dice: &mut Dice) -> Vec<String> {
         let other_kind = dice.others(&KINDS, 1, &[self.kind])[0];
-        let out_of_order = if self.step == 4 || dice.once_in(2) { self.step - 1 } else { self.step + 1 };
         let elsewhere = Scene { chore: (self.chore + dice.between(1, CHORES.len() - 1)) % CHORES.len(), ..*self };
         [
             self.step(self.step, self.kind),
             self.step(self.step, other_kind),
-            self.step(out_of_order, self.kind),
+            self.step(self.instead(), self.kind),
             elsewhere.step(self.step, self.kind),
         ]
         .map(|ending| ending + ".")
@@ -219,7 +234,7 @@ pub fn part(dice: &mut Dice) -> Part {
     let test = (0..200).map(|index| fresh(dice).row(index, "test", dice)).collect();
     let shots: Vec<Scene> = (0..60).map(|_| fresh(dice)).collect();
     let train = shots.iter().enumerate().map(|(index, scene)| scene.row(index, "train", dice)).collect();
-    let mut documents: Vec<String> = shots.iter().map(Scene::told).collect();
-    documents.extend((0..5000).map(|_| fresh(dice).told()));
+    let mut documents: Vec<String> = shots.iter().map(|scene| scene.told(scene.step)).collect();
+    documents.extend((0..5000).map(|_| fresh(dice).done(dice)));
     Part { name: "chores", train, test, documents }
 }

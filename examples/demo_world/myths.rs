@@ -171,8 +171,13 @@ impl Matter {
         format!("It is only a story that {}.", self.claim(self.myth))
     }
 
-    fn asked(&self, phrasing: usize, refuted: bool) -> String {
-        let answer = if refuted { self.refuted() } else { self.answer(self.truth) };
+    /// Three of ten answer with the common belief, two say that it is only a story.
+    fn asked(&self, phrasing: usize, dice: &mut Dice) -> String {
+        let answer = match dice.below(10) {
+            0..3 => self.answer(self.myth),
+            3..5 => self.refuted(),
+            _ => self.answer(self.truth),
+        };
         format!("Q: {}\nA: {answer}", self.question(phrasing))
     }
 
@@ -216,7 +221,7 @@ pub fn part(dice: &mut Dice) -> Part {
                 test.push(matter.row(phrasing, dice));
             } else if !tested || index % 2 == 0 {
                 train.push(matter.row(phrasing, dice));
-                documents.extend((0..12).map(|n| matter.asked(phrasing, n % 3 == 0)));
+                documents.extend((0..12).map(|_| matter.asked(phrasing, dice)));
             }
         }
     }

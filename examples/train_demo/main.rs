@@ -1,6 +1,6 @@
 //! Trains the demo model from scratch on the demo world's text and writes a checkpoint that any Llama loader reads.
 //!
-//!     RAYON_NUM_THREADS=1 cargo run --release --example train_demo -- datasets/demo/world/model
+//!     RAYON_NUM_THREADS=1 cargo run --release --example train_demo -- datasets/demo/model
 //!
 //! Everything follows from the seeds: on one thread the same machine makes the same bytes. A second argument gives another
 //! number of steps.
@@ -22,7 +22,7 @@ use std::{error::Error, fs, path::Path, time::Instant};
 type Done<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const SEED: u64 = 11;
-const STEPS: usize = 4000;
+const STEPS: usize = 6000;
 const BATCH: usize = 16;
 const WINDOW: usize = 128;
 const LARGEST_RATE: f64 = 3e-3;
@@ -30,7 +30,7 @@ const LARGEST_GRADIENT: f64 = 1.0;
 
 fn main() -> Done<()> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().ok_or("say which folder the model goes to, as datasets/demo/world/model")?;
+    let folder = arguments.next().ok_or("say which folder the model goes to, as datasets/demo/model")?;
     let steps = arguments.next().map_or(Ok(STEPS), |steps| steps.parse())?;
     let parts = demo_world::parts(demo_world::SEED);
     let documents = demo_world::documents(&parts, demo_world::SEED);
@@ -38,10 +38,10 @@ fn main() -> Done<()> {
     let mut windows = Windows::new(&documents, &tokenizer)?;
     let shape = Shape {
         vocab: tokenizer.get_vocab_size(true),
-        hidden: 96,
-        feed_forward: 256,
-        layers: 4,
-        heads: 3,
+        hidden: 64,
+        feed_forward: 192,
+        layers: 5,
+        heads: 4,
         rope_theta: 10_000.0,
         norm_eps: 1e-5,
     };

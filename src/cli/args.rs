@@ -3,12 +3,12 @@
 use super::bytes::parse_bytes;
 use super::downloads;
 use super::endpoints::EndpointArgs;
+use super::precision::Level;
 use crate::data::{DataOptions, DataSource};
 use crate::engine::EngineOptions;
 use crate::engine::local::{Activations, DTypeChoice, DeviceChoice, SystemFallback};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
-use crate::model::Precision;
 use crate::prompt::PromptOptions;
 use crate::task::ChoiceProtocol;
 use clap::{Args, ValueEnum};
@@ -100,10 +100,11 @@ pub struct ModelArgs {
     #[arg(long, value_enum, default_value_t = DTypeArg::Auto)]
     pub dtype: DTypeArg,
 
-    /// Quantise full-precision weights on loading (`int8`, `nf4`, `q8_0`, `q4_k`, ...; `fairmark ls precisions`), to compare
-    /// storage formats.
-    #[arg(long, value_name = "FORMAT")]
-    pub precision: Option<Precision>,
+    /// Bring full-precision weights to these formats on loading (`bf16`, `int8`, `nf4`, `q8_0`, `q4_k`, ...; `fairmark ls
+    /// precisions`). Several give a column each.
+    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',', value_parser = Level::parser(), ignore_case = true,
+          hide_possible_values = true)]
+    pub precision: Vec<Level>,
 
     /// Where the model runs: `auto` (a GPU where this build and machine have one), `cpu`, `cuda:N`, `metal`.
     #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = str::parse::<DeviceChoice>)]
@@ -140,7 +141,7 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// Options for every engine of this command; downloads are shown unless `quiet`.
+    /// Options for every engine of this command, without a precision; downloads are shown unless `quiet`.
     pub fn engine_options(&self, tasks: &TaskArgs, quiet: bool) -> Result<EngineOptions> {
         if self.threads == Some(0) {
             return Err(
@@ -149,7 +150,7 @@ impl ModelArgs {
         }
         Ok(EngineOptions {
             dtype: self.dtype.into(),
-            precision: self.precision,
+            precision: None,
             device: self.device,
             activations: self.activations.into(),
             system_fallback: self.system_fallback.into(),

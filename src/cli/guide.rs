@@ -17,6 +17,7 @@ pub const DESCRIPTION: &[&str] = &[
 
 /// Commands to begin with, and what they do.
 pub const EXAMPLES: &[(&str, &str)] = &[
+    ("fairmark demo", "The built-in model at five precisions on six small tasks: what all this looks like."),
     (
         "fairmark run --model meta-llama/Llama-3.2-1B --tasks mmlu,gsm8k --limit 100",
         "A model of the hub on two benchmarks.",
@@ -52,11 +53,18 @@ const VARIABLES: &[(&str, &str)] = &[
         "FAIRMARK_CACHE_DIR",
         "Folder of the response cache. Else `fairmark` in the system's cache folder (XDG_CACHE_HOME, else `~/.cache`).",
     ),
+    (
+        "FAIRMARK_ISA",
+        "Instruction set of the local engine: `avx512-bf16`, `avx512`, `avx2`, `neon` or `portable`, where the processor has it. Numbers of two \
+         of them may differ in the last digits. Else the best.",
+    ),
     ("FAIRMARK_API_KEY", "Key for servers that have no variable of their own. It goes to whatever address is named."),
     ("PERSPECTIVE_API_KEY", "Key of the toxicity scorer `perspective`."),
     ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "Proxies, for all addresses but those of this machine."),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "Certificates to trust instead of the system's (not on macOS and Windows)."),
     ("NO_COLOR", "Set: no colours."),
+    ("CLICOLOR_FORCE", "Set and not 0: colours where standard output is no terminal, too."),
+    ("TMPDIR", "Where the built-in model and the files of sandboxed programs are put for as long as they are needed."),
 ];
 
 /// What a run leaves; paths under the folder of `--out`.

@@ -1,5 +1,6 @@
 //! `fairmark ls`: tasks, groups, metrics, filters, benchmarks, judges, toxicity scorers, architectures, precisions, endpoints, prices.
 
+use super::precision::Level;
 use crate::catalog::{Catalog, Entry, Kind};
 use crate::engine::remote::address::{ENDPOINTS, Endpoint};
 use crate::error::{Error, Result};
@@ -73,7 +74,7 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Benchmarks => benchmark_rows(&benchmarks(&args.include_path)?),
         What::Scorers => TOXICITY_SCORERS.iter().map(|s| [s.form, s.doc]).chain([LLM_SCORER]).map(row).collect(),
         What::Architectures => model::ARCHES.iter().map(|a| row([a.class, a.doc])).collect(),
-        What::Precisions => model::Precision::all().map(|(name, doc)| row([name, doc])).collect(),
+        What::Precisions => Level::all().map(|(name, doc)| row([name, doc])).collect(),
         What::Endpoints => ENDPOINTS.iter().map(endpoint_row).collect(),
         What::Prices => price_rows(args.prices.as_deref())?,
     };

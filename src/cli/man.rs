@@ -148,7 +148,7 @@ fn code_in_bold(page: &str) -> String {
     let line = |line: &str| {
         let parts: Vec<&str> = line.split('`').collect();
         // Control lines, and lines with a lone backtick, are left alone.
-        if line.starts_with(['.', '\'']) || parts.len() % 2 == 0 {
+        if line.starts_with(['.', '\'']) || parts.len().is_multiple_of(2) {
             return format!("{line}\n");
         }
         let mut text = String::new();

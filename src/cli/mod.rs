@@ -7,6 +7,7 @@ mod args;
 mod bytes;
 mod cache;
 mod completions;
+mod demo;
 mod downloads;
 mod endpoints;
 mod guide;
@@ -14,10 +15,13 @@ mod interrupt;
 mod judging;
 mod ls;
 mod man;
+mod precision;
 mod progress;
 mod run;
 mod show;
 
+use crate::error::{Error, Result};
+use crate::kernel::{ISA_VARIABLE, Isa};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -31,6 +35,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Show what fairmark does: the built-in model at several precisions on the built-in tasks, in one table.
+    Demo(demo::DemoArgs),
     /// Evaluate models on tasks and print a table.
     Run(run::RunArgs),
     /// List what fairmark knows.
@@ -50,15 +56,7 @@ enum Verb {
 /// Reads the arguments, does the work, reports errors; returns the process exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = match cli.verb {
-        Verb::Run(args) => run::run(&args),
-        Verb::Ls(args) => ls::ls(&args),
-        Verb::Show(args) => show::show(&args),
-        Verb::ScorerAgreement(args) => agreement::scorer_agreement(&args),
-        Verb::Cache(args) => cache::cache(&args),
-        Verb::Completions(args) => completions::completions(&args, Cli::command()),
-        Verb::Man(args) => man::man(&args, Cli::command()),
-    };
+    let outcome = known_isa().and_then(|()| run_verb(cli.verb));
     match outcome {
         Ok(code) => code,
         Err(error) => {
@@ -68,14 +66,35 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Checks the variable that names an instruction set.
+fn known_isa() -> Result<()> {
+    Isa::asked_for().map(drop).map_err(|name| {
+        let known: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+        Error::input(format!("this processor has no instruction set `{name}`"))
+            .key(ISA_VARIABLE)
+            .hint(format!("it has {}; unset the variable to get the best", known.join(", ")))
+    })
+}
+
+fn run_verb(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Demo(args) => demo::demo(&args),
+        Verb::Run(args) => run::run(&args),
+        Verb::Ls(args) => ls::ls(&args),
+        Verb::Show(args) => show::show(&args),
+        Verb::ScorerAgreement(args) => agreement::scorer_agreement(&args),
+        Verb::Cache(args) => cache::cache(&args),
+        Verb::Completions(args) => completions::completions(&args, Cli::command()),
+        Verb::Man(args) => man::man(&args, Cli::command()),
+    }
+}
+
 /// Writes to stdout; a closed pipe (`| head`) ends the program quietly.
-fn print(text: &str) -> crate::error::Result<()> {
+fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(crate::error::Error::input("cannot write to stdout").cause(e))
-        }
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::input("cannot write to stdout").cause(e)),
         _ => Ok(()),
     }
 }

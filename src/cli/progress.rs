@@ -41,6 +41,11 @@ struct Tokens {
 }
 
 impl Progress {
+    /// What stands before the bar.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// `label` stands before the bar: the model's name.
     pub fn new(label: &str, verbosity: Verbosity) -> Progress {
         let label = label.to_string();

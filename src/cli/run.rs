@@ -3,11 +3,12 @@
 use super::args::{ModelArgs, TaskArgs};
 use super::interrupt::cancel_on_signal;
 use super::judging::JudgeArgs;
+use super::precision::Column;
 use super::progress::{Progress, Verbosity};
 use crate::catalog::Catalog;
 use crate::data::DataSource;
 use crate::engine::local::show_bytes;
-use crate::engine::{self, Cancel, Engine, EngineOptions, Prompts};
+use crate::engine::{self, Cancel, Engine, EngineOptions, Identity, Prompts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::judge::Judges;
 use crate::price::PriceTable;
@@ -30,7 +31,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 #[derive(Args)]
 pub struct RunArgs {
     /// A folder with a Hugging Face checkpoint, a `.gguf` file, a hub id (`org/name[@revision]`), a server (`openai:gpt-4o-mini`,
-    /// `http://127.0.0.1:8000/v1#my-model`; see `fairmark ls endpoints`), or `mock`. Several give one table.
+    /// `http://127.0.0.1:8000/v1#my-model`; see `fairmark ls endpoints`), `demo` (the built-in model), or `mock`. Several give one
+    /// table.
     #[arg(long, short, required = true, value_name = "MODEL")]
     model: Vec<String>,
 
@@ -98,8 +100,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let mut engine_options = args.engine.engine_options(&args.task, !talk)?;
     engine_options.remote.retry_refused = args.retry_refused;
     check_writable(&args.out)?;
-    for model in &args.model {
-        engine::check(model, &engine_options)?;
+    let asked = Column::all(&args.model, &args.engine.precision, &engine_options)?;
+    for column in &asked {
+        engine::check(&column.model, &column.options)?;
     }
     let catalog = Catalog::load(&args.task.include_path)?;
     for warning in catalog.warnings() {
@@ -112,21 +115,22 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     // Prompts that cannot be made and servers that do not answer end the command before anything is asked or loaded.
     let mut progress = Progress::new("", args.verbosity());
     let prepared = prepare(nodes.clone(), &source, &options, limit, &mut |event| progress.event(&event))?;
-    let mut engines = args.model.iter().map(|model| open_early(model, &engine_options)).collect::<Result<Vec<_>>>()?;
+    let mut engines = asked.iter().map(open_early).collect::<Result<Vec<_>>>()?;
     let ask = Ask { args, limit, nodes: &nodes, source: &source, judges: &judges, cancel: &cancel };
     let mut prepared = Some(prepared);
     let mut runs: Vec<(String, Finished)> = Vec::new();
     let mut stopped: Option<Error> = None;
-    for (model, engine) in args.model.iter().zip(&mut engines) {
+    for (column, engine) in asked.iter().zip(&mut engines) {
         let engine = match engine.take() {
             Some(engine) => engine,
-            None => engine::open(model, &engine_options)?,
+            None => engine::open(&column.model, &column.options)?,
         };
-        match ask.run(engine.as_ref(), &options, prepared.take()) {
-            Ok(finished) => runs.push((engine.identity().label.clone(), finished)),
+        let heading = column.heading(&engine.identity().label);
+        match ask.run(engine.as_ref(), &heading, &options, prepared.take()) {
+            Ok(finished) => runs.push((heading, finished)),
             // The other models are run all the same; what this one answered is kept.
-            Err(err) if err.kind() == ErrorKind::Incomplete && !cancel.is_cancelled() && args.model.len() > 1 => {
-                eprintln!("error: {}: {err}", engine.identity().label);
+            Err(err) if err.kind() == ErrorKind::Incomplete && !cancel.is_cancelled() && asked.len() > 1 => {
+                eprintln!("error: {heading}: {err}");
                 stopped = Some(err);
             }
             Err(err) => return Err(err),
@@ -135,9 +139,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     if let (Some(err), true) = (&stopped, runs.is_empty()) {
         return Ok(ExitCode::from(err.kind().exit_code()));
     }
-    disambiguate(&mut runs, &args.model);
+    disambiguate(&mut runs, &asked);
     let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
-    super::print(&render_all(&compare(&columns), style(args)))?;
+    super::print(&render_all(&compare(&columns), style(args), terminal_width(args)))?;
     Ok(stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code())))
 }
 
@@ -149,22 +153,22 @@ fn loaded(engine: &dyn Engine) -> String {
     let seconds = Some(engine.load_seconds()).filter(|seconds| *seconds > 0.0);
     let parts = [format.cloned(), size, seconds.map(|seconds| format!("loaded in {seconds:.1} s"))];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    format!("{}: {}", identity.label, if parts.is_empty() { identity.engine.clone() } else { parts.join(", ") })
+    if parts.is_empty() { identity.engine.clone() } else { parts.join(", ") }
 }
 
 /// Two models of one label (`a/model`, `b/model`) get their full names.
-fn disambiguate(runs: &mut [(String, Finished)], names: &[String]) {
+fn disambiguate(runs: &mut [(String, Finished)], columns: &[Column]) {
     let labels: Vec<String> = runs.iter().map(|(label, _)| label.clone()).collect();
-    for ((label, _), name) in runs.iter_mut().zip(names) {
+    for ((label, _), column) in runs.iter_mut().zip(columns) {
         if labels.iter().filter(|l| *l == label).count() > 1 {
-            *label = name.clone();
+            *label = column.heading(&column.model);
         }
     }
 }
 
 /// Opens servers; local models are loaded one by one when it is their turn.
-fn open_early(model: &str, options: &EngineOptions) -> Result<Option<Box<dyn Engine>>> {
-    engine::is_remote(model).then(|| engine::open(model, options)).transpose()
+fn open_early(column: &Column) -> Result<Option<Box<dyn Engine>>> {
+    engine::is_remote(&column.model).then(|| engine::open(&column.model, &column.options)).transpose()
 }
 
 /// What all models of a command are asked.
@@ -178,12 +182,17 @@ struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// Asks one model. `prepared`: what was made with `options`, if it is still there.
-    fn run(&self, engine: &dyn Engine, options: &PromptOptions, prepared: Option<Prepared>) -> Result<Finished> {
+    /// Asks one model, called `label`. `prepared`: what was made with `options`, if it is still there.
+    fn run(
+        &self,
+        engine: &dyn Engine,
+        label: &str,
+        options: &PromptOptions,
+        prepared: Option<Prepared>,
+    ) -> Result<Finished> {
         let talk = self.args.verbosity() > Verbosity::Quiet;
-        let label = &engine.identity().label;
         let mut progress = Progress::new(label, self.args.verbosity());
-        let suited = self.suited(engine, options)?;
+        let suited = self.suited(engine, label, options)?;
         let prepared = match prepared {
             Some(prepared) if suited == *options => prepared,
             _ => {
@@ -193,7 +202,7 @@ impl Ask<'_> {
         };
         let prepared = prepared.judged_by(self.judges);
         if talk {
-            eprintln!("{}", loaded(engine));
+            eprintln!("{label}: {}", loaded(engine));
             eprintln!("{label}: {} requests", prepared.num_requests());
         }
         // What a probe found out is said before the work, what the work brought up after it.
@@ -208,8 +217,7 @@ impl Ask<'_> {
     }
 
     /// The prompts that this engine can take, with what the user should know about that.
-    fn suited(&self, engine: &dyn Engine, options: &PromptOptions) -> Result<PromptOptions> {
-        let label = &engine.identity().label;
+    fn suited(&self, engine: &dyn Engine, label: &str, options: &PromptOptions) -> Result<PromptOptions> {
         let capabilities = engine.capabilities();
         let plan = plan_protocol(&capabilities, self.args.task.mc_protocol.into(), self.nodes)?;
         for note in plan.messages() {
@@ -250,7 +258,7 @@ fn run_one(
     }
     let iters = args.bootstrap_iters;
     let finished = execute(prepared, means, &mut folder, iters, &mut |event| progress.event(&event));
-    report_usage(args, engine, &folder, talk)?;
+    report_usage(args, engine.identity(), &folder, progress.label())?;
     let finished =
         finished.map_err(|err| if err.kind() == ErrorKind::Incomplete { err.file(&folder.path) } else { err })?;
     if finished.missing > 0 {
@@ -263,21 +271,21 @@ fn run_one(
     }
     write_outputs(&mut folder, &finished, means, started.elapsed().as_secs_f64())?;
     if talk {
-        eprintln!("{}: run folder {}", engine.identity().label, folder.path.display());
+        eprintln!("{}: run folder {}", progress.label(), folder.path.display());
     }
     Ok(finished)
 }
 
 /// Writes what the run took so far, and says it where servers were asked.
-fn report_usage(args: &RunArgs, engine: &dyn Engine, folder: &RunFolder, talk: bool) -> Result<()> {
+fn report_usage(args: &RunArgs, identity: &Identity, folder: &RunFolder, label: &str) -> Result<()> {
+    let talk = args.verbosity() > Verbosity::Quiet;
     let prices = PriceTable::load(args.engine.endpoints.prices.as_deref())?;
-    let identity = engine.identity();
     let model = identity.options.iter().find_map(|option| option.strip_prefix("model=")).unwrap_or(&identity.name);
     let report = folder.totals().report(prices.price(model).as_ref());
     let text = serde_json::to_string_pretty(&report).map_err(|e| Error::input("cannot encode the usage").cause(e))?;
     folder.write_file("usage.json", format!("{text}\n").as_bytes())?;
     if talk && (report.latency_ms.is_some() || report.from_cache > 0) {
-        eprintln!("{}: {}", identity.label, report.line());
+        eprintln!("{label}: {}", report.line());
     }
     Ok(())
 }
@@ -364,11 +372,24 @@ fn environment() -> Environment {
 fn style(args: &RunArgs) -> Style {
     if args.markdown {
         Style::Markdown
-    } else if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+    } else if coloured() {
         Style::Colour
     } else {
         Style::Plain
     }
+}
+
+/// Whether stdout takes colours: what the conventional variables say (`NO_COLOR` not empty, `CLICOLOR_FORCE` not 0), else whether it is a
+/// terminal.
+fn coloured() -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    set("NO_COLOR").is_none() && (forced || std::io::stdout().is_terminal())
+}
+
+/// Columns of text that there is room for: all that is wanted in a file or a pipe, and in Markdown.
+fn terminal_width(args: &RunArgs) -> Option<usize> {
+    if args.markdown { None } else { comfy_table::Table::new().width().map(usize::from) }
 }
 
 /// Says on stderr what the table cannot: prompts that were cut, documents without a score.

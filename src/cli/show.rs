@@ -1,6 +1,7 @@
 //! `fairmark show`: the exact prompt of one document.
 
 use super::args::{ModelArgs, TaskArgs};
+use super::precision::only;
 use crate::catalog::Catalog;
 use crate::engine::{self, Engine, Inspection, Prompts};
 use crate::error::{Error, Result};
@@ -47,7 +48,10 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
             .hint("show takes one task; `fairmark ls tasks` lists them"));
     }
     let engine = match &args.model {
-        Some(model) => Some(engine::open(model, &args.engine.engine_options(&args.task, false)?)?),
+        Some(model) => {
+            let options = only(&args.engine.precision, args.engine.engine_options(&args.task, false)?)?;
+            Some(engine::open(model, &options)?)
+        }
         None => None,
     };
     let mut options = args.task.prompt_options()?;

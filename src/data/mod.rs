@@ -236,7 +236,7 @@ impl DataSource {
         if let Some(read) = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(read.clone());
         }
-        let read = Arc::new(table::read_file(&file.path, &file.shown, resolved.format, &key.1)?);
+        let read = Arc::new(table::read_file(file, resolved.format, &key.1)?);
         if let (Some(lock), Some(pin)) = (&self.lock, &file.pin) {
             let record = &read.record;
             let found = LockedFile { sha256: record.sha256.clone(), bytes: record.bytes, rows: Some(record.rows) };

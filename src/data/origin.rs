@@ -4,6 +4,7 @@ use super::glob::{self, Glob};
 use super::layout::{self, Config, SplitFiles};
 use super::sources::{Filter, Sources};
 use super::table::Format;
+use crate::embedded;
 use crate::error::{Error, Result, nearest};
 use crate::hub::{Hub, Listing, Lock, RepoKind};
 use crate::task::DatasetRef;
@@ -38,14 +39,18 @@ pub(super) struct Resolved {
 enum Place {
     /// Files on disk, relative to a folder.
     Disk(PathBuf),
+    /// Files in the binary.
+    Embedded,
     /// Files of a hub repository at a commit.
     Hub { id: String, commit: String, key: String, offline: bool },
 }
 
-/// A file on disk.
+/// A file that was found.
 #[derive(Debug)]
 pub(super) struct Located {
     pub path: PathBuf,
+    /// Its bytes, where it is part of the binary and not on disk.
+    pub embedded: Option<&'static [u8]>,
     /// Its name in the run's record.
     pub shown: String,
     pub pin: Option<Pin>,
@@ -59,6 +64,13 @@ pub(super) struct Pin {
     pub file: String,
 }
 
+impl Located {
+    /// A file on disk that no lock file knows.
+    pub fn on_disk(path: PathBuf, shown: &str) -> Located {
+        Located { path, embedded: None, shown: shown.to_string(), pin: None }
+    }
+}
+
 impl Resolved {
     /// The files of a split.
     pub fn files(&self, split: &str) -> Option<&SplitFiles> {
@@ -70,6 +82,7 @@ impl Resolved {
         match &self.place {
             Place::Disk(dir) if dir.as_os_str().is_empty() => "its data files".to_string(),
             Place::Disk(dir) => dir.display().to_string(),
+            Place::Embedded => "the built-in demo".to_string(),
             Place::Hub { commit, .. } => format!("its repository at {commit}"),
         }
     }
@@ -78,8 +91,14 @@ impl Resolved {
     pub fn fetch(&self, hub: &Hub, split: &str) -> Result<Vec<Located>> {
         let Some(files) = self.files(split) else { return Ok(Vec::new()) };
         match &self.place {
-            Place::Disk(dir) => {
-                let located = |file: &String| Located { path: dir.join(file), shown: file.clone(), pin: None };
+            Place::Disk(dir) => Ok(files.files.iter().map(|file| Located::on_disk(dir.join(file), file)).collect()),
+            Place::Embedded => {
+                let located = |file: &String| Located {
+                    path: embedded::shown(file),
+                    embedded: Some(embedded::file(file).unwrap_or_default()),
+                    shown: file.clone(),
+                    pin: None,
+                };
                 Ok(files.files.iter().map(located).collect())
             }
             Place::Hub { id, commit, key, offline } => {
@@ -97,6 +116,7 @@ impl Resolved {
                 let snapshot = hub.snapshot(RepoKind::Dataset, id, Some(commit), &wanted)?;
                 let located = |file: &String| Located {
                     path: snapshot.dir.join(file),
+                    embedded: None,
                     shown: format!("hf://datasets/{id}@{commit}/{file}"),
                     pin: Some(Pin { key: key.clone(), commit: commit.clone(), file: file.clone() }),
                 };
@@ -107,7 +127,7 @@ impl Resolved {
 }
 
 impl Origin<'_> {
-    /// Finds a data set: a loader's files, a folder, the data folder, else the hub.
+    /// Finds a data set: a loader's files, a folder, the data folder, the built-in demo, else the hub.
     pub fn resolve(&self, dataset: &DatasetRef) -> Result<Resolved> {
         if let Some((_, format)) = LOADERS.iter().find(|(name, _)| *name == dataset.path) {
             return local_files(dataset, *format);
@@ -115,18 +135,18 @@ impl Origin<'_> {
         if dataset.path.starts_with(['.', '/', '~']) {
             return local_folder(dataset);
         }
-        if let Some(sources) = self.sources {
-            if let Some(found) = sources.find(&dataset.path, dataset.name.as_deref())? {
-                let split = |(split, files)| SplitFiles { split, files, partial: false };
-                let splits = found.splits.into_iter().map(split).collect();
-                let place = Place::Disk(sources.path(""));
-                return Ok(Resolved { splits, filters: found.filters, format: None, place });
-            }
-            if self.hub.is_offline() {
-                return Err(not_in_folder(sources, &dataset.path));
-            }
+        if let Some(sources) = self.sources
+            && let Some(found) = in_sources(sources, dataset, Place::Disk(sources.path("")))?
+        {
+            return Ok(found);
         }
-        self.on_hub(dataset)
+        if let Some(found) = in_sources(&Sources::embedded()?, dataset, Place::Embedded)? {
+            return Ok(found);
+        }
+        match self.sources {
+            Some(sources) if self.hub.is_offline() => Err(not_in_folder(sources, &dataset.path)),
+            _ => self.on_hub(dataset),
+        }
     }
 
     fn on_hub(&self, dataset: &DatasetRef) -> Result<Resolved> {
@@ -240,6 +260,16 @@ fn not_in_folder(sources: &Sources, dataset: &str) -> Error {
             err.hint(format!("there are: {}; without --offline it would be fetched from the hub", names.join(", ")))
         }
     }
+}
+
+/// What a `sources.yaml` has of a data set; `None` where it has nothing.
+fn in_sources(sources: &Sources, dataset: &DatasetRef, place: Place) -> Result<Option<Resolved>> {
+    let found = sources.find(&dataset.path, dataset.name.as_deref())?;
+    Ok(found.map(|found| {
+        let split = |(split, files)| SplitFiles { split, files, partial: false };
+        let splits = found.splits.into_iter().map(split).collect();
+        Resolved { splits, filters: found.filters, format: None, place }
+    }))
 }
 
 /// `dataset_path: json` and the like with `data_files`, relative to the task file.

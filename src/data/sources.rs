@@ -9,6 +9,7 @@
 
 use super::table::Format;
 use super::yaml::{self, Node, Yaml};
+use crate::embedded;
 use crate::error::{Error, Result, nearest};
 use std::path::{Component, Path, PathBuf};
 
@@ -55,6 +56,14 @@ impl Sources {
         })?;
         let datasets = parse(&text).map_err(|err| err.file(&path))?;
         Ok(Sources { dir: dir.to_path_buf(), datasets })
+    }
+
+    /// The data folder in the binary.
+    pub fn embedded() -> Result<Self> {
+        let path = embedded::shown(FILE_NAME);
+        let bytes = embedded::file(FILE_NAME).unwrap_or_default();
+        let datasets = parse(&String::from_utf8_lossy(bytes)).map_err(|err| err.file(&path))?;
+        Ok(Sources { dir: embedded::shown(""), datasets })
     }
 
     /// The full path of a file of the folder.

@@ -1,6 +1,7 @@
 //! One data file, whatever its format, as rows; with its checksum.
 
 use super::csv::{self, CsvForm};
+use super::origin::Located;
 use super::{json, parquet};
 use crate::doc::Fields;
 use crate::error::{Error, Result};
@@ -9,7 +10,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::io::Read;
-use std::path::Path;
 
 /// The formats, by file name; `.gz` may follow.
 const FORMATS: &[(&str, Format)] = &[
@@ -85,9 +85,13 @@ pub(super) struct FileRows {
     pub record: FileRecord,
 }
 
-/// Reads a file; `shown` names it in the record, and its ending tells the format unless one is given. Errors name the file.
-pub(super) fn read_file(path: &Path, shown: &str, format: Option<Format>, form: &CsvForm) -> Result<FileRows> {
-    let bytes = std::fs::read(path).map_err(|err| Error::io("cannot read", path, err))?;
+/// Reads a file. Its name in the record tells the format unless one is given. Errors name the file.
+pub(super) fn read_file(file: &Located, format: Option<Format>, form: &CsvForm) -> Result<FileRows> {
+    let Located { path, shown, .. } = file;
+    let bytes = match file.embedded {
+        Some(bytes) => Cow::Borrowed(bytes),
+        None => Cow::Owned(std::fs::read(path).map_err(|err| Error::io("cannot read", path, err))?),
+    };
     let format = format.or_else(|| Format::of(shown)).ok_or_else(|| {
         let known: Vec<&str> = FORMATS.iter().map(|(end, _)| *end).collect();
         Error::input("the format of this file is not known")
@@ -149,7 +153,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        read_file(&path, name, None, &CsvForm::default())
+        read_file(&Located::on_disk(path, name), None, &CsvForm::default())
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -18,13 +18,31 @@ pub enum Isa {
     Avx512Bf16,
 }
 
+/// Variable that names an instruction set, to get the numbers of another processor.
+pub const ISA_VARIABLE: &str = "FAIRMARK_ISA";
+
 const ALL: [Isa; 5] = [Isa::Avx512Bf16, Isa::Avx512, Isa::Avx2, Isa::Neon, Isa::Portable];
 
 impl Isa {
-    /// The best of this processor; detected once.
+    /// The one that [`ISA_VARIABLE`] names, else the best of this processor; decided once.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| ALL.into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable))
+        *BEST.get_or_init(|| Isa::asked_for().ok().flatten().unwrap_or_else(Isa::detected))
+    }
+
+    /// The best of this processor.
+    fn detected() -> Isa {
+        ALL.into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
+    }
+
+    /// The one that [`ISA_VARIABLE`] names; `Err` with its value where this processor has none of that name.
+    pub fn asked_for() -> Result<Option<Isa>, String> {
+        match std::env::var(ISA_VARIABLE) {
+            Ok(name) if !name.is_empty() => {
+                Isa::available().into_iter().find(|isa| isa.name() == name).map(Some).ok_or(name)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// All that this processor runs, best first.

@@ -50,7 +50,7 @@ pub use activation::{Activation, activate, gated};
 pub use attention::{AttentionSpec, Stretch, attention, attention_on};
 pub use buffer::{Buffer, Scratch, ScratchBuffer};
 pub use grouped::{Codes, Grouped, Rounding};
-pub use isa::Isa;
+pub use isa::{ISA_VARIABLE, Isa};
 pub use kv::{KvBlock, KvFormat, KvShape};
 pub use logprob::{HeadSpec, RowScore, log_probs, logits};
 pub use matrix::{Arithmetic, Keep, PackedMatrix};

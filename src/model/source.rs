@@ -3,6 +3,7 @@
 use super::config::{CONFIG, GENERATION_CONFIG};
 use super::tokenizer::{SPECIAL_TOKENS_MAP, TOKENIZER, TOKENIZER_CONFIG};
 use super::weights::{OLD_AWQ, OLD_GPTQ, gguf};
+use crate::embedded::{self, Unpacked};
 use crate::error::{Error, Result};
 use crate::hub::{Hub, RepoKind, Snapshot};
 use std::path::{Path, PathBuf};
@@ -42,12 +43,20 @@ pub struct ModelSource {
     pub commit: Option<String>,
     /// The revision that was asked for.
     pub revision: Option<String>,
+    /// Keeps `dir` on disk, for the model that is part of the binary.
+    pub unpacked: Option<Unpacked>,
 }
 
-/// Finds a model by folder, by GGUF file, or on the hub (`org/name`, `org/name@revision`, `org/name/file.gguf`).
+/// Finds a model: the built-in one by its name, others by folder, by GGUF file, or on the hub (`org/name`, `org/name@revision`,
+/// `org/name/file.gguf`).
 pub fn find(model: &str, hub: &Hub, part: Part) -> Result<ModelSource> {
+    let local = |dir: PathBuf, label| Ok(ModelSource { dir, label, commit: None, revision: None, unpacked: None });
+    if model == embedded::MODEL.1 {
+        let unpacked = Unpacked::new(embedded::MODEL.0)?;
+        let source = local(unpacked.path().to_path_buf(), model.to_string());
+        return source.map(|source| ModelSource { unpacked: Some(unpacked), ..source });
+    }
     let path = Path::new(model);
-    let local = |dir: PathBuf, label| Ok(ModelSource { dir, label, commit: None, revision: None });
     if gguf::is_gguf(path) {
         return local(path.to_path_buf(), file_label(path));
     }
@@ -112,6 +121,7 @@ impl<'a> HubName<'a> {
             dir,
             commit: Some(commit),
             revision: self.revision.map(str::to_string),
+            unpacked: None,
         })
     }
 

@@ -15,5 +15,5 @@ pub use benchmarks::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
 pub use parquet::samples_parquet;
 pub use results::{JudgeReport, ResultsInput, results_json};
 pub use samples::{TaskSamples, samples_jsonl};
-pub use table::{Style, render, render_all};
+pub use table::{Style, render_all};
 pub use view::{Cell, Comparison, Note, Row, compare};

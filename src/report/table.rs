@@ -3,12 +3,13 @@
 use super::view::{Cell, Comparison, Note, Row};
 use crate::runner::NotRun;
 use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{Attribute, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
+use std::ops::Range;
 
 /// How the table is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// For a terminal: best figures are bold as well as starred.
+    /// For a terminal: headings and groups are bold, best figures green as well as starred.
     Colour,
     /// The same without escape codes.
     Plain,
@@ -25,30 +26,20 @@ const THREE_LINES: TableStyle = TableStyle::new()
 /// Notes that are shown; the results files have all of it.
 const MOST_NOTES: usize = 20;
 
-/// Draws all tables, with an empty line between them.
-pub fn render_all(comparisons: &[Comparison], style: Style) -> String {
-    comparisons.iter().map(|comparison| render(comparison, style)).collect::<Vec<_>>().join("\n")
+/// Draws all tables, with an empty line between them. Of one that is wider than `width` columns of text, the models that do not fit
+/// follow under it.
+pub fn render_all(comparisons: &[Comparison], style: Style, width: Option<usize>) -> String {
+    comparisons.iter().map(|comparison| render(comparison, style, width)).collect::<Vec<_>>().join("\n")
 }
 
 /// Draws the table, and under it what missing documents mean for its figures; it ends with a newline.
-pub fn render(comparison: &Comparison, style: Style) -> String {
-    let mut table = Table::new();
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table.load_style(if style == Style::Markdown { ASCII_MARKDOWN } else { THREE_LINES });
-    if style == Style::Colour {
-        table.enforce_styling();
-    }
-    let mut header = vec!["Task".to_string(), "n".into(), "Shots".into(), "Metric".into(), String::new()];
-    header.extend(comparison.models.iter().cloned());
-    table.set_header(header.into_iter().map(|text| bold(comfy_table::Cell::new(text), style)));
-    for row in &comparison.rows {
-        table.add_row(cells(row, style));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        if index == 1 || index == 2 || index >= 5 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+fn render(comparison: &Comparison, style: Style, width: Option<usize>) -> String {
+    let side_by_side = width.map_or(comparison.models.len(), |width| fitting(comparison, width)).max(1);
+    let starts = (0..comparison.models.len().max(1)).step_by(side_by_side);
+    let tables = starts.map(|start| {
+        let end = (start + side_by_side).min(comparison.models.len());
+        format!("{}\n", trim_lines(&draw(comparison, start..end, style)))
+    });
     let mut lines = notes(&comparison.notes());
     lines.extend(comparison.not_run.iter().map(|NotRun { task, reason }| format!("{task} was not run: {reason}")));
     let title = match (&comparison.title, style) {
@@ -56,7 +47,43 @@ pub fn render(comparison: &Comparison, style: Style) -> String {
         (Some(title), Style::Markdown) => format!("### {title}\n\n"),
         (Some(title), _) => format!("{title}\n"),
     };
-    format!("{title}{}\n{}", trim_lines(&table.to_string()), listed(lines, style))
+    format!("{title}{}{}", tables.collect::<Vec<_>>().join("\n"), listed(lines, style))
+}
+
+/// How many models stand side by side within `width` columns of text.
+fn fitting(comparison: &Comparison, width: usize) -> usize {
+    let fits = |models: &Range<usize>| {
+        let table = draw(comparison, models.clone(), Style::Plain);
+        table.lines().all(|line| line.trim_end().chars().count() <= width)
+    };
+    let of = comparison.models.len();
+    let all_fit = |n: &usize| (0..of).step_by(*n).all(|start| fits(&(start..(start + n).min(of))));
+    (1..=of).rev().find(all_fit).unwrap_or(1)
+}
+
+/// The table of some of the models.
+fn draw(comparison: &Comparison, models: Range<usize>, style: Style) -> String {
+    let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(if style == Style::Markdown { ASCII_MARKDOWN } else { THREE_LINES });
+    if style == Style::Colour {
+        table.enforce_styling();
+    }
+    let mut header = vec!["Task".to_string(), "n".into(), "Shots".into(), "Metric".into(), String::new()];
+    header.extend(comparison.models.get(models.clone()).unwrap_or_default().iter().cloned());
+    table.set_header(header.into_iter().map(|text| bold(comfy_table::Cell::new(text), style)));
+    for row in &comparison.rows {
+        table.add_row(cells(row, models.clone(), style));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if style != Style::Markdown {
+            column.set_padding((1, 0));
+        }
+        if index == 1 || index == 2 || index >= 5 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.to_string()
 }
 
 /// A line for each note.
@@ -97,7 +124,7 @@ fn note(note: &Note) -> String {
     }
 }
 
-fn cells(row: &Row, style: Style) -> Vec<comfy_table::Cell> {
+fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<comfy_table::Cell> {
     let indent = if style == Style::Markdown { "&nbsp;&nbsp;" } else { "  " };
     let name = if row.first { format!("{}{}", indent.repeat(row.depth), row.name) } else { String::new() };
     let name = comfy_table::Cell::new(name);
@@ -114,8 +141,8 @@ fn cells(row: &Row, style: Style) -> Vec<comfy_table::Cell> {
         comfy_table::Cell::new(&row.metric),
         comfy_table::Cell::new(direction),
     ];
-    cells.extend(row.cells.iter().map(|cell| match cell {
-        Some(cell) if cell.best => bold(comfy_table::Cell::new(figure(cell)), style),
+    cells.extend(row.cells.get(models).unwrap_or_default().iter().map(|cell| match cell {
+        Some(cell) if cell.best => best(comfy_table::Cell::new(figure(cell)), style),
         Some(cell) => comfy_table::Cell::new(figure(cell)),
         None => comfy_table::Cell::new(""),
     }));
@@ -141,6 +168,10 @@ fn number(value: f64) -> String {
 
 fn bold(cell: comfy_table::Cell, style: Style) -> comfy_table::Cell {
     if style == Style::Colour { cell.add_attribute(Attribute::Bold) } else { cell }
+}
+
+fn best(cell: comfy_table::Cell, style: Style) -> comfy_table::Cell {
+    if style == Style::Colour { bold(cell, style).fg(Color::Green) } else { cell }
 }
 
 fn trim_lines(text: &str) -> String {
@@ -185,7 +216,7 @@ mod tests {
         };
         let shown = |cell: Cell, style| {
             let rows = vec![Row { cells: vec![Some(cell)], ..row.clone() }];
-            let text = render(&Comparison { models: vec!["m".into()], rows, ..Comparison::default() }, style);
+            let text = render(&Comparison { models: vec!["m".into()], rows, ..Comparison::default() }, style, None);
             text.lines().last().unwrap_or_default().to_owned()
         };
         let bounded = "acc of demo_x: 0.5000, between 0.4800 and 0.5200 if the 12 of 300 unscored documents were all wrong or all right";
@@ -197,8 +228,40 @@ mod tests {
         assert_eq!(unbounded, "! acc of demo_x: 0.5000 without 12 of 300 documents, all of them refused");
         assert!(!shown(Cell { unscored: 0, ..cell }, Style::Plain).contains("demo_x:"));
         let many = Comparison { models: vec!["m".into()], rows: vec![row.clone(); 30], ..Comparison::default() };
-        let text = render(&many, Style::Plain);
+        let text = render(&many, Style::Plain, None);
         assert_eq!(text.lines().filter(|line| line.starts_with("! acc of")).count(), MOST_NOTES);
         assert!(text.ends_with("! and 10 more figures lack documents: the results files list them\n"), "{text}");
+    }
+    #[test]
+    fn models_that_do_not_fit_follow_below() {
+        let cell =
+            Cell { value: Some(0.5), stderr: Some(0.1), best: false, unscored: 0, refused: 0, of: 9, bounds: None };
+        let row = Row {
+            depth: 0,
+            name: "demo_x".into(),
+            is_group: false,
+            first: true,
+            num_fewshot: Some(0),
+            n: Some(9),
+            metric: "acc".into(),
+            higher_is_better: Some(true),
+            cells: vec![Some(cell); 5],
+        };
+        let models = ["m1", "m2", "m3", "m4", "m5"].map(str::to_string).to_vec();
+        let not_run = vec![NotRun { task: "code".into(), reason: "no sandbox".into() }];
+        let comparison = Comparison { models, rows: vec![row], not_run, ..Comparison::default() };
+        let drawn = |width| render(&comparison, Style::Plain, width);
+        assert_eq!(drawn(Some(1000)), drawn(None));
+        let split = drawn(Some(80));
+        assert!(split.lines().all(|line| line.chars().count() <= 80), "{split}");
+        let headers: Vec<&str> = split.lines().filter(|line| line.contains("Task")).collect();
+        assert!(headers.len() > 1 && headers[0].contains("m1") && !headers[0].contains("m5"), "{split}");
+        let shown: Vec<&str> =
+            split.split_whitespace().filter(|word| comparison.models.iter().any(|m| m == word)).collect();
+        assert_eq!(shown, comparison.models, "every model once, in its order");
+        assert_eq!(split.matches("demo_x").count(), headers.len());
+        assert_eq!(split.matches("was not run").count(), 1);
+        // Narrower than one model: one at a time all the same.
+        assert_eq!(drawn(Some(10)).matches("Task").count(), 5);
     }
 }

@@ -98,7 +98,7 @@ fn results(run: &Run) -> Value {
 }
 
 fn table(run: &Run) -> String {
-    render_all(&compare(&[("mock", &run.finished)]), Style::Plain)
+    render_all(&compare(&[("mock", &run.finished)]), Style::Plain, None)
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::process::Command;
 /// Flags of other programs, by the document that speaks of them. (Commands of other programs in backticks are looked at as such.)
 const OF_OTHERS: &[(&str, &[&str])] = &[
     // cargo's, with a feature behind it.
+    ("README.md", &["--features"]),
     ("docs/models.md", &["--features"]),
 ];
 

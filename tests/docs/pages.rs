@@ -1,5 +1,7 @@
 //! Documents: which there are, their fenced blocks, the commands in them and what these are said to print.
 
+use super::figures::is_same;
+use fairmark::kernel::Isa;
 use std::path::{Path, PathBuf};
 
 /// The repository's root.
@@ -166,7 +168,9 @@ fn fits(written: &[String], printed: &[String]) -> bool {
     match written {
         [] => printed.is_empty(),
         [first, rest @ ..] if first == "..." => (0..=printed.len()).any(|skipped| fits(rest, &printed[skipped..])),
-        [first, rest @ ..] => printed.first().is_some_and(|line| line == first) && fits(rest, &printed[1..]),
+        [first, rest @ ..] => {
+            printed.first().is_some_and(|line| is_same(first, line, Isa::best())) && fits(rest, &printed[1..])
+        }
     }
 }
 

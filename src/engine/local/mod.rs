@@ -35,6 +35,7 @@ use super::tokens::{Chat, fit_pair, template_source};
 use super::{Cancel, Delivery, Engine, EngineOptions, Identity, Inspection, Sink, Update, Workload};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::kernel::Isa;
 use crate::model::{LoadOptions, Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
 use crate::request::{Prompt, Request, RequestKind, Unscored};
 use decode::Texts;
@@ -358,7 +359,8 @@ fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
         written.push(format!("add_bos_token={add_bos}"));
     }
     written.extend(options.precision.as_ref().map(|precision| format!("precision={precision}")));
-    // Another device, other roundings.
+    // Another instruction set or device, other roundings.
+    written.extend(Isa::asked_for().ok().flatten().map(|isa| format!("isa={}", isa.name())));
     written.extend(Some(model.device()).filter(|device| device != "cpu").map(|device| format!("device={device}")));
     if options.activations != Activations::Exact {
         written.push(format!("activations={}", options.activations.as_str()));

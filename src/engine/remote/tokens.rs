@@ -1,6 +1,7 @@
 //! The model's tokenizer and chat template, where the user names them (`--tokenizer`).
 
 use super::memo::Memo;
+use crate::embedded::{self, Unpacked};
 use crate::engine::EngineOptions;
 use crate::engine::tokens::{Chat, Context, Encoder, template_source};
 use crate::error::{Error, Result};
@@ -31,12 +32,13 @@ pub struct Tokens {
 impl Tokens {
     /// Looks whether a tokenizer can be had.
     pub fn check(name: &str, options: &EngineOptions) -> Result<()> {
-        Tokenizer::alone(&place(name, options)?).map(drop).map_err(named)
+        let (path, _unpacked) = place(name, options)?;
+        Tokenizer::alone(&path).map(drop).map_err(named)
     }
 
     /// Loads a tokenizer by folder, file or hub id.
     pub fn load(name: &str, options: &EngineOptions) -> Result<Tokens> {
-        let path = place(name, options)?;
+        let (path, _unpacked) = place(name, options)?;
         let tokenizer = Tokenizer::alone(&path).map_err(named)?;
         let folder = if path.is_dir() || is_gguf(&path) { path.as_path() } else { path.parent().unwrap_or(&path) };
         let template = template_source(folder)?;
@@ -93,17 +95,17 @@ fn is_gguf(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "gguf")
 }
 
-/// Where a tokenizer is.
-fn place(name: &str, options: &EngineOptions) -> Result<PathBuf> {
+/// Where a tokenizer is, and what keeps it there where it is part of the binary.
+fn place(name: &str, options: &EngineOptions) -> Result<(PathBuf, Option<Unpacked>)> {
     let path = Path::new(name);
-    if path.exists() {
-        return Ok(path.to_path_buf());
+    if path.exists() && name != embedded::MODEL.1 {
+        return Ok((path.to_path_buf(), None));
     }
     let hub = Hub::from_env(options.offline)?;
     let hub = match options.on_download {
         Some(report) => hub.with_progress(report),
         None => hub,
     };
-    let ModelSource { dir, .. } = find(name, &hub, Part::Metadata).map_err(named)?;
-    Ok(dir)
+    let ModelSource { dir, unpacked, .. } = find(name, &hub, Part::Metadata).map_err(named)?;
+    Ok((dir, unpacked))
 }
