@@ -119,8 +119,9 @@ fn problem(page: &str, world: &mut World, command: &pages::Command) -> Option<St
     let outcome = world.run(&ready);
     let is_well = match outcome.code {
         Some(0) => true,
-        // Programs are not run where there is no sandbox, which is said and has this exit code.
+        // Programs are not run where there is no sandbox, which is said and has these exit codes: with other tasks, and without.
         Some(3) => outcome.stderr.contains(" is not run: ") && Sandbox::open(Settings::default()).is_err(),
+        Some(2) => outcome.stderr.contains("no task can be run: ") && Sandbox::open(Settings::default()).is_err(),
         _ => false,
     };
     if !is_well {
