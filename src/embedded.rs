@@ -11,8 +11,11 @@ use tempfile::TempDir;
 // `FILES`: names relative to `datasets/demo`, and bytes.
 include!(concat!(env!("OUT_DIR"), "/demo.rs"));
 
-/// The folder of the demo's model, and the name by which it is asked for.
-pub const MODEL: (&str, &str) = ("model/", "demo");
+/// The name by which the demo's model is asked for.
+pub const MODEL_NAME: &str = "demo";
+
+/// Where its files are.
+pub const MODEL_FOLDER: &str = "model/";
 
 /// The bytes of a file, by its name relative to `datasets/demo`.
 pub fn file(name: &str) -> Option<&'static [u8]> {
@@ -82,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_folder_lasts_as_long_as_its_holder() {
-        let unpacked = Unpacked::new(MODEL.0).unwrap();
+        let unpacked = Unpacked::new(MODEL_FOLDER).unwrap();
         let (path, copy) = (unpacked.path().to_path_buf(), unpacked.clone());
         assert_eq!(std::fs::read(path.join("config.json")).unwrap(), file("model/config.json").unwrap());
         assert!(!path.join("sources.yaml").exists() && !path.join("facts_test.jsonl").exists());

@@ -87,6 +87,9 @@ fn precisions_of_one_model_stand_side_by_side() {
         fairmark().args(["show", "demo_facts", "--model", "demo", "--precision", "bf16,nf4"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("several precisions"), "{}", stderr(&output));
+    let output = fairmark().args(["scorer-agreement", "--precision", "bf16,nf4"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("several precisions"), "{}", stderr(&output));
 }
 
 #[test]

@@ -255,7 +255,9 @@ fn other_instruction_sets_give_nearly_the_same() {
         let output = command.output().unwrap();
         let table = String::from_utf8(output.stdout).unwrap();
         let rows = table.lines().filter(|line| line.contains(" ± ") && !line.contains("demo_code"));
-        for (row, expected) in rows.zip(&expected) {
+        let rows: Vec<&str> = rows.collect();
+        assert_eq!(rows.len(), expected.len(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        for (row, expected) in rows.iter().zip(&expected) {
             assert!(is_same(expected, row, isa), "{name}:\n{row}\nnot\n{expected}");
         }
     }

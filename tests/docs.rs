@@ -7,6 +7,7 @@
 #![cfg(unix)]
 
 mod figures;
+mod help;
 mod server;
 
 #[path = "docs/flags.rs"]

@@ -1,6 +1,10 @@
 //! What the binary tells a shell and `man`: completion scripts and manual pages, held to what `--help` says.
 
+mod help;
+
+use help::{Help, commands};
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -18,43 +22,10 @@ fn stdout(args: &[&str]) -> String {
 fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     if !found {
-        eprintln!("skipped: there is no {program}");
+        // Past the test harness, which keeps what passing tests print to itself.
+        let _ = writeln!(std::io::stderr(), "skipped: there is no {program}");
     }
     found
-}
-
-/// What `--help` of a command lists: verbs below it and long flags.
-fn listed(path: &[&str]) -> (Vec<String>, BTreeSet<String>) {
-    let help = stdout(&[path, &["--help"]].concat());
-    let (mut verbs, mut flags, mut in_commands) = (Vec::new(), BTreeSet::new(), false);
-    for line in help.lines() {
-        if !line.starts_with(' ') && !line.is_empty() {
-            in_commands = line == "Commands:";
-        }
-        let indent = line.len() - line.trim_start().len();
-        let word = line.split_whitespace().next().unwrap_or_default();
-        if in_commands && indent == 2 && word != "help" {
-            verbs.push(word.to_string());
-        }
-        if matches!(indent, 2 | 6) && word.starts_with('-') {
-            let flag = line.split_whitespace().find(|word| word.starts_with("--")).unwrap();
-            flags.insert(flag.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).to_string());
-        }
-    }
-    (verbs, flags)
-}
-
-/// All commands, from the main one down.
-fn commands() -> Vec<Vec<String>> {
-    let mut all: Vec<Vec<String>> = vec![Vec::new()];
-    let mut next = 0;
-    while next < all.len() {
-        let path = all[next].clone();
-        let words: Vec<&str> = path.iter().map(String::as_str).collect();
-        all.extend(listed(&words).0.into_iter().map(|verb| [path.clone(), vec![verb]].concat()));
-        next += 1;
-    }
-    all
 }
 
 fn page_name(path: &[String]) -> String {
@@ -103,14 +74,14 @@ fn bash_completes_verbs_flags_and_values() {
 
 #[test]
 fn every_shell_gets_a_script_with_every_flag() {
+    let commands = commands();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = stdout(&["completions", shell]);
-        for path in commands() {
-            let words: Vec<&str> = path.iter().map(String::as_str).collect();
-            for flag in listed(&words).1 {
+        for Help { path, flags, .. } in &commands {
+            for flag in flags {
                 // fish writes `-l tasks`.
                 let written = if shell == "fish" { format!("-l {}", &flag[2..]) } else { flag.clone() };
-                assert!(script.contains(&written), "{shell}: {written} of {words:?}");
+                assert!(script.contains(&written), "{shell}: {written} of {path:?}");
             }
         }
     }
@@ -126,22 +97,20 @@ fn the_pages_have_every_verb_and_flag_of_help() {
     assert_eq!(stdout(&["man", "--dir", dir.to_str().unwrap()]), "");
     let commands = commands();
     assert!(commands.len() > 8, "{commands:?}");
-    for path in &commands {
+    for Help { path, verbs, flags, .. } in &commands {
         let page = std::fs::read_to_string(dir.join(page_name(path))).unwrap();
-        let words: Vec<&str> = path.iter().map(String::as_str).collect();
-        let (verbs, flags) = listed(&words);
         assert!(flags.contains("--help"), "{path:?} {flags:?}");
         for flag in flags {
             let written = format!("\\fB{}\\fR", flag.replace('-', "\\-"));
             assert!(page.contains(&written), "{flag} is not in the page of {path:?}");
         }
         for verb in verbs {
-            let name = page_name(&[path.clone(), vec![verb]].concat()).replace(".1", "").replace('-', "\\-");
+            let name = page_name(&[path.clone(), vec![verb.clone()]].concat()).replace(".1", "").replace('-', "\\-");
             assert!(page.contains(&format!("{name}(1)")), "{name} is not in the page of {path:?}");
         }
     }
     let mut written: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
-    let mut wanted: Vec<std::ffi::OsString> = commands.iter().map(|path| page_name(path).into()).collect();
+    let mut wanted: Vec<std::ffi::OsString> = commands.iter().map(|command| page_name(&command.path).into()).collect();
     written.sort();
     wanted.sort();
     assert_eq!(written, wanted, "a page for each, and nothing else");
@@ -200,7 +169,7 @@ fn the_pages_render_without_warnings() {
         if !has(program) {
             continue;
         }
-        for path in commands() {
+        for Help { path, .. } in commands() {
             let page = folder.path().join(page_name(&path));
             let output = Command::new(program).args(args).arg(&page).output().unwrap();
             let talk = String::from_utf8_lossy(&output.stderr);

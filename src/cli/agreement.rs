@@ -3,6 +3,7 @@
 use super::args::{ModelArgs, TaskArgs};
 use super::interrupt::cancel_on_signal;
 use super::judging::JudgeArgs;
+use super::precision::only;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::judge::toxicity_scores;
@@ -62,7 +63,8 @@ struct Report {
 
 /// Scores the stored texts and compares; exit code 3 when texts could not be scored.
 pub fn scorer_agreement(args: &AgreementArgs) -> Result<ExitCode> {
-    let options = args.judging.judge_options(&args.engine, &args.engine.engine_options(&args.task, false)?)?;
+    let engine = only(&args.engine.precision, args.engine.engine_options(&args.task, false)?)?;
+    let options = args.judging.judge_options(&args.engine, &engine)?;
     let catalog = Catalog::load(&args.task.include_path)?;
     let nodes = catalog.select(&[TASK.to_owned()])?;
     let task =

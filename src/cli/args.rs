@@ -100,7 +100,7 @@ pub struct ModelArgs {
     #[arg(long, value_enum, default_value_t = DTypeArg::Auto)]
     pub dtype: DTypeArg,
 
-    /// Bring full-precision weights to these formats on loading (`bf16`, `int8`, `nf4`, `q8_0`, `q4_k`, ...; `fairmark ls
+    /// Bring full-precision weights of the models under test to these formats on loading (`bf16`, `int8`, `nf4`, `q8_0`, `q4_k`, ...; `fairmark ls
     /// precisions`). Several give a column each.
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',', value_parser = Level::parser(), ignore_case = true,
           hide_possible_values = true)]

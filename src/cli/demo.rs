@@ -3,6 +3,7 @@
 use super::run::{self, RunArgs};
 use crate::error::{Error, Result};
 use clap::{Args, FromArgMatches};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -39,20 +40,19 @@ pub struct DemoArgs {
 
 /// Runs the built-in model on the built-in tasks; exit code 3 when programs could not be run.
 pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
-    let mut asked: Vec<String> =
-        ["--model", "demo", "--tasks", "demo", "--precision", &args.precision].map(str::to_string).to_vec();
+    let mut asked = ["--model", "demo", "--tasks", "demo", "--precision", &args.precision].map(str::to_string).to_vec();
     asked.extend(args.limit.into_iter().flat_map(|limit| ["--limit".to_string(), limit.to_string()]));
-    let command = format!("fairmark run {}", asked.join(" "));
     if !args.quiet {
         eprintln!(
             "the demo: 6 small tasks about an invented valley, a model trained for it, everything from this program"
         );
-        eprintln!("the same as: {command}");
+        eprintln!("the same as: fairmark run {}", asked.join(" "));
     }
     let flags = [(args.fresh, "--fresh"), (args.markdown, "--markdown"), (args.quiet, "--quiet")];
     asked.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_string()));
-    asked.extend(["--out".to_string(), args.out.display().to_string()]);
-    let code = run::run(&parsed(&asked)?)?;
+    let mut asked: Vec<OsString> = asked.into_iter().map(OsString::from).collect();
+    asked.extend(["--out".into(), args.out.clone().into_os_string()]);
+    let code = run::run(&parsed(asked)?)?;
     if !args.quiet {
         eprint!("{}", next(&args.out));
     }
@@ -60,7 +60,7 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
 }
 
 /// The flags of `fairmark run` that these arguments are.
-fn parsed(arguments: &[String]) -> Result<RunArgs> {
+fn parsed(arguments: Vec<OsString>) -> Result<RunArgs> {
     let command = RunArgs::augment_args(clap::Command::new("run").no_binary_name(true));
     let matches = command.try_get_matches_from(arguments);
     let args = matches.and_then(|matches| RunArgs::from_arg_matches(&matches));
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn its_arguments_are_those_of_run() {
-        let args = |text: &str| parsed(&text.split(' ').map(str::to_string).collect::<Vec<_>>());
+        let args = |text: &str| parsed(text.split(' ').map(OsString::from).collect());
         assert!(args(&format!("--model demo --tasks demo --precision {PRECISIONS}")).is_ok());
         let err = args("--model demo --tasks demo --precision int3").err().unwrap().to_string();
         assert!(err.contains("int3") && err.contains("--precision"), "{err}");

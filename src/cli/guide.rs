@@ -31,7 +31,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
 /// The process's exit codes and what they mean.
 pub const EXIT_CODES: &[(u8, &str)] = &[
     (0, "Done."),
-    (1, "A gate or a verdict failed."),
+    (1, "Kept for gates and verdicts, which no verb has yet."),
     (2, "Something to mend; the message says what and where."),
     (3, "Incomplete: run the same command again."),
 ];

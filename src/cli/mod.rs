@@ -18,6 +18,7 @@ mod man;
 mod precision;
 mod progress;
 mod run;
+mod screen;
 mod show;
 
 use crate::error::{Error, Result};

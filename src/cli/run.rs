@@ -5,6 +5,7 @@ use super::interrupt::cancel_on_signal;
 use super::judging::JudgeArgs;
 use super::precision::Column;
 use super::progress::{Progress, Verbosity};
+use super::screen::screen;
 use crate::catalog::Catalog;
 use crate::data::DataSource;
 use crate::engine::local::show_bytes;
@@ -13,16 +14,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::judge::Judges;
 use crate::price::PriceTable;
 use crate::prompt::PromptOptions;
-use crate::report::{
-    JudgeReport, ResultsInput, Style, compare, render_all, results_json, samples_jsonl, samples_parquet,
-};
+use crate::report::{JudgeReport, ResultsInput, compare, render_all, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
 use crate::run::{Effort, Environment, Spec, Status};
 use crate::runner::{Finished, Limit, Means, Prepared, RunFolder, check_writable, execute, plan_protocol, prepare};
 use crate::score::nodes_sampled;
 use crate::task::Node;
 use clap::Args;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -141,7 +139,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     disambiguate(&mut runs, &asked);
     let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
-    super::print(&render_all(&compare(&columns), style(args), terminal_width(args)))?;
+    let (style, width) = screen(args.markdown);
+    super::print(&render_all(&compare(&columns), style, width))?;
     Ok(stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code())))
 }
 
@@ -367,29 +366,6 @@ fn environment() -> Environment {
         started: utc.format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
         started_unix: now.as_secs_f64(),
     }
-}
-
-fn style(args: &RunArgs) -> Style {
-    if args.markdown {
-        Style::Markdown
-    } else if coloured() {
-        Style::Colour
-    } else {
-        Style::Plain
-    }
-}
-
-/// Whether stdout takes colours: what the conventional variables say (`NO_COLOR` not empty, `CLICOLOR_FORCE` not 0), else whether it is a
-/// terminal.
-fn coloured() -> bool {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-    set("NO_COLOR").is_none() && (forced || std::io::stdout().is_terminal())
-}
-
-/// Columns of text that there is room for: all that is wanted in a file or a pipe, and in Markdown.
-fn terminal_width(args: &RunArgs) -> Option<usize> {
-    if args.markdown { None } else { comfy_table::Table::new().width().map(usize::from) }
 }
 
 /// Says on stderr what the table cannot: prompts that were cut, documents without a score.

@@ -51,10 +51,10 @@ pub struct ModelSource {
 /// `org/name/file.gguf`).
 pub fn find(model: &str, hub: &Hub, part: Part) -> Result<ModelSource> {
     let local = |dir: PathBuf, label| Ok(ModelSource { dir, label, commit: None, revision: None, unpacked: None });
-    if model == embedded::MODEL.1 {
-        let unpacked = Unpacked::new(embedded::MODEL.0)?;
-        let source = local(unpacked.path().to_path_buf(), model.to_string());
-        return source.map(|source| ModelSource { unpacked: Some(unpacked), ..source });
+    if model == embedded::MODEL_NAME {
+        let unpacked = Unpacked::new(embedded::MODEL_FOLDER)?;
+        let source = local(unpacked.path().to_path_buf(), model.to_string())?;
+        return Ok(ModelSource { unpacked: Some(unpacked), ..source });
     }
     let path = Path::new(model);
     if gguf::is_gguf(path) {

@@ -182,6 +182,20 @@ fn trim_lines(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn row_of(cells: Vec<Option<Cell>>) -> Row {
+        Row {
+            depth: 0,
+            name: "demo_x".into(),
+            is_group: false,
+            first: true,
+            num_fewshot: Some(0),
+            n: Some(300),
+            metric: "acc".into(),
+            higher_is_better: Some(true),
+            cells,
+        }
+    }
+
     #[test]
     fn figures() {
         let cell =
@@ -203,17 +217,7 @@ mod tests {
             of: 300,
             bounds: Some((0.48, 0.52)),
         };
-        let row = Row {
-            depth: 0,
-            name: "demo_x".into(),
-            is_group: false,
-            first: true,
-            num_fewshot: Some(0),
-            n: Some(300),
-            metric: "acc".into(),
-            higher_is_better: Some(true),
-            cells: vec![Some(cell)],
-        };
+        let row = row_of(vec![Some(cell)]);
         let shown = |cell: Cell, style| {
             let rows = vec![Row { cells: vec![Some(cell)], ..row.clone() }];
             let text = render(&Comparison { models: vec!["m".into()], rows, ..Comparison::default() }, style, None);
@@ -232,21 +236,12 @@ mod tests {
         assert_eq!(text.lines().filter(|line| line.starts_with("! acc of")).count(), MOST_NOTES);
         assert!(text.ends_with("! and 10 more figures lack documents: the results files list them\n"), "{text}");
     }
+
     #[test]
     fn models_that_do_not_fit_follow_below() {
         let cell =
             Cell { value: Some(0.5), stderr: Some(0.1), best: false, unscored: 0, refused: 0, of: 9, bounds: None };
-        let row = Row {
-            depth: 0,
-            name: "demo_x".into(),
-            is_group: false,
-            first: true,
-            num_fewshot: Some(0),
-            n: Some(9),
-            metric: "acc".into(),
-            higher_is_better: Some(true),
-            cells: vec![Some(cell); 5],
-        };
+        let row = row_of(vec![Some(cell); 5]);
         let models = ["m1", "m2", "m3", "m4", "m5"].map(str::to_string).to_vec();
         let not_run = vec![NotRun { task: "code".into(), reason: "no sandbox".into() }];
         let comparison = Comparison { models, rows: vec![row], not_run, ..Comparison::default() };

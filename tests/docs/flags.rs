@@ -1,10 +1,10 @@
 //! Flags, verbs and commands that stand in the running text of documents: they exist.
 
+use super::help::commands as commands_of_help;
 use super::others::{self, of_fairmark};
 use super::pages::{Block, commands, read, split};
 use fancy_regex::Regex;
 use std::collections::BTreeSet;
-use std::process::Command;
 
 /// Flags of other programs, by the document that speaks of them. (Commands of other programs in backticks are looked at as such.)
 const OF_OTHERS: &[(&str, &[&str])] = &[
@@ -30,33 +30,12 @@ pub struct Known {
 impl Known {
     pub fn ask() -> Known {
         let mut known = Known { verbs: BTreeSet::new(), flags: BTreeSet::new() };
-        known.add(&[]);
-        known
-    }
-
-    fn add(&mut self, verb: &[String]) {
-        let output = Command::new(env!("CARGO_BIN_EXE_fairmark")).args(verb).arg("--help").output().unwrap();
-        let help = String::from_utf8(output.stdout).unwrap();
-        let mut is_verbs = false;
-        for line in help.lines() {
-            let words: Vec<&str> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
-            let is_option = line.trim_start().starts_with('-') && line.starts_with(' ');
-            let is_alias = line.trim_start().starts_with("[alias");
-            if is_option || is_alias {
-                let flags = words.iter().filter(|word| word.starts_with('-'));
-                self.flags.extend(flags.map(|word| word.trim_end_matches(']').to_owned()));
-            }
-            match (line.starts_with("  "), words.first()) {
-                // Further lines of a description are indented more.
-                (true, Some(name)) if is_verbs && !line.starts_with("   ") && *name != "help" => {
-                    let below: Vec<String> = verb.iter().cloned().chain([name.to_string()]).collect();
-                    self.verbs.insert(below.join(" "));
-                    self.add(&below);
-                }
-                (false, _) => is_verbs = line == "Commands:",
-                _ => {}
-            }
+        for command in commands_of_help() {
+            known.verbs.insert(command.path.join(" "));
+            known.flags.extend(command.flags);
+            known.flags.extend(command.other_names);
         }
+        known
     }
 }
 

@@ -98,7 +98,7 @@ fn is_gguf(path: &Path) -> bool {
 /// Where a tokenizer is, and what keeps it there where it is part of the binary.
 fn place(name: &str, options: &EngineOptions) -> Result<(PathBuf, Option<Unpacked>)> {
     let path = Path::new(name);
-    if path.exists() && name != embedded::MODEL.1 {
+    if path.exists() && name != embedded::MODEL_NAME {
         return Ok((path.to_path_buf(), None));
     }
     let hub = Hub::from_env(options.offline)?;
