@@ -23,6 +23,7 @@ mod show;
 
 use crate::error::{Error, Result};
 use crate::kernel::{ISA_VARIABLE, Isa};
+use crate::remark::{Remark, Weight, gather};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -87,6 +88,17 @@ fn run_verb(verb: Verb) -> Result<ExitCode> {
         Verb::Cache(args) => cache::cache(&args),
         Verb::Completions(args) => completions::completions(&args, Cli::command()),
         Verb::Man(args) => man::man(&args, Cli::command()),
+    }
+}
+
+/// Says remarks on stderr, equal ones in one line.
+fn say_remarks(remarks: &[Remark]) {
+    for gathered in gather(remarks) {
+        let kind = match gathered.weight {
+            Weight::Note => "note",
+            Weight::Warning => "warning",
+        };
+        eprintln!("{kind}: {}", gathered.line());
     }
 }
 

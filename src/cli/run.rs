@@ -113,6 +113,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     // Prompts that cannot be made and servers that do not answer end the command before anything is asked or loaded.
     let mut progress = Progress::new("", args.verbosity());
     let prepared = prepare(nodes.clone(), &source, &options, limit, &mut |event| progress.event(&event))?;
+    super::say_remarks(&prepared.remarks());
     let mut engines = asked.iter().map(open_early).collect::<Result<Vec<_>>>()?;
     let ask = Ask { args, limit, nodes: &nodes, source: &source, judges: &judges, cancel: &cancel };
     let mut prepared = Some(prepared);

@@ -2,6 +2,7 @@
 
 use super::journal::{Journal, Recorded};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::safe_name;
 use crate::run::{Effort, Environment, FORMAT_VERSION, Header, Spec, Status};
 use crate::usage::Totals;
 use std::fs::{self, File, TryLockError};
@@ -31,11 +32,8 @@ impl RunFolder {
     /// Opens the folder of this spec, or makes it. With `fresh`, what an earlier run left there is removed first.
     pub fn open(out: &Path, spec: Spec, effort: Effort, environment: Environment, fresh: bool) -> Result<RunFolder> {
         let spec_sha256 = spec.sha256();
-        let path = out.join(format!(
-            "{}-{}",
-            file_name_part(&spec.model.label),
-            spec_sha256.get(..12).unwrap_or(&spec_sha256)
-        ));
+        let path =
+            out.join(format!("{}-{}", safe_name(&spec.model.label), spec_sha256.get(..12).unwrap_or(&spec_sha256)));
         fs::create_dir_all(&path).map_err(|e| Error::io("cannot make the run folder", &path, e))?;
         let lock = lock(&path.join(".lock"))?;
         if fresh {
@@ -157,24 +155,9 @@ fn remove_outputs(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A model's label as part of a file name: anything but letters, digits, `.`, `_` and `-` becomes `_`.
-fn file_name_part(label: &str) -> String {
-    let part: String =
-        label.chars().map(|c| if c.is_alphanumeric() || ".-_".contains(c) { c } else { '_' }).take(80).collect();
-    let part = part.trim_start_matches('.');
-    if part.is_empty() { "model".into() } else { part.into() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn labels_become_safe_names() {
-        assert_eq!(file_name_part("org/model:7b"), "org_model_7b");
-        assert_eq!(file_name_part("../.."), "_..");
-        assert_eq!(file_name_part(""), "model");
-    }
 
     #[test]
     fn unwritable_folder_is_an_error() {

@@ -7,6 +7,7 @@ use crate::item::Item;
 use crate::judge::Judges;
 use crate::prompt::{PromptOptions, build_items, effective_fewshot};
 use crate::python::json::sha256;
+use crate::remark::Remark;
 use crate::run::{FileSpec, TaskSpec};
 use crate::score::{nodes_under, protocol_of};
 use crate::task::{Node, Task};
@@ -54,6 +55,8 @@ pub struct PreparedTask {
     pub spec: TaskSpec,
     /// Why nothing is asked: its answers could not be judged on this machine.
     pub not_run: Option<String>,
+    /// What the user should know about the task, its data and its prompts.
+    pub remarks: Vec<Remark>,
 }
 
 impl PreparedTask {
@@ -75,6 +78,11 @@ impl Prepared {
     /// Requests over all tasks, repeats included.
     pub fn num_requests(&self) -> usize {
         self.tasks.iter().map(|t| num_requests(&t.task, t.asked())).sum()
+    }
+
+    /// What the user should know about the tasks.
+    pub fn remarks(&self) -> Vec<Remark> {
+        self.tasks.iter().flat_map(|t| t.remarks.iter().cloned()).collect()
     }
 
     /// Leaves out the tasks whose judge is missing.
@@ -159,7 +167,7 @@ fn prepare_task(
             .map(|f| FileSpec { name: f.name.clone(), sha256: f.sha256.clone(), rows: f.rows })
             .collect(),
     };
-    Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec, not_run: None })
+    Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec, not_run: None, remarks: Vec::new() })
 }
 
 #[cfg(test)]
