@@ -31,9 +31,7 @@ impl Config {
 
     /// Puts keys over the present ones: shallow, as the reference merges.
     pub fn lay_over(&mut self, over: &[Entry]) {
-        for entry in over {
-            yaml::put(&mut self.entries, entry.clone());
-        }
+        yaml::put_all(&mut self.entries, over.iter().cloned());
     }
 
     /// Takes a key out.

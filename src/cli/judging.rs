@@ -68,6 +68,17 @@ impl JudgeArgs {
         })
     }
 
+    /// The flags of these that were given and are about judges.
+    pub fn given(&self) -> Vec<&'static str> {
+        let flags = [
+            (self.sandbox != SandboxArg::Own, "--sandbox"),
+            (self.unsafe_code, "--unsafe-code"),
+            (self.python.is_some(), "--python"),
+            (self.toxicity_scorer != DEFAULT_SCORER, "--toxicity-scorer"),
+        ];
+        flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag).collect()
+    }
+
     /// How many answers documents get, and under what `k` they count.
     pub fn sampling(&self) -> Sampling {
         Sampling { num_samples: self.n_samples, pass_k: self.pass_k.clone() }

@@ -1,16 +1,21 @@
 //! Items against what the reference harness asks for the same small tasks (`testdata/make.py`), and errors.
 
-use super::{PromptOptions, build_items};
+use super::PromptOptions;
 use crate::data::TaskDocs;
 use crate::doc::{Doc, Fields};
 use crate::item::{Item, Target};
 use crate::request::{Prompt, RequestKind, Role};
 use crate::task::{
-    Choices, DatasetRef, FewshotSpec, MetricSpec, Origin, OutputType, PromptSpec, ResultSpec, Sampler, Source, Splits,
+    Choices, DatasetRef, FewshotSpec, MetricSpec, Origin, OutputType, PromptSpec, ReadTarget, ResultSpec, Sampler, Source, Splits,
     Task,
 };
 use serde_json::{Map, Value, json};
 use std::io::Read;
+
+/// The items alone.
+pub(super) fn build_items(task: &Task, docs: &TaskDocs, options: &PromptOptions) -> crate::error::Result<Vec<Item>> {
+    super::build(task, docs, options).map(|built| built.items)
+}
 
 fn rows(value: &Value) -> Vec<Fields> {
     value.as_array().unwrap().iter().map(|row| row.as_object().unwrap().clone()).collect()
@@ -51,6 +56,11 @@ fn prompt_spec(over: &Value, under: &Value) -> PromptSpec {
         doc_to_text: source(key("doc_to_text").unwrap_or(&json!(""))),
         doc_to_target: source(key("doc_to_target").unwrap_or(&json!(""))),
         doc_to_choice: key("doc_to_choice").map(choices),
+        read_target: match key("read_target").and_then(Value::as_str) {
+            Some("text") => ReadTarget::Text,
+            Some("literal") => ReadTarget::Literal,
+            _ => ReadTarget::Auto,
+        },
         gen_prefix: key("gen_prefix").map(|v| v.as_str().unwrap().to_string()),
         target_delimiter: text("target_delimiter", " "),
         fewshot_delimiter: text("fewshot_delimiter", "\n\n"),
@@ -82,6 +92,7 @@ pub(super) fn task(config: &Value) -> Task {
             split: None,
             samples: None,
             steps: None,
+            exclude_evaluated: shots["exclude_evaluated"] == true,
             prompt: prompt_spec(shots, config),
         },
         metrics: metrics
@@ -104,6 +115,7 @@ pub(super) fn task(config: &Value) -> Task {
         version: None,
         metadata: Map::new(),
         config: Map::new(),
+        remarks: Vec::new(),
     }
 }
 

@@ -125,8 +125,7 @@ fn check_metric(at: &Yaml, name: &str, row: Option<&MetricRow>, output_type: Out
             return Err(at.error(format!("metric `{name}` is not supported yet")));
         }
         let known: Vec<&str> = METRICS.iter().map(|row| row.name).collect();
-        let err = read::unknown(at, &format!("unknown metric `{name}`"), name, &known);
-        return Err(err.hint("`fairmark ls metrics` lists them"));
+        return Err(read::unknown(at, &format!("unknown metric `{name}`"), name, &known));
     };
     if row.output_types.contains(&output_type) {
         return Ok(());
