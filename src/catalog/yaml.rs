@@ -255,7 +255,8 @@ impl Builder {
     fn add(&mut self, yaml: Yaml, anchor: usize, values: usize, depth: usize) -> Result<()> {
         self.count += values;
         if self.count > MAX_VALUES {
-            let message = format!("more than {MAX_VALUES} values, counted through aliases (long texts count as several)");
+            let message =
+                format!("more than {MAX_VALUES} values, counted through aliases (long texts count as several)");
             return Err(yaml.error(message));
         }
         if self.open.len() + depth > MAX_DEPTH {

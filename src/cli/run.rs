@@ -18,7 +18,8 @@ use crate::report::{JudgeReport, ResultsInput, compare, render_all, results_json
 use crate::request::Prompt;
 use crate::run::{Effort, Environment, Spec, Status};
 use crate::runner::{
-    Finished, Limit, Means, Prepared, RunFolder, Wishes, check_writable, execute, plan_protocol, prepare, remarks_on_flags,
+    Finished, Limit, Means, Prepared, RunFolder, Wishes, check_writable, execute, plan_protocol, prepare,
+    remarks_on_flags,
 };
 use crate::score::nodes_sampled;
 use crate::task::Node;

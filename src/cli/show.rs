@@ -66,8 +66,11 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
     let (prepared, stops) = prepared(nodes, &source, &options, args.doc)?;
     let task = prepared.tasks.first().ok_or_else(|| Error::input(format!("`{}` names no task", args.name)))?;
     let item = task.items.get(args.doc).ok_or_else(|| {
-        Error::input(format!("{} has no document {}", task.task.name, args.doc))
-            .hint(format!("its evaluated split has {}: 0 to {}", task.original, task.original.saturating_sub(1)))
+        Error::input(format!("{} has no document {}", task.task.name, args.doc)).hint(format!(
+            "its evaluated split has {}: 0 to {}",
+            task.original,
+            task.original.saturating_sub(1)
+        ))
     })?;
     let wishes = Wishes { protocol, ..Wishes::default() };
     let on_flags = remarks_on_flags(&prepared.tasks, &options, &wishes);

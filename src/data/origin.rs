@@ -258,7 +258,10 @@ impl Within {
             // A snapshot of the hub's cache is made of links into its repository's folder.
             Ok(real) => real.starts_with(&folder) || snapshot_of(&folder).is_some_and(|repo| real.starts_with(repo)),
             // What is not there is said by whoever opens it, unless its words lead out already.
-            Err(_) => is_inside(Path::new(shown)),
+            Err(_) => {
+                let below = [&self.folder, &folder].into_iter().find_map(|folder| path.strip_prefix(folder).ok());
+                below.is_some_and(is_inside)
+            }
         };
         if inside {
             return Ok(());
@@ -354,7 +357,8 @@ fn local_files(dataset: &DatasetRef, format: Format, within: Option<Within>) -> 
     }
     let splits = if !dataset.data_files.is_empty() {
         let split = |(split, patterns): &(String, Vec<String>)| {
-            let files = patterns.iter().map(|pattern| expand(&base, pattern, within)).collect::<Result<Vec<_>>>()?.concat();
+            let files =
+                patterns.iter().map(|pattern| expand(&base, pattern, within)).collect::<Result<Vec<_>>>()?.concat();
             Ok(SplitFiles { split: split.clone(), files, partial: false })
         };
         dataset.data_files.iter().map(split).collect::<Result<_>>()?
@@ -391,7 +395,8 @@ fn local_folder(dataset: &DatasetRef, within: Option<Within>) -> Result<Resolved
         layout::select(&configs, dataset.name.as_deref(), &dataset.path)?.splits.clone()
     } else {
         let split = |(split, patterns): &(String, Vec<String>)| {
-            let files = patterns.iter().map(|pattern| expand(&base, pattern, within)).collect::<Result<Vec<_>>>()?.concat();
+            let files =
+                patterns.iter().map(|pattern| expand(&base, pattern, within)).collect::<Result<Vec<_>>>()?.concat();
             Ok(SplitFiles { split: split.clone(), files, partial: false })
         };
         dataset.data_files.iter().map(split).collect::<Result<_>>()?

@@ -84,7 +84,11 @@ impl Oddities {
             warn(docs, "documents", format!("`{key}`: {problem}"));
         }
         if docs > 1 && !self.differ {
-            warn(docs, "documents", "all documents ask the very same: no column that differs stands in the prompt".into());
+            warn(
+                docs,
+                "documents",
+                "all documents ask the very same: no column that differs stands in the prompt".into(),
+            );
         }
         remarks
     }
@@ -103,7 +107,8 @@ fn written_oddly(task: &Task, reader: &Reader<'_>) -> Vec<(String, String)> {
             (key.clone(), problem)
         }));
         if may_be_column && let Some(near) = misspelt_column(source, reader) {
-            found.push((key, format!("`{source}` is no column and stands as it is: did you mean the column `{near}`?")));
+            found
+                .push((key, format!("`{source}` is no column and stands as it is: did you mean the column `{near}`?")));
         }
     };
     look("description".into(), &task.description, false);
@@ -158,7 +163,9 @@ fn misspelt_column<'a>(source: &str, reader: &'a Reader<'_>) -> Option<&'a str> 
 }
 
 fn is_word(text: &str) -> bool {
-    !text.is_empty() && !text.starts_with(|c: char| c.is_numeric()) && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+    !text.is_empty()
+        && !text.starts_with(|c: char| c.is_numeric())
+        && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]
@@ -167,11 +174,10 @@ mod tests {
 
     #[test]
     fn names_in_single_braces() {
-        assert_eq!(braced("Premise: {premise}\n{ hypothesis } {{premise}} {% if a %}{x}{% endif %} {1} {a b} {premise}"), [
-            "premise",
-            "hypothesis",
-            "x"
-        ]);
+        assert_eq!(
+            braced("Premise: {premise}\n{ hypothesis } {{premise}} {% if a %}{x}{% endif %} {1} {a b} {premise}"),
+            ["premise", "hypothesis", "x"]
+        );
         assert!(braced("{{ {'a': 1}['a'] }} \\boxed{}").is_empty());
     }
 }

@@ -47,7 +47,8 @@ fn shots_kept(task: &Task, options: &PromptOptions) -> Option<Remark> {
 fn idle(tasks: &[PreparedTask], options: &PromptOptions, wishes: &Wishes) -> Vec<String> {
     let any = |test: &dyn Fn(&PreparedTask) -> bool| tasks.iter().any(test);
     let generates = any(&|t| kinds(t).any(|kind| matches!(kind, RequestKind::Generate { .. })));
-    let samples = any(&|t| kinds(t).any(|kind| matches!(kind, RequestKind::Generate { decoding, .. } if decoding.do_sample)));
+    let samples =
+        any(&|t| kinds(t).any(|kind| matches!(kind, RequestKind::Generate { decoding, .. } if decoding.do_sample)));
     let is = |output_type: OutputType| any(&|t| t.task.output_type == output_type);
     let may_generate = generates || wishes.may_write_letters && is(OutputType::MultipleChoice);
     let has_context = any(&|t| t.task.output_type != OutputType::LoglikelihoodRolling);
@@ -101,7 +102,9 @@ fn same_answers(t: &PreparedTask, wishes: &Wishes) -> Option<Remark> {
         Some(n) if t.task.output_type == OutputType::GenerateUntil => format!("--n-samples {n}"),
         _ => format!("repeats: {repeats}"),
     };
-    let text = format!("{asked} without sampling: all answers to a document are the same; give a temperature (`--gen-kwargs temperature=0.7`)");
+    let text = format!(
+        "{asked} without sampling: all answers to a document are the same; give a temperature (`--gen-kwargs temperature=0.7`)"
+    );
     Some(Remark::note(t.task.name.as_str(), text))
 }
 

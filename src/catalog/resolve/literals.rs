@@ -13,9 +13,45 @@ const TEXTS: &[&str] = &["target_delimiter", "fewshot_delimiter"];
 
 /// Commands of LaTeX that begin like an escape; a word that begins with `text` or `triangle` is one as well.
 const LATEX: &[&str] = &[
-    "nabla", "natural", "ne", "nearrow", "neg", "neq", "newcommand", "newline", "nexists", "ngeq", "ni", "nleq", "nmid", "noindent",
-    "nonumber", "normalsize", "not", "notin", "nparallel", "nsubseteq", "nu", "nwarrow", "tag", "tan", "tanh", "tau", "tbinom", "tfrac",
-    "therefore", "theta", "thickapprox", "thinspace", "tilde", "times", "tiny", "title", "to", "today", "top",
+    "nabla",
+    "natural",
+    "ne",
+    "nearrow",
+    "neg",
+    "neq",
+    "newcommand",
+    "newline",
+    "nexists",
+    "ngeq",
+    "ni",
+    "nleq",
+    "nmid",
+    "noindent",
+    "nonumber",
+    "normalsize",
+    "not",
+    "notin",
+    "nparallel",
+    "nsubseteq",
+    "nu",
+    "nwarrow",
+    "tag",
+    "tan",
+    "tanh",
+    "tau",
+    "tbinom",
+    "tfrac",
+    "therefore",
+    "theta",
+    "thickapprox",
+    "thinspace",
+    "tilde",
+    "times",
+    "tiny",
+    "title",
+    "to",
+    "today",
+    "top",
 ];
 
 /// A warning for each key of a task called `name`.
@@ -97,7 +133,12 @@ mod tests {
     fn keys_with_file_and_line() {
         let text = "doc_to_text: 'Q: {{q.split(\"\\n\")[0]}}\\nA:'\ndoc_to_target: y\ntarget_delimiter: '\\t'\ngeneration_kwargs:\n  until:\n  - \"\\n\"\n  - '\\n\\nQ:'\nfewshot_config:\n  doc_to_text: \"{{q}}\\\\n\"\n";
         let found: Vec<String> = task(&format!("{BASE}{text}")).remarks.into_iter().map(|r| r.text).collect();
-        let begins = ["t.yaml:4: `doc_to_text`", "t.yaml:6: `target_delimiter`", "t.yaml:12: `fewshot_config.doc_to_text`", "t.yaml:10: `generation_kwargs.until`"];
+        let begins = [
+            "t.yaml:4: `doc_to_text`",
+            "t.yaml:6: `target_delimiter`",
+            "t.yaml:12: `fewshot_config.doc_to_text`",
+            "t.yaml:10: `generation_kwargs.until`",
+        ];
         assert_eq!(found.len(), begins.len(), "{found:?}");
         assert!(found.iter().zip(begins).all(|(text, begin)| text.starts_with(begin)), "{found:?}");
         let fine = "doc_to_text: \"{{q.replace('\\\\n', ' ')}}\\nA:\"\ndoc_to_target: y\nfilter_list: [{name: a, filter: [{function: regex, regex_pattern: '\\n'}]}]\n";

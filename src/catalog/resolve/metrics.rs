@@ -2,7 +2,7 @@
 
 use super::super::read::{self, Keys};
 use super::super::yaml::{Value, Yaml};
-use crate::error::Result;
+use crate::error::{Result, suggestion};
 use crate::score::{self, METRICS, MetricRow, PASS_AT_K, RESULT_FUNCTIONS, ResultRow};
 use crate::task::{MetricSpec, OutputType, ResultSpec};
 use serde_json::Map;
@@ -142,7 +142,7 @@ fn check_given(at: &Yaml, name: &str, spec: &ResultSpec) -> Result<()> {
         return Ok(());
     }
     let message = format!("`process_results` ({}) does not give the metric `{name}`", spec.function);
-    Err(at.error(message).hint(format!("it gives {}", given(spec))))
+    Err(at.error(message).hint(suggestion("it gives", name, metrics)))
 }
 
 fn given(spec: &ResultSpec) -> String {

@@ -104,7 +104,10 @@ mod tests {
         assert_eq!((prompt.target_delimiter.as_str(), prompt.fewshot_delimiter.as_str()), (" ", "\n\n"));
         assert_eq!(prompt.read_target, ReadTarget::Auto);
         let prompt = task(&format!("{BASE}{text}read_target: literal\nfewshot_config: {{read_target: text}}\n"));
-        assert_eq!((prompt.prompt.read_target, prompt.fewshot.prompt.read_target), (ReadTarget::Literal, ReadTarget::Text));
+        assert_eq!(
+            (prompt.prompt.read_target, prompt.fewshot.prompt.read_target),
+            (ReadTarget::Literal, ReadTarget::Text)
+        );
         assert!(refused(&format!("{BASE}{text}read_target: litteral\n")).contains("did you mean `literal`?"));
         let text = "doc_to_text: q\ndoc_to_target: [a, 1]\ntarget_delimiter: ''\n";
         let prompt = task(&format!("{BASE}{text}")).prompt;
