@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::judge::Judges;
 use crate::price::PriceTable;
 use crate::prompt::PromptOptions;
+use crate::remark::Weight;
 use crate::report::{JudgeReport, ResultsInput, compare, render_all, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
 use crate::run::{Effort, Environment, Spec, Status};
@@ -133,7 +134,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let mut progress = Progress::new("", args.verbosity());
     let prepared = prepare(nodes.clone(), &source, &options, limit, &mut |event| progress.event(&event))?;
     let on_flags = remarks_on_flags(&prepared.tasks, &options, &args.wishes());
-    super::say_remarks(&[on_flags, prepared.remarks()].concat());
+    let mut remarks = [on_flags, prepared.remarks()].concat();
+    remarks.retain(|remark| talk || remark.weight == Weight::Warning);
+    super::say_remarks(&remarks);
     let mut engines = asked.iter().map(open_early).collect::<Result<Vec<_>>>()?;
     let ask = Ask { args, limit, nodes: &nodes, source: &source, judges: &judges, cancel: &cancel };
     let mut prepared = Some(prepared);
