@@ -363,8 +363,8 @@ fn rows_equal_those_of_datasets() {
         ("truthfulqa/multiple_choice.jsonl", "46b3a7d0385089c5"),
         ("realtoxicityprompts/validation_5000.jsonl", "703fe6516332958f"),
     ] {
-        let read =
-            table::read_file(&origin::Located::on_disk(dir.join(file), file), None, &CsvForm::default()).unwrap();
+        let read = table::read_file(&origin::Located::on_disk(dir.join(file), file), &Form::default(), DEFAULT_MEMORY)
+            .unwrap();
         let mut hasher = Sha256::new();
         for row in &read.rows {
             hasher.update(serde_json::to_string(row).unwrap());

@@ -9,8 +9,8 @@ use crate::prompt::{PromptOptions, build_items, effective_fewshot};
 use crate::python::json::sha256;
 use crate::remark::Remark;
 use crate::run::{FileSpec, TaskSpec};
-use crate::score::{nodes_under, protocol_of};
-use crate::task::{Node, Task};
+use crate::score::{check_items, nodes_under, protocol_of};
+use crate::task::{ChoiceProtocol, Node, Task};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -146,8 +146,10 @@ fn prepare_task(
         .hint("give it a `judge` (docs/tasks.md), or drop `unsafe_code`"));
     }
     let num_fewshot = effective_fewshot(task, options);
-    let docs = source.task_docs(task, num_fewshot > 0).map_err(|e| e.context(format!("task {}", task.name)))?;
-    let original = docs.docs.len();
+    let located = |err: Error| err.context(format!("task {}", task.name));
+    let docs = source.first_docs(task, num_fewshot > 0, wanted(task, limit)).map_err(located)?;
+    let original = docs.original;
+    let mut remarks = docs.remarks.clone();
     // A task that cannot be put under letters is asked as it stands.
     let choices = protocol_of(task);
     let options = PromptOptions { limit: limit.map(|l| l.of(original)), choices, ..options.clone() };
@@ -167,7 +169,17 @@ fn prepare_task(
             .map(|f| FileSpec { name: f.name.clone(), sha256: f.sha256.clone(), rows: f.rows })
             .collect(),
     };
-    Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec, not_run: None, remarks: Vec::new() })
+    let failed = |err: Error| err.at(&task.origin.file, task.origin.line).context(format!("task {}", task.name));
+    remarks.extend(check_items(task, &items).map_err(failed)?);
+    Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec, not_run: None, remarks })
+}
+
+/// How many documents have to be read. How choices are put under letters is decided by all of them.
+fn wanted(task: &Task, limit: Option<Limit>) -> Option<usize> {
+    match limit {
+        Some(Limit::Count(count)) if protocol_of(task) == ChoiceProtocol::Likelihood => Some(count),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
