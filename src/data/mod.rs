@@ -231,7 +231,11 @@ impl DataSource {
             let lock = self.lock.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
             lock.commit(key).map(str::to_string)
         };
-        let origin = Origin { sources: self.sources.as_ref(), hub: &self.hub, pinned: &pinned };
+        let locked = |key: &str, file: &str| match &self.lock {
+            Some(lock) => lock.lock().unwrap_or_else(PoisonError::into_inner).holds(key, file),
+            None => false,
+        };
+        let origin = Origin { sources: self.sources.as_ref(), hub: &self.hub, pinned: &pinned, locked: &locked };
         let resolved = Arc::new(origin.resolve(dataset).map_err(|err| self.with_data_dir_hint(err, dataset))?);
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner).push((dataset.clone(), resolved.clone()));
         Ok(resolved)

@@ -159,3 +159,100 @@ fn check_ends(source: &mut Source) -> Result<()> {
     }
     source.rewind().map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::origin::Located;
+    use super::super::table::{FileRows, Form, read_file};
+    use super::*;
+    use polars::prelude::{Column, DataFrame, IntoColumn, NamedFrom, ParquetWriter, Series};
+
+    const ODD: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parquet/odd_types.parquet"));
+
+    fn written(columns: Vec<Column>) -> Vec<u8> {
+        let mut frame = DataFrame::new_infer_height(columns).unwrap();
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes).with_row_group_size(Some(2)).finish(&mut frame).unwrap();
+        bytes
+    }
+
+    fn read(bytes: &[u8], rows: Option<usize>, memory: u64) -> Result<FileRows> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.parquet");
+        std::fs::write(&path, bytes).unwrap();
+        read_file(&Located::on_disk(path, "x.parquet"), &Form { rows, ..Form::default() }, memory)
+    }
+
+    /// The rows as pyarrow 26 gives them (`to_pylist`, printed by `str`); see make_parquet.py.
+    #[test]
+    fn types_as_python_shows_them() {
+        let read = read(ODD, None, 1 << 20).unwrap();
+        let expected: Value = serde_json::json!({
+            "q": "one", "category": "a", "number_category": 7, "decimal": "1.50", "small": "-0.000001200", "half": 0.5,
+            "single": 0.10000000149011612, "nan": null, "fixed": [1.0, null], "time": "10:00:00.000001",
+            "time_ms": "23:59:59", "duration": "-1 day, 0:00:01", "day": "2020-02-29",
+            "moment": "2020-02-29 10:00:00+00:00", "image": {"path": "a.png"},
+            "nested": [{"name": "n", "at": "01:02:03", "label": "c"}], "large": ["x", null],
+        });
+        assert_eq!(Value::Object(read.rows[0].clone()), expected);
+        let nulls = read.rows[1].iter().filter(|(name, _)| !["q", "nan"].contains(&name.as_str()));
+        assert!(nulls.into_iter().all(|(_, value)| value.is_null()), "{:?}", read.rows[1]);
+        let unread: Vec<(&str, &str)> = read.unread.iter().map(|u| (u.path.as_str(), u.kind.as_str())).collect();
+        assert_eq!(
+            unread,
+            [
+                ("bytes", "binary"),
+                ("image.bytes", "binary"),
+                ("nested[].blob", "binary"),
+                ("map", "map"),
+                ("uuid", "fixed_size_binary[16]"),
+            ]
+        );
+        let quirks: Vec<_> = read.quirks.iter().map(|q| (q.column.as_str(), q.count, q.of, q.rows.clone())).collect();
+        assert_eq!(quirks, [("nan", 1, 2, vec![0]), ("fixed", 1, 2, vec![0])]);
+    }
+
+    #[test]
+    fn the_first_rows_of_several_groups() {
+        let bytes = written(vec![
+            Series::new("x".into(), (0..7i64).collect::<Vec<_>>()).into_column(),
+            Series::new("y".into(), (0..7).map(|i| format!("t{i}")).collect::<Vec<_>>()).into_column(),
+        ]);
+        let read = read(&bytes, Some(3), 1 << 20).unwrap();
+        let lines: Vec<String> = read.rows.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
+        assert_eq!(lines, [r#"{"x":0,"y":"t0"}"#, r#"{"x":1,"y":"t1"}"#, r#"{"x":2,"y":"t2"}"#]);
+        assert_eq!((read.record.rows, read.record.bytes), (7, bytes.len() as u64));
+    }
+
+    #[test]
+    fn damage() {
+        let reads = |bytes: &[u8]| read(bytes, None, 1 << 20);
+        let cut = &ODD[..ODD.len() - 20];
+        assert!(reads(cut).unwrap_err().to_string().contains("truncated"));
+        assert!(reads(b"{\"a\":1}").unwrap_err().to_string().contains("not a Parquet file"));
+        assert!(reads(b"PAR1").unwrap_err().to_string().contains("footer is missing"));
+        assert!(reads(b"version https://git-lfs.github.com/spec/v1\n").unwrap_err().to_string().contains("LFS"));
+        let mut footer = ODD.to_vec();
+        let end = footer.len() - 60;
+        footer[end..end + 40].fill(0xff);
+        assert!(reads(&footer).is_err());
+        // Any single damaged byte gives rows or an error, never a panic that escapes.
+        for at in (4..ODD.len() - 4).step_by(53) {
+            let mut bytes = ODD.to_vec();
+            bytes[at] ^= 0x55;
+            let _ = reads(&bytes);
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let long = "x".repeat(1 << 16);
+        let texts = written(vec![Series::new("x".into(), vec![long.as_str(); 100]).into_column()]);
+        assert!(texts.len() < 1 << 16, "a dictionary: {} bytes", texts.len());
+        let err = read(&texts, None, 1 << 20).unwrap_err();
+        assert!(err.to_string().contains("column `x` would take more than the 1.0 MiB"), "{err}");
+        assert_eq!(read(&texts, Some(2), 1 << 20).unwrap().rows.len(), 2);
+        let many = written(vec![Series::new("x".into(), vec![true; 100_000]).into_column()]);
+        assert!(read(&many, None, 1 << 20).unwrap_err().to_string().contains("a table of 100000 rows"));
+    }
+}

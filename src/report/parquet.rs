@@ -59,7 +59,13 @@ pub fn samples_parquet(tasks: &[FinishedTask]) -> Result<Vec<u8>> {
 }
 
 const OPTIONS: WriteOptions = WriteOptions {
-    statistics: StatisticsOptions { min_value: true, max_value: true, distinct_count: false, null_count: true },
+    statistics: StatisticsOptions {
+        min_value: true,
+        max_value: true,
+        distinct_count: false,
+        null_count: true,
+        binary_statistics_truncate_length: Some(64),
+    },
     version: Version::V1,
     compression: CompressionOptions::Zstd(None),
     data_page_size: None,
@@ -228,5 +234,38 @@ fn number_of(score: &Score) -> Option<f64> {
     match score {
         Score::Value(value) | Score::Weighted { value, .. } | Score::Halved { value, .. } => Some(*value),
         Score::Labels { .. } | Score::Counts(_) | Score::Inapplicable | Score::Unscored(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars_parquet::read::{infer_schema, read_metadata};
+
+    /// pyarrow turns neither views nor lists of them into pandas columns, and DuckDB knows no views.
+    fn is_common(dtype: &ArrowDataType) -> bool {
+        match dtype {
+            ArrowDataType::List(inner) => is_common(&inner.dtype),
+            other => !matches!(
+                other,
+                ArrowDataType::Utf8View
+                    | ArrowDataType::BinaryView
+                    | ArrowDataType::LargeUtf8
+                    | ArrowDataType::LargeList(_)
+            ),
+        }
+    }
+
+    #[test]
+    fn types_that_every_reader_knows() {
+        assert!(schema().iter_values().all(|field| is_common(&field.dtype)));
+        let bytes = samples_parquet(&[]).unwrap();
+        let metadata = read_metadata(&mut std::io::Cursor::new(&bytes)).unwrap();
+        // The schema that the file itself states, in Arrow's own words: what other tools go by.
+        let stated = metadata.key_value_metadata.clone().unwrap();
+        let stated = stated.iter().find(|entry| entry.key == "ARROW:schema").and_then(|entry| entry.value.as_ref());
+        let words = stated.map(|text| text.len()).unwrap_or_default();
+        assert!(words > 0, "the file states its Arrow schema");
+        assert_eq!(infer_schema(&metadata).unwrap().len(), schema().len());
     }
 }
