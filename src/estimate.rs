@@ -1,6 +1,7 @@
 //! An estimate: a metric over a task or a group, with its uncertainty.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// How a standard error was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,13 +17,23 @@ pub enum StderrMethod {
     UnweightedMean,
 }
 
+/// A figure in JSON, which has no infinity: a number, the text `"Infinity"` or `"-Infinity"` (Python's `float`, JavaScript's `Number`
+/// and Rust's `parse` read it), or null for no number.
+pub fn figure_json(value: f64) -> Value {
+    match value {
+        f64::INFINITY => Value::from("Infinity"),
+        f64::NEG_INFINITY => Value::from("-Infinity"),
+        value => Value::from(value),
+    }
+}
+
 /// One metric of one task or group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     pub metric: String,
     /// Name of the filter pipeline (`none` unless the task names one).
     pub filter: String,
-    /// `None` when nothing could be scored.
+    /// `None` when nothing could be scored, or where the statistic does not exist (`n` tells). Infinite where it is beyond all numbers.
     pub value: Option<f64>,
     /// `None` where the reference has `N/A`.
     pub stderr: Option<f64>,

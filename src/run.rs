@@ -3,6 +3,7 @@
 use crate::engine::Identity;
 use crate::estimate::Estimate;
 use crate::judgement::JudgeIdentity;
+use crate::remark::Remark;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -119,6 +120,8 @@ pub struct TaskResult {
     pub unscored: Vec<(String, usize)>,
     /// Prompts that were cut from the left.
     pub truncated: usize,
+    /// What the answers show besides scores.
+    pub remarks: Vec<Remark>,
 }
 
 /// The figures of one group in a run.

@@ -1,5 +1,6 @@
 //! A sample: an item with its answers, filtered and scored.
 
+use crate::estimate::figure_json;
 use crate::item::Item;
 use crate::judgement::Finding;
 use crate::request::{Response, Unscored};
@@ -26,10 +27,10 @@ pub enum Score {
 
 impl Score {
     /// The score as the samples file has it: a number, `[value, weight]`, `[gold, predicted]`, `[value, in the first half]`,
-    /// or null.
+    /// or null. An infinite number is a text: see [`figure_json`].
     pub fn to_json(&self) -> Value {
         match self {
-            Score::Value(value) => json!(value),
+            Score::Value(value) => figure_json(*value),
             Score::Weighted { value, weight } => json!([value, weight]),
             Score::Labels { gold, predicted } => json!([gold, predicted]),
             Score::Halved { value, first } => json!([value, first]),

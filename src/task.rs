@@ -74,6 +74,20 @@ pub struct DatasetRef {
     pub delimiter: Option<char>,
     /// `csv`: names for the columns, when the file has no header.
     pub column_names: Option<Vec<String>>,
+    /// `csv`: the words that stand for nothing.
+    pub nulls: NullWords,
+    /// `json`: the key of the object at the top that holds the rows.
+    pub field: Option<String>,
+}
+
+/// Cells of a CSV file that stand for nothing: pandas' `keep_default_na` and `na_values`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct NullWords {
+    /// Only the words given here, and not those that pandas knows (`NA`, `None`, `null`, an empty cell, ...).
+    pub only_given: bool,
+    pub everywhere: Vec<String>,
+    /// By column.
+    pub by_column: Vec<(String, Vec<String>)>,
 }
 
 /// Names of the splits.

@@ -72,6 +72,11 @@ pub struct TaskArgs {
     #[arg(long, value_enum, default_value_t = ProtocolArg::Auto, value_name = "PROTOCOL")]
     pub mc_protocol: ProtocolArg,
 
+    /// Memory that the rows of one data file may take, like `512MB` or `16GiB` (default: 4 GiB). A file that would take more, packed
+    /// or not, is refused; with `--limit` only the rows that are wanted count.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub max_memory_data: Option<usize>,
+
     /// File that pins hub revisions and checksums; made on first use, honoured afterwards.
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
@@ -101,6 +106,7 @@ impl TaskArgs {
             offline: self.offline,
             lock: self.lock.clone(),
             allow_outside: self.allow_outside,
+            memory: self.max_memory_data.map(|bytes| bytes as u64),
         };
         let hub = Hub::from_env(self.offline)?;
         DataSource::with_hub(options, if quiet { hub } else { hub.with_progress(downloads::report) })

@@ -1,14 +1,15 @@
 //! CSV and TSV files, read as `datasets` (through pandas) reads them.
 //!
-//! A scan finds the records first, so that a bad one can be named; polars then reads every cell as text, and the columns get
-//! their types by pandas' rules: words like `NA` are null, whole numbers with nulls become fractions.
+//! A scan finds the records first, so that a bad one can be named; the columns get their types by pandas' rules: words like `NA` are null
+//! (and counted), whole numbers with nulls become fractions.
 
-use super::frame;
-use super::table::Columns;
+use super::budget::Budget;
+use super::quirk::{Oddity, Quirks};
+use super::table::{Columns, Parsed};
 use crate::error::{Error, Result};
-use polars::prelude::{CsvReadOptions, DataType, Field, PlSmallStr, Schema, SerReader};
+use crate::task::NullWords;
 use serde_json::Value;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
 /// How the file is written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -17,6 +18,7 @@ pub(super) struct CsvForm {
     pub delimiter: Option<char>,
     /// Names for the columns; the file then has no header.
     pub column_names: Option<Vec<String>>,
+    pub nulls: NullWords,
 }
 
 /// Cells that pandas takes for nulls.
@@ -29,64 +31,93 @@ const TRUE: &[&str] = &["True", "TRUE", "true"];
 const FALSE: &[&str] = &["False", "FALSE", "false"];
 
 /// Reads the text of a CSV file whose default delimiter is `default`.
-pub(super) fn read(text: &str, form: &CsvForm, default: u8) -> Result<Columns> {
+pub(super) fn read(text: &str, form: &CsvForm, default: u8, budget: &Budget) -> Result<Parsed> {
     let delimiter = match form.delimiter {
         None => default,
         Some(c) if c.is_ascii() && c != '"' && c != '\n' && c != '\r' => c as u8,
         Some(c) => return Err(Error::input(format!("{c:?} cannot be a column delimiter"))),
     };
+    budget.take(text.len() as u64, "this file")?;
     let records = scan(text, delimiter)?;
     let mut records = records.iter();
     let names = match &form.column_names {
         Some(names) => names.clone(),
         None => match records.next() {
             Some(header) => unique_names(header.cells(text, delimiter)),
-            None => return Ok(Columns::default()),
+            None => return Ok(Parsed::default()),
         },
     };
-    let mut body = String::with_capacity(text.len());
-    let mut rows = 0;
+    let rows = records.len();
+    if rows == 0 {
+        return Ok(Parsed::default());
+    }
+    budget.take_table(rows, names.iter().map(|name| name.len() as u64))?;
+    let mut quirks = Quirks::default();
+    let mut columns: Vec<Vec<Option<String>>> = names.iter().map(|_| Vec::with_capacity(rows)).collect();
+    let nulls: Vec<Nulls> = names.iter().map(|name| Nulls::of(&form.nulls, name)).collect();
     for record in records {
         if record.fields > names.len() {
             let message = format!("{} fields where the header has {}", record.fields, names.len());
             return Err(Error::input(message).line(record.line).hint("quote fields that contain the delimiter"));
         }
-        record.write(text, delimiter, &mut body);
-        rows += 1;
+        let mut cells = record.cells(text, delimiter).into_iter();
+        for ((column, name), nulls) in columns.iter_mut().zip(&names).zip(&nulls) {
+            // What a short row leaves out is null whatever the words.
+            let cell = cells.next().filter(|cell| match nulls.find(cell) {
+                Some(Null::Word) => {
+                    quirks.add(name, Oddity::NullWord, record.line);
+                    false
+                }
+                found => found.is_none(),
+            });
+            column.push(cell);
+        }
     }
-    if rows == 0 {
-        return Ok(Columns::default());
-    }
-    let cells = cells(body, &names, delimiter, rows)?;
-    Columns::new(cells.into_iter().map(|(name, cells)| (name, typed(cells))).collect(), rows)
+    let columns = names.into_iter().zip(columns.into_iter().map(typed)).collect();
+    Ok(Parsed { quirks: quirks.of(rows), ..Parsed::of(Columns::new(columns, rows)?) })
 }
 
-/// Every cell as text, by polars.
-fn cells(body: String, names: &[String], delimiter: u8, rows: usize) -> Result<Vec<(String, Vec<Value>)>> {
-    let schema: Schema = names.iter().map(|name| Field::new(PlSmallStr::from_str(name), DataType::String)).collect();
-    let frame = frame::guarded("polars cannot read the rows", || {
-        CsvReadOptions::default()
-            .with_has_header(false)
-            .with_schema(Some(Arc::new(schema)))
-            .with_infer_schema_length(Some(0))
-            .map_parse_options(|options| options.with_separator(delimiter).with_truncate_ragged_lines(true))
-            .into_reader_with_file_handle(std::io::Cursor::new(body.into_bytes()))
-            .finish()
-    })?;
-    if frame.height() != rows {
-        let message = format!("{rows} rows by the quotes, {} by the line ends", frame.height());
-        return Err(Error::input(message).hint("a quote inside a field must be doubled, and the field quoted"));
-    }
-    frame::columns(&frame)
+/// The words that are null in one column.
+struct Nulls<'a> {
+    default: bool,
+    more: Vec<&'a str>,
 }
 
-/// One record of the file: a byte range, the line it starts on, its number of fields, whether a plain field has a quote.
+/// A cell that is null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Null {
+    /// It is empty, or the task file says so.
+    Meant,
+    /// By pandas' list of words.
+    Word,
+}
+
+impl<'a> Nulls<'a> {
+    /// As in pandas: words for some columns say nothing about the others.
+    fn of(words: &'a NullWords, column: &str) -> Nulls<'a> {
+        let own = words.by_column.iter().filter(|(name, _)| name == column).flat_map(|(_, words)| words);
+        Nulls { default: !words.only_given, more: words.everywhere.iter().chain(own).map(String::as_str).collect() }
+    }
+
+    fn find(&self, cell: &str) -> Option<Null> {
+        let same_number = |word: &&str| word.parse::<f64>().ok().is_some_and(|word| cell.parse() == Ok(word));
+        if self.more.iter().any(|word| *word == cell) || self.more.iter().any(|word| same_number(word)) {
+            return Some(Null::Meant);
+        }
+        match cell {
+            _ if !self.default => None,
+            "" => Some(Null::Meant),
+            cell => NULLS.contains(&cell).then_some(Null::Word),
+        }
+    }
+}
+
+/// One record of the file: a byte range, the line it starts on, its number of fields.
 struct Record {
     start: usize,
     end: usize,
     line: usize,
     fields: usize,
-    stray_quote: bool,
 }
 
 impl Record {
@@ -120,18 +151,6 @@ impl Record {
         cells.push(cell);
         cells
     }
-
-    /// The record as polars can read it: a quote within a plain field would confuse it.
-    fn write(&self, text: &str, delimiter: u8, body: &mut String) {
-        if self.stray_quote {
-            let quoted = |cell: String| format!("\"{}\"", cell.replace('"', "\"\""));
-            let cells: Vec<String> = self.cells(text, delimiter).into_iter().map(quoted).collect();
-            *body += &cells.join(char::from(delimiter).encode_utf8(&mut [0; 4]));
-        } else {
-            *body += self.text(text);
-        }
-        body.push('\n');
-    }
 }
 
 /// Finds the records. A field that starts with a quote goes on to the closing quote, over line ends; blank lines are skipped.
@@ -141,7 +160,7 @@ fn scan(text: &str, delimiter: u8) -> Result<Vec<Record>> {
     let mut line = 1;
     let mut at = 0;
     while at < bytes.len() {
-        let mut record = Record { start: at, end: at, line, fields: 1, stray_quote: false };
+        let mut record = Record { start: at, end: at, line, fields: 1 };
         let mut field_start = true;
         loop {
             match bytes.get(at) {
@@ -156,7 +175,6 @@ fn scan(text: &str, delimiter: u8) -> Result<Vec<Record>> {
                     field_start = false;
                 }
                 Some(byte) => {
-                    record.stray_quote |= *byte == b'"';
                     field_start = *byte == delimiter;
                     record.fields += usize::from(field_start);
                     at += 1;
@@ -195,51 +213,47 @@ fn unclosed(line: usize) -> Error {
 
 /// Pandas' names for columns without a name or with one that stood before.
 fn unique_names(names: Vec<String>) -> Vec<String> {
-    let mut out: Vec<String> = Vec::with_capacity(names.len());
-    for (i, name) in names.into_iter().enumerate() {
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut copies: HashMap<String, usize> = HashMap::new();
+    let unique = |(i, name): (usize, String)| {
         let base = if name.is_empty() { format!("Unnamed: {i}") } else { name };
         let mut unique = base.clone();
-        let mut copy = 0;
-        while out.contains(&unique) {
-            copy += 1;
+        let copy = copies.entry(base.clone()).or_default();
+        while !seen.insert(unique.clone()) {
+            *copy += 1;
             unique = format!("{base}.{copy}");
         }
-        out.push(unique);
-    }
-    out
+        unique
+    };
+    names.into_iter().enumerate().map(unique).collect()
 }
 
 /// Gives a column of texts its type.
-fn typed(cells: Vec<Value>) -> Vec<Value> {
-    let cells: Vec<Option<String>> = cells
-        .into_iter()
-        .map(|cell| match cell {
-            Value::String(text) if !NULLS.contains(&text.as_str()) => Some(text),
-            _ => None,
-        })
-        .collect();
+fn typed(cells: Vec<Option<String>>) -> Vec<Value> {
     let has_nulls = cells.iter().any(Option::is_none);
-    let present = || cells.iter().flatten().map(String::as_str);
-    let all = |test: &dyn Fn(&str) -> bool| present().all(test);
+    let all = |test: &dyn Fn(&str) -> bool| cells.iter().flatten().all(|cell| test(cell));
+    let whole = |text: &str| text.trim().parse::<i64>().ok();
+    let long = |text: &str| text.trim().parse::<u64>().ok();
     if all(&|text| boolean(text).is_some()) {
-        return cells.iter().map(|cell| Value::from(cell.as_deref().and_then(boolean))).collect();
+        return each(&cells, boolean);
     }
-    if !has_nulls && all(&|text| text.trim().parse::<i64>().is_ok()) {
-        return cells
-            .iter()
-            .map(|cell| Value::from(cell.as_deref().and_then(|t| t.trim().parse::<i64>().ok())))
-            .collect();
+    if !has_nulls && all(&|text| whole(text).is_some()) {
+        return each(&cells, whole);
     }
-    if !has_nulls && all(&|text| text.trim().parse::<u64>().is_ok()) {
-        return cells
-            .iter()
-            .map(|cell| Value::from(cell.as_deref().and_then(|t| t.trim().parse::<u64>().ok())))
-            .collect();
+    if !has_nulls && all(&|text| long(text).is_some()) {
+        return each(&cells, long);
     }
     if all(&|text| fraction(text).is_some()) {
-        return cells.iter().map(|cell| Value::from(cell.as_deref().and_then(fraction))).collect();
+        return each(&cells, fraction);
     }
     cells.into_iter().map(Value::from).collect()
+}
+
+fn each<T>(cells: &[Option<String>], read: impl Fn(&str) -> Option<T>) -> Vec<Value>
+where
+    Value: From<Option<T>>,
+{
+    cells.iter().map(|cell| Value::from(cell.as_deref().and_then(&read))).collect()
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -264,8 +278,12 @@ mod tests {
     //! Rows as `datasets` 5.2 loads them from the same text.
     use super::*;
 
+    fn parsed(text: &str, form: &CsvForm) -> Result<Parsed> {
+        read(text, form, b',', &Budget::new(1 << 20))
+    }
+
     fn rows(text: &str) -> Vec<String> {
-        let rows = read(text, &CsvForm::default(), b',').unwrap().into_rows();
+        let rows = parsed(text, &CsvForm::default()).unwrap().rows;
         rows.iter().map(|row| serde_json::to_string(row).unwrap()).collect()
     }
 
@@ -302,11 +320,12 @@ mod tests {
 
     #[test]
     fn delimiter_and_names() {
-        let form = CsvForm { delimiter: Some(';'), column_names: Some(vec!["q".into(), "n".into()]) };
-        let read = read("x,y;1\nz;2\n", &form, b',').unwrap().into_rows();
+        let form =
+            CsvForm { delimiter: Some(';'), column_names: Some(vec!["q".into(), "n".into()]), ..CsvForm::default() };
+        let read = parsed("x,y;1\nz;2\n", &form).unwrap().rows;
         assert_eq!(serde_json::to_string(&read).unwrap(), r#"[{"q":"x,y","n":1},{"q":"z","n":2}]"#);
-        let form = CsvForm { delimiter: Some('→'), column_names: None };
-        assert!(super::read("a\n1\n", &form, b',').is_err());
+        let form = CsvForm { delimiter: Some('→'), ..CsvForm::default() };
+        assert!(parsed("a\n1\n", &form).is_err());
     }
 
     #[test]
@@ -317,7 +336,7 @@ mod tests {
             ("a,b\n1,2\n\"x,2\n", 3, "never closed"),
             ("a,b\n\"x\"y,2\n", 2, "after a closing quote"),
         ] {
-            let err = read(text, &CsvForm::default(), b',').unwrap_err();
+            let err = parsed(text, &CsvForm::default()).unwrap_err();
             assert_eq!(err.place().line, Some(line), "{err}");
             assert!(err.to_string().contains(part), "{err}");
         }
@@ -326,5 +345,39 @@ mod tests {
     #[test]
     fn a_quote_inside_a_plain_field() {
         assert_eq!(rows("a,b\n5\" disk,1\n\"x, y\",2\n"), [r#"{"a":"5\" disk","b":1}"#, r#"{"a":"x, y","b":2}"#]);
+    }
+
+    /// `pandas.read_csv` 3.0 with the same arguments.
+    #[test]
+    fn null_words() {
+        let text = "q,a\nx,None\ny,NA\nz,\nw,-1\n";
+        let with = |only_given, everywhere: &[&str], by_column: &[(&str, &[&str])]| {
+            let texts = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
+            let by_column = by_column.iter().map(|(name, words)| (name.to_string(), texts(words))).collect();
+            let nulls = NullWords { only_given, everywhere: texts(everywhere), by_column };
+            let parsed = parsed(text, &CsvForm { nulls, ..CsvForm::default() }).unwrap();
+            let values: Vec<Value> = parsed.rows.iter().map(|row| row["a"].clone()).collect();
+            (Value::from(values), parsed.quirks)
+        };
+        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        let (values, quirks) = with(false, &[], &[]);
+        assert_eq!(values, json("[null, null, null, -1.0]"));
+        assert_eq!((quirks.len(), quirks[0].count, quirks[0].of), (1, 2, 4));
+        assert_eq!(quirks[0].rows, [2, 3]);
+        assert_eq!(with(true, &[], &[]), (json(r#"["None", "NA", "", "-1"]"#), Vec::new()));
+        assert_eq!(with(true, &["NA"], &[]).0, json(r#"["None", null, "", "-1"]"#));
+        assert_eq!(with(false, &["-1.0"], &[]).0, json("[null, null, null, null]"));
+        assert_eq!(with(true, &[], &[("a", &["None"])]).0, json(r#"[null, "NA", "", "-1"]"#));
+        assert_eq!(with(true, &[], &[("q", &["None"])]).0, json(r#"["None", "NA", "", "-1"]"#));
+    }
+
+    #[test]
+    fn many_columns_and_little_memory() {
+        let header = vec!["a"; 200_000].join(",");
+        let wide = read(&format!("{header}\n1\n"), &CsvForm::default(), b',', &Budget::new(1 << 30)).unwrap();
+        assert_eq!((wide.rows[0].len(), &wide.rows[0]["a"]), (200_000, &Value::from(1)));
+        assert!(wide.rows[0].contains_key("a.199999"));
+        let err = parsed(&"a,b\n".repeat(100_000), &CsvForm::default()).unwrap_err();
+        assert!(err.to_string().contains("rows would take more than the 1.0 MiB"), "{err}");
     }
 }

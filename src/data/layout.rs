@@ -34,8 +34,14 @@ const KEYWORDS: &[(&str, &[&str])] = &[
 const NOT_DATA: &[&str] =
     &["config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "package.json"];
 
-/// The configurations of a repository or folder, from its file names and its card (`README.md`).
-pub(super) fn configs(files: &[String], card: Option<&str>, data_dir: Option<&str>) -> Result<Vec<Config>> {
+/// The configurations of a repository or folder, from its file names and its card (`README.md`). Where only some of the files are
+/// known (`!complete`), splits whose files are not among them are there without files.
+pub(super) fn configs(
+    files: &[String],
+    card: Option<&str>,
+    data_dir: Option<&str>,
+    complete: bool,
+) -> Result<Vec<Config>> {
     if let Some(dir) = data_dir {
         let splits = inferred(files, &folder(dir));
         return Ok(vec![Config { name: "default".into(), is_default: true, splits }]);
@@ -43,7 +49,7 @@ pub(super) fn configs(files: &[String], card: Option<&str>, data_dir: Option<&st
     let front = card.and_then(front_matter).map(yaml::parse).transpose().map_err(|err| err.file("README.md"))?;
     match front.as_ref().and_then(|front| front.get("configs")).and_then(Node::as_list) {
         Some(entries) if !entries.is_empty() => {
-            entries.iter().map(|entry| carded(files, entry).map_err(|err| err.file("README.md"))).collect()
+            entries.iter().map(|entry| carded(files, entry, complete).map_err(|err| err.file("README.md"))).collect()
         }
         _ => Ok(conventional(files)),
     }
@@ -123,7 +129,7 @@ fn front_matter(card: &str) -> Option<&str> {
 }
 
 /// One entry of the card's `configs`.
-fn carded(files: &[String], entry: &Node) -> Result<Config> {
+fn carded(files: &[String], entry: &Node, complete: bool) -> Result<Config> {
     let name = entry.get("config_name").and_then(Node::as_text).unwrap_or("default").to_string();
     let marked = entry.get("default").and_then(Node::as_text).is_some_and(|text| text.eq_ignore_ascii_case("true"));
     let base = entry.get("data_dir").and_then(Node::as_text).map(folder).unwrap_or_default();
@@ -132,7 +138,10 @@ fn carded(files: &[String], entry: &Node) -> Result<Config> {
         Some(node) => {
             let patterns = data_files(node)?;
             let split = |(split, patterns): (String, Vec<String>)| {
-                let files = matching(files, &base, &patterns).map_err(|err| err.line(node.line))?;
+                let files = match matching(files, &base, &patterns) {
+                    Err(_) if !complete => Vec::new(),
+                    found => found.map_err(|err| err.line(node.line))?,
+                };
                 Ok(SplitFiles { split, files, partial: false })
             };
             patterns.into_iter().map(split).collect::<Result<_>>()?
@@ -301,7 +310,7 @@ mod tests {
             "main/train-00000-of-00002.parquet",
             "socratic/train-00000-of-00001.parquet",
         ]);
-        let configs = configs(&files, Some(card), None).unwrap();
+        let configs = configs(&files, Some(card), None, true).unwrap();
         assert_eq!(
             shown(&configs),
             [
@@ -316,7 +325,7 @@ mod tests {
         assert!(err.to_string().contains("did you mean `socratic`"), "{err}");
         assert!(select(&configs[1..], None, "x").is_ok());
         let wrong = card.replace("main/test-*", "none/*");
-        let err = super::configs(&files, Some(&wrong), None).unwrap_err();
+        let err = super::configs(&files, Some(&wrong), None, true).unwrap_err();
         assert!(err.to_string().starts_with("README.md:") && err.to_string().contains("none/*"), "{err}");
     }
 
@@ -325,38 +334,41 @@ mod tests {
         let sharded =
             names(&["data/zeta-00000-of-00001.parquet", "data/train-00000-of-00001-abc.parquet", "data/test.jsonl"]);
         assert_eq!(
-            shown(&configs(&sharded, None, None).unwrap()),
+            shown(&configs(&sharded, None, None, true).unwrap()),
             ["default: train=data/train-00000-of-00001-abc.parquet zeta=data/zeta-00000-of-00001.parquet"]
         );
         let folders = names(&["train/a.csv", "dev/a.csv", "contrain/b.csv"]);
         assert_eq!(
-            shown(&configs(&folders, None, None).unwrap())[0],
+            shown(&configs(&folders, None, None, true).unwrap())[0],
             "default: train=train/a.csv validation=dev/a.csv"
         );
         let plain =
             names(&["my_test_1.jsonl", "validation.json", "latest.json", ".hidden/train.json", "dataset_infos.json"]);
         assert_eq!(
-            shown(&configs(&plain, None, None).unwrap()),
+            shown(&configs(&plain, None, None, true).unwrap()),
             ["default: validation=validation.json test=my_test_1.jsonl"]
         );
-        assert_eq!(shown(&configs(&names(&["x.csv", "y.csv"]), None, None).unwrap()), ["default: train=x.csv+y.csv"]);
-        assert!(configs(&names(&["README.md", "x.py"]), None, None).unwrap().is_empty());
+        assert_eq!(
+            shown(&configs(&names(&["x.csv", "y.csv"]), None, None, true).unwrap()),
+            ["default: train=x.csv+y.csv"]
+        );
+        assert!(configs(&names(&["README.md", "x.py"]), None, None, true).unwrap().is_empty());
     }
 
     #[test]
     fn folders_as_configurations() {
         let files = names(&["ARC-Easy/test-00000-of-00001.parquet", "ARC-Challenge/test-00000-of-00001.parquet"]);
-        let configs = configs(&files, None, None).unwrap();
+        let configs = configs(&files, None, None, true).unwrap();
         let easy = select(&configs, Some("ARC-Easy"), "x").unwrap();
         assert_eq!(easy.splits[0].files, ["ARC-Easy/test-00000-of-00001.parquet"]);
-        let dir = super::configs(&files, None, Some("ARC-Challenge")).unwrap();
+        let dir = super::configs(&files, None, Some("ARC-Challenge"), true).unwrap();
         assert_eq!(shown(&dir), ["default: test=ARC-Challenge/test-00000-of-00001.parquet"]);
     }
 
     #[test]
     fn parquet_beats_other_formats() {
         let files = names(&["train.csv", "train.parquet", "test.csv"]);
-        assert_eq!(shown(&configs(&files, None, None).unwrap()), ["default: train=train.parquet test=test.csv"]);
+        assert_eq!(shown(&configs(&files, None, None, true).unwrap()), ["default: train=train.parquet test=test.csv"]);
     }
 
     #[test]

@@ -3,36 +3,46 @@
 //! Comes in: a task. Goes out: its documents, the pool of its shots, and a record of every file read (path, SHA-256, bytes, rows).
 //! Sources are local files, a data folder with a `sources.yaml`, and the hub. Never: prompts, models, scores.
 
+mod arrow;
+mod budget;
+mod clock;
 mod csv;
-mod frame;
 mod glob;
 mod json;
 mod layout;
 mod origin;
 mod parquet;
+mod plan;
+mod quirk;
 mod shape;
 mod slice;
+mod source;
 mod sources;
 mod steps;
 mod table;
+mod used;
 mod yaml;
 
+pub use budget::DEFAULT_MEMORY;
+pub use quirk::{Oddity, Quirk, Unread};
 pub use steps::apply_steps;
 pub use table::FileRecord;
 
 use crate::doc::{Doc, Fields};
 use crate::error::{Error, Result, nearest};
 use crate::hub::{Hub, Lock, LockedFile};
-use crate::task::{DatasetRef, Task};
+use crate::remark::Remark;
+use crate::task::{DatasetRef, DocStep, Task};
 use crate::template::Templates;
 use csv::CsvForm;
 use origin::{Located, Origin, Resolved};
 use serde_json::Value;
 use sources::{Filter, Sources};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use table::FileRows;
+use table::{FileRows, Form};
+use used::Used;
 
 /// Where data may come from.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +55,8 @@ pub struct DataOptions {
     pub lock: Option<PathBuf>,
     /// Task files and the data folder may name files outside of the folder that they lie in.
     pub allow_outside: bool,
+    /// Bytes of memory that the rows of one file may take; `None`: [`DEFAULT_MEMORY`].
+    pub memory: Option<u64>,
 }
 
 /// The rows of a split.
@@ -52,14 +64,22 @@ pub struct DataOptions {
 pub struct Table {
     pub columns: Vec<String>,
     pub rows: Vec<Fields>,
+    /// The rows that there are, where only the first were wanted.
+    pub total: usize,
     pub files: Vec<FileRecord>,
+    /// What could not be read, with the file.
+    pub unread: Vec<(PathBuf, Unread)>,
+    /// What was read as nothing, with the file's name.
+    pub quirks: Vec<(String, Quirk)>,
 }
 
 /// The data of a task, after its `process_docs`.
 #[derive(Debug, Clone)]
 pub struct TaskDocs {
-    /// The evaluated split.
+    /// The evaluated split, or the first of it.
     pub docs: Vec<Doc>,
+    /// Documents in the evaluated split.
+    pub original: usize,
     /// What shots are drawn from; `None` when it was not asked for.
     pub pool: Option<Vec<Fields>>,
     /// The shots come, as far as the task file says, from the split that is evaluated: the document asked about must be kept out.
@@ -67,6 +87,8 @@ pub struct TaskDocs {
     /// The columns of the documents.
     pub columns: Vec<String>,
     pub files: Vec<FileRecord>,
+    /// What the user should know about the data.
+    pub remarks: Vec<Remark>,
 }
 
 /// Reads data sets; every file once.
@@ -76,7 +98,7 @@ pub struct DataSource {
     hub: Hub,
     lock: Option<Mutex<Lock>>,
     resolved: Mutex<Vec<(DatasetRef, Arc<Resolved>)>>,
-    files: Mutex<HashMap<(PathBuf, CsvForm), Arc<FileRows>>>,
+    files: Mutex<HashMap<(PathBuf, Form), Arc<FileRows>>>,
 }
 
 impl DataSource {
@@ -104,20 +126,28 @@ impl DataSource {
 
     /// Reads a split: a name, or a slice of one (`train[:100]`), or several joined by `+`.
     pub fn load_split(&self, dataset: &DatasetRef, split: &str) -> Result<Table> {
+        self.load_rows(dataset, split, None)
+    }
+
+    /// As [`DataSource::load_split`], but of a split without a slice perhaps only the first rows.
+    fn load_rows(&self, dataset: &DatasetRef, split: &str, wanted: Option<usize>) -> Result<Table> {
         let resolved = self.resolve(dataset)?;
         let mut table = TableBuilder::default();
         if resolved.files(split).is_some() {
-            self.read_split(dataset, &resolved, split, &mut table)?;
+            // What is filtered must be read to the end.
+            let wanted = wanted.filter(|_| resolved.filters.is_empty());
+            self.read_split(dataset, &resolved, (split, wanted), &mut table)?;
         } else {
             let unknown = || no_split(dataset, &resolved, split);
             for part in slice::parse(split).map_err(|_| unknown())? {
                 resolved.files(&part.split).ok_or_else(unknown)?;
                 let before = table.rows.len();
-                self.read_split(dataset, &resolved, &part.split, &mut table)?;
+                self.read_split(dataset, &resolved, (&part.split, None), &mut table)?;
                 let range = part.range(table.rows.len() - before);
                 table.rows.truncate(before + range.end);
                 table.rows.drain(before..before + range.start);
             }
+            table.total = table.rows.len();
         }
         if table.rows.is_empty() {
             let message = format!("the split `{split}` of {} has no rows", shown(dataset));
@@ -131,28 +161,48 @@ impl DataSource {
     /// The rules are the reference's (0.4.13, `ConfigurableTask`): the test split is evaluated, else validation. The pool is
     /// `fewshot_config.split`, else the fixed samples, else training, else validation, else test.
     pub fn task_docs(&self, task: &Task, need_pool: bool) -> Result<TaskDocs> {
+        self.first_docs(task, need_pool, None)
+    }
+
+    /// As [`DataSource::task_docs`], of the evaluated split only as many documents as are wanted, where that makes no difference: a step
+    /// that leaves rows out or makes new ones needs them all. All of a file is looked at in any case, for its checksum and its columns.
+    pub fn first_docs(&self, task: &Task, need_pool: bool, wanted: Option<usize>) -> Result<TaskDocs> {
         let split = task.splits.evaluated().ok_or_else(|| {
             Error::input("the task names no test_split and no validation_split").at(&task.origin.file, task.origin.line)
         })?;
         let templates = Templates::new();
-        let table = self.load_split(&task.dataset, split)?;
-        let mut files = table.files;
-        let rows = apply_steps(table.rows, &task.steps, &templates)?;
+        let counts = |step: &DocStep| matches!(step, DocStep::Keep(_) | DocStep::Explode { .. });
+        let wanted = wanted.filter(|_| !task.steps.iter().any(counts));
+        let mut table = self.load_rows(&task.dataset, split, wanted)?;
+        let mut pool_remarks = Vec::new();
+        let used = Used::of(task);
+        let remarks = table.remarks(&task.name, &used)?;
+        let mut files = std::mem::take(&mut table.files);
+        let read = table.rows.len();
+        let rows = apply_steps(table.rows, &used::without_dropping(&task.steps, &absent(&table.unread)), &templates)?;
+        let original = if rows.len() == read { table.total } else { rows.len() };
         let columns = columns_of(&rows);
         if rows.is_empty() {
             return Err(Error::input(format!("process_docs leaves no document of the split `{split}`")));
         }
         let pool = match need_pool {
-            true => Some(self.pool(task, &templates, &mut files)?),
+            true => Some(self.pool(task, &templates, &mut files, &mut pool_remarks)?),
             false => None,
         };
+        let remarks = [remarks, pool_remarks].concat();
         let docs = rows.into_iter().enumerate().map(|(id, fields)| Doc { id, fields }).collect();
         // The reference compares the two names as written, so that neither being named counts as the same.
         let pool_is_evaluated_split = task.fewshot.split == task.splits.test;
-        Ok(TaskDocs { docs, pool, pool_is_evaluated_split, columns, files })
+        Ok(TaskDocs { docs, original, pool, pool_is_evaluated_split, columns, files, remarks })
     }
 
-    fn pool(&self, task: &Task, templates: &Templates, files: &mut Vec<FileRecord>) -> Result<Vec<Fields>> {
+    fn pool(
+        &self,
+        task: &Task,
+        templates: &Templates,
+        files: &mut Vec<FileRecord>,
+        remarks: &mut Vec<Remark>,
+    ) -> Result<Vec<Fields>> {
         let splits = &task.splits;
         let (split, steps) = match (&task.fewshot.split, &task.fewshot.samples) {
             (Some(split), _) => (Some(split), task.fewshot.steps.as_ref().unwrap_or(&task.steps)),
@@ -162,13 +212,14 @@ impl DataSource {
             }
         };
         let split = split.ok_or_else(|| Error::input("there is no split to draw shots from"))?;
-        let table = self.load_split(&task.dataset, split).map_err(|err| err.context("the shots"))?;
-        for file in table.files {
+        let mut table = self.load_split(&task.dataset, split).map_err(|err| err.context("the shots"))?;
+        remarks.extend(table.remarks(&task.name, &Used::of(task)).map_err(|err| err.context("the shots"))?);
+        for file in std::mem::take(&mut table.files) {
             if !files.contains(&file) {
                 files.push(file);
             }
         }
-        apply_steps(table.rows, steps, templates)
+        apply_steps(table.rows, &used::without_dropping(steps, &absent(&table.unread)), templates)
     }
 
     /// Finds out, once per data set, where its splits are.
@@ -183,7 +234,12 @@ impl DataSource {
             lock.commit(key).map(str::to_string)
         };
         let allow_outside = self.options.allow_outside;
-        let origin = Origin { sources: self.sources.as_ref(), hub: &self.hub, pinned: &pinned, allow_outside };
+        let locked = |key: &str, file: &str| match &self.lock {
+            Some(lock) => lock.lock().unwrap_or_else(PoisonError::into_inner).holds(key, file),
+            None => false,
+        };
+        let sources = self.sources.as_ref();
+        let origin = Origin { sources, hub: &self.hub, pinned: &pinned, locked: &locked, allow_outside };
         let resolved = Arc::new(origin.resolve(dataset).map_err(|err| self.with_data_dir_hint(err, dataset))?);
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner).push((dataset.clone(), resolved.clone()));
         Ok(resolved)
@@ -204,15 +260,16 @@ impl DataSource {
         &self,
         dataset: &DatasetRef,
         resolved: &Resolved,
-        split: &str,
+        (split, wanted): (&str, Option<usize>),
         table: &mut TableBuilder,
     ) -> Result<()> {
         let files = resolved.fetch(&self.hub, split)?;
         let before = table.rows.len();
         let mut rows_read = 0;
         for file in &files {
-            let read = self.read(file, dataset, resolved)?;
-            rows_read += read.rows.len();
+            let left = wanted.map(|wanted| wanted.saturating_sub(table.rows.len() - before));
+            let read = self.read(file, dataset, resolved, left)?;
+            rows_read += read.record.rows;
             table.add(&read, &resolved.filters, file)?;
         }
         if rows_read == 0 {
@@ -233,13 +290,24 @@ impl DataSource {
     }
 
     /// Reads a file, or gives what was read before; hub files are held against the lock.
-    fn read(&self, file: &Located, dataset: &DatasetRef, resolved: &Resolved) -> Result<Arc<FileRows>> {
-        let form = CsvForm { delimiter: dataset.delimiter, column_names: dataset.column_names.clone() };
+    fn read(
+        &self,
+        file: &Located,
+        dataset: &DatasetRef,
+        resolved: &Resolved,
+        rows: Option<usize>,
+    ) -> Result<Arc<FileRows>> {
+        let csv = CsvForm {
+            delimiter: dataset.delimiter,
+            column_names: dataset.column_names.clone(),
+            nulls: dataset.nulls.clone(),
+        };
+        let form = Form { format: resolved.format, csv, field: dataset.field.clone(), rows };
         let key = (file.path.clone(), form);
         if let Some(read) = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(read.clone());
         }
-        let read = Arc::new(table::read_file(file, resolved.format, &key.1)?);
+        let read = Arc::new(table::read_file(file, &key.1, self.options.memory.unwrap_or(DEFAULT_MEMORY))?);
         if let (Some(lock), Some(pin)) = (&self.lock, &file.pin) {
             let record = &read.record;
             let found = LockedFile { sha256: record.sha256.clone(), bytes: record.bytes, rows: Some(record.rows) };
@@ -271,7 +339,10 @@ impl DataSource {
 #[derive(Default)]
 struct TableBuilder {
     rows: Vec<Fields>,
+    total: usize,
     files: Vec<FileRecord>,
+    unread: Vec<(PathBuf, Unread)>,
+    quirks: Vec<(String, Quirk)>,
 }
 
 impl TableBuilder {
@@ -285,9 +356,13 @@ impl TableBuilder {
         let keep = |row: &&Fields| {
             filters.iter().all(|filter| row.get(&filter.column).is_some_and(|cell| equals(cell, &filter.value)))
         };
+        let before = self.rows.len();
         self.rows.extend(read.rows.iter().filter(keep).cloned());
+        self.total += if filters.is_empty() { read.record.rows } else { self.rows.len() - before };
         if !self.files.contains(&read.record) {
             self.files.push(read.record.clone());
+            self.unread.extend(read.unread.iter().map(|unread| (file.path.clone(), unread.clone())));
+            self.quirks.extend(read.quirks.iter().map(|quirk| (read.record.name.clone(), quirk.clone())));
         }
         Ok(())
     }
@@ -300,18 +375,50 @@ impl TableBuilder {
             true => row,
             false => columns.iter().map(|name| (name.clone(), row.remove(name).unwrap_or(Value::Null))).collect(),
         });
-        Table { rows: rows.collect(), columns: columns.clone(), files: self.files }
+        let TableBuilder { total, files, unread, quirks, .. } = self;
+        Table { rows: rows.collect(), total, columns: columns.clone(), files, unread, quirks }
     }
+}
+
+impl Table {
+    /// What the user should know of the columns that a task uses; of the others only what is worth a note.
+    ///
+    /// Errors: the task asks for a column that could not be read.
+    fn remarks(&self, task: &str, used: &Used) -> Result<Vec<Remark>> {
+        if let Some((file, unread)) = self.unread.iter().find(|(_, unread)| used.asks_for(&unread.path)) {
+            return Err(unread.error().file(file));
+        }
+        let remark = |(file, quirk): &(String, Quirk)| {
+            let used = used.asks_for(&quirk.column);
+            let remark = match quirk.oddity {
+                Oddity::NullWord if !used => return None,
+                Oddity::NotFinite if !used => Remark::note(task, quirk.text(file)),
+                _ => Remark::warning(task, quirk.text(file)),
+            };
+            Some(remark.count(quirk.count, quirk.of, "rows"))
+        };
+        Ok(self.quirks.iter().filter_map(remark).collect())
+    }
+}
+
+/// The columns of which nothing could be read.
+fn absent(unread: &[(PathBuf, Unread)]) -> HashSet<String> {
+    unread
+        .iter()
+        .map(|(_, unread)| unread.path.clone())
+        .chain(unread.iter().map(|(_, unread)| unread.column().to_owned()))
+        .collect()
 }
 
 /// The columns of rows, in the order in which they are first seen.
 fn columns_of(rows: &[Fields]) -> Vec<String> {
     let mut columns: Vec<String> = Vec::new();
+    let mut known: HashSet<&str> = HashSet::new();
     for row in rows {
         if row.len() == columns.len() && row.keys().eq(columns.iter()) {
             continue;
         }
-        columns.extend(row.keys().filter(|name| !columns.contains(name)).cloned().collect::<Vec<_>>());
+        columns.extend(row.keys().filter(|name| known.insert(name)).cloned());
     }
     columns
 }

@@ -6,6 +6,7 @@ use super::sources::{Filter, Sources};
 use super::table::Format;
 use crate::embedded;
 use crate::error::{Error, Result, nearest};
+use crate::file;
 use crate::hub::{Hub, Listing, Lock, RepoKind};
 use crate::task::DatasetRef;
 use std::path::{Component, Path, PathBuf};
@@ -24,6 +25,8 @@ pub(super) struct Origin<'a> {
     pub pinned: &'a dyn Fn(&str) -> Option<String>,
     /// Files on disk may lie outside of the folder of whoever names them.
     pub allow_outside: bool,
+    /// Whether the lock file has a file of a repository.
+    pub locked: &'a dyn Fn(&str, &str) -> bool,
 }
 
 /// The splits of a data set and where their files are.
@@ -118,6 +121,11 @@ impl Resolved {
                     );
                 }
                 if *offline {
+                    if files.files.is_empty() {
+                        let err =
+                            Error::input(format!("the files of the split `{split}` of `{id}` are not in the cache"));
+                        return Err(err.hint("run once without --offline to fetch them"));
+                    }
                     check_shards(&files.files, id)?;
                 }
                 let wanted = |file: &str| files.files.iter().any(|name| name == file);
@@ -168,13 +176,12 @@ impl Origin<'_> {
 
     fn on_hub(&self, dataset: &DatasetRef) -> Result<Resolved> {
         let id = dataset.path.as_str();
+        if let Some(resolved) = self.locked_copy(dataset)? {
+            return Ok(resolved);
+        }
         let (key, own) = self.listing(id, dataset.revision.as_deref())?;
         let names: Vec<String> = own.files.iter().map(|file| file.path.clone()).collect();
-        let on_commit = |key: String, listing: &Listing, splits: Vec<SplitFiles>| {
-            let offline = !listing.complete;
-            let place = Place::Hub { id: id.to_string(), commit: listing.commit.clone(), key, offline };
-            Resolved { splits, filters: Vec::new(), format: None, place }
-        };
+        let on_commit = |key, listing: &Listing, splits| on_commit(id, key, listing, splits);
         if !dataset.data_files.is_empty() {
             let base = dataset.data_dir.as_deref().map(|dir| format!("{}/", dir.trim_matches('/'))).unwrap_or_default();
             let split = |(split, patterns): &(String, Vec<String>)| {
@@ -184,11 +191,15 @@ impl Origin<'_> {
             return Ok(on_commit(key, &own, dataset.data_files.iter().map(split).collect::<Result<_>>()?));
         }
         let card = match names.iter().any(|name| name == "README.md") {
-            true => Some(self.card(id, &own.commit)?),
+            true => match self.card(id, &own.commit) {
+                // Of a cache that another tool made, the card may be missing.
+                Err(_) if self.hub.is_offline() => None,
+                card => Some(card?),
+            },
             false => None,
         };
         let has_script = names.iter().any(|name| is_script(name, id));
-        let configs = match layout::configs(&names, card.as_deref(), dataset.data_dir.as_deref()) {
+        let configs = match layout::configs(&names, card.as_deref(), dataset.data_dir.as_deref(), own.complete) {
             Ok(configs) if !has_script => configs,
             Ok(_) => Vec::new(),
             // The card may speak of files that are not in the cache.
@@ -202,7 +213,13 @@ impl Origin<'_> {
             return Ok(on_commit(key, &own, config.splits.clone()));
         }
         // Files of other kinds: the hub's Parquet copy has the declared types; without one, the files themselves.
-        let converted = self.listing(id, Some(CONVERTED)).ok().filter(|_| dataset.revision.is_none());
+        let mut files = chosen.iter().flat_map(|config| &config.splits).flat_map(|split| &split.files);
+        let locked = files.any(|file| (self.locked)(&key, file));
+        let converted = match locked || dataset.revision.is_some() {
+            // The lock was made with the files themselves.
+            true => None,
+            false => self.listing(id, Some(CONVERTED)).ok(),
+        };
         if let Some((key, listing)) = converted {
             let names: Vec<String> = listing.files.iter().map(|file| file.path.clone()).collect();
             let copies = layout::converted(&names);
@@ -225,6 +242,21 @@ impl Origin<'_> {
         chosen.map(|config| on_commit(key, &own, config.splits.clone()))
     }
 
+    /// The hub's Parquet copy, where the lock file was made with it and not with the data set's own files.
+    fn locked_copy(&self, dataset: &DatasetRef) -> Result<Option<Resolved>> {
+        let id = dataset.path.as_str();
+        let is_locked = |revision| (self.pinned)(&Lock::key(RepoKind::Dataset, id, revision)).is_some();
+        let plain = dataset.revision.is_none() && dataset.data_files.is_empty() && dataset.data_dir.is_none();
+        if !plain || is_locked(None) || !is_locked(Some(CONVERTED)) {
+            return Ok(None);
+        }
+        let (key, listing) = self.listing(id, Some(CONVERTED))?;
+        let names: Vec<String> = listing.files.iter().map(|file| file.path.clone()).collect();
+        let copies = layout::converted(&names);
+        let config = layout::select(&copies, dataset.name.as_deref(), id).ok();
+        Ok(config.map(|config| on_commit(id, key, &listing, config.splits.clone())))
+    }
+
     /// The files of a data set at a revision, or at the commit that the lock file has for it; and the lock's key.
     fn listing(&self, id: &str, revision: Option<&str>) -> Result<(String, std::sync::Arc<Listing>)> {
         let key = Lock::key(RepoKind::Dataset, id, revision);
@@ -235,7 +267,7 @@ impl Origin<'_> {
 
     fn card(&self, id: &str, commit: &str) -> Result<String> {
         let path = self.hub.file(RepoKind::Dataset, id, Some(commit), "README.md")?;
-        let bytes = std::fs::read(&path).map_err(|err| Error::io("cannot read", &path, err))?;
+        let bytes = file::read(&path, file::SMALL).map_err(|err| Error::io("cannot read", &path, err))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
@@ -296,6 +328,12 @@ fn is_inside(path: &Path) -> bool {
     })
 }
 
+fn on_commit(id: &str, key: String, listing: &Listing, splits: Vec<SplitFiles>) -> Resolved {
+    let offline = !listing.complete;
+    let place = Place::Hub { id: id.to_string(), commit: listing.commit.clone(), key, offline };
+    Resolved { splits, filters: Vec::new(), format: None, place }
+}
+
 /// `openai/gsm8k` with a `gsm8k.py` is loaded by that program, which we do not run.
 fn is_script(file: &str, id: &str) -> bool {
     let name = id.rsplit('/').next().unwrap_or(id);
@@ -304,7 +342,7 @@ fn is_script(file: &str, id: &str) -> bool {
 
 fn is_parquet(config: &Config) -> bool {
     let parquet = |split: &SplitFiles| split.files.iter().all(|file| Format::of(file) == Some(Format::Parquet));
-    !config.splits.is_empty() && config.splits.iter().all(parquet)
+    config.splits.iter().any(|split| !split.files.is_empty()) && config.splits.iter().all(parquet)
 }
 
 /// Offline the cache may hold some shards only; their names tell how many there are.
@@ -409,8 +447,8 @@ fn folder_configs(base: &Path, data_dir: Option<&str>) -> Result<Vec<Config>> {
     let mut names = Vec::new();
     walk(base, "", &mut names)?;
     names.sort();
-    let card = std::fs::read_to_string(base.join("README.md")).ok();
-    let configs = layout::configs(&names, card.as_deref(), data_dir)?;
+    let card = file::read_to_string(&base.join("README.md"), file::SMALL).ok();
+    let configs = layout::configs(&names, card.as_deref(), data_dir, true)?;
     if configs.iter().all(|config| config.splits.is_empty()) {
         return Err(Error::input("there are no data files in this folder").file(base));
     }

@@ -3,13 +3,41 @@
 //! The rules are those of Hugging Face `datasets` 5: whole numbers and fractions make fractions, a field that a row leaves out is
 //! null, and where values of different kinds (or objects with different keys) meet, they are kept as written.
 
+use super::budget;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 
-/// Beyond this a number without fraction may have been a long whole number, which polars' reader refuses.
-const LONG: f64 = 18_446_744_073_709_551_615.0;
+/// Stands, as a text, for a number that JSON cannot hold (NaN, the infinities): a fraction in its column, and null in the end.
+pub(super) const NOT_FINITE: &str = "\u{0}not a finite number\u{0}";
+
+/// What a newly seen key costs in a shape, besides its text, which is kept twice.
+const FIELD: u64 = 256;
+
+/// Counts what values will cost in memory once they are made, and what the shapes cost that are made here.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    values: Cell<u64>,
+    shapes: Cell<u64>,
+}
+
+impl Tally {
+    fn value(&self, bytes: u64) {
+        self.values.set(self.values.get().saturating_add(bytes));
+    }
+
+    /// The cost of the values since the last time.
+    pub fn take_values(&self) -> u64 {
+        self.values.take()
+    }
+
+    /// The cost of all shapes.
+    pub fn shapes(&self) -> u64 {
+        self.shapes.get()
+    }
+}
 
 /// Everything seen at one place (a column, a field, the elements of a list).
 #[derive(Debug, Default)]
@@ -17,7 +45,6 @@ pub(super) struct Shape {
     boolean: bool,
     int: bool,
     float: bool,
-    long: bool,
     text: bool,
     list: Option<Box<Shape>>,
     object: Option<Box<ObjectShape>>,
@@ -60,26 +87,22 @@ pub(super) enum Kind {
 pub(super) struct Column {
     pub name: String,
     pub kind: Kind,
-    /// The values cannot go through a typed reader: they travel as JSON text.
-    pub as_text: bool,
 }
 
 impl ObjectShape {
     /// Looks at one more row.
-    pub fn observe_row(&mut self, line: &str) -> serde_json::Result<()> {
-        let mut input = serde_json::Deserializer::from_str(line);
-        Row(self).deserialize(&mut input)?;
-        input.end()
+    pub fn observe_row<'de, D: Deserializer<'de>>(&mut self, row: D, tally: &Tally) -> Result<(), D::Error> {
+        Row(Seen { shape: self, tally }).deserialize(row)
+    }
+
+    /// How many values there are at the top, over all rows.
+    pub fn values(&self) -> u64 {
+        self.fields.iter().map(|field| field.seen as u64).sum()
     }
 
     /// The columns, in the order in which they were first seen. At the top a missing field is just null.
     pub fn columns(&self) -> Vec<Column> {
-        let column = |field: &FieldShape| {
-            let kind = field.shape.kind();
-            let as_text = kind.has_any() || field.shape.has_long();
-            Column { name: field.name.clone(), kind, as_text }
-        };
-        self.fields.iter().map(column).collect()
+        self.fields.iter().map(|field| Column { name: field.name.clone(), kind: field.shape.kind() }).collect()
     }
 
     fn kind(&self) -> Kind {
@@ -90,7 +113,8 @@ impl ObjectShape {
     }
 
     /// The place of a field; `guess` is where it stands when the rows are alike.
-    fn place(&mut self, name: &str, guess: usize) -> usize {
+    fn place(&mut self, name: &str, guess: usize, tally: &Tally) -> usize {
+        tally.value(budget::cell(name.len() as u64));
         if self.fields.get(guess).is_some_and(|field| field.name == name) {
             return guess;
         }
@@ -98,15 +122,16 @@ impl ObjectShape {
             return *place;
         }
         let place = self.fields.len();
+        tally.shapes.set(tally.shapes.get().saturating_add(FIELD + 2 * name.len() as u64));
         self.fields.push(FieldShape { name: name.to_string(), seen: 0, last: 0, shape: Shape::default() });
         self.index.insert(name.to_string(), place);
         place
     }
 
-    fn observe<'de, A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+    fn observe<'de, A: MapAccess<'de>>(&mut self, mut map: A, tally: &Tally) -> Result<(), A::Error> {
         self.objects += 1;
         let mut guess = 0;
-        while let Some(place) = map.next_key_seed(Key { object: self, guess })? {
+        while let Some(place) = map.next_key_seed(Key { object: self, guess, tally })? {
             let field = &mut self.fields[place];
             if field.last == self.objects {
                 return Err(A::Error::custom(format!("the key `{}` stands twice in one object", field.name)));
@@ -114,7 +139,7 @@ impl ObjectShape {
             field.last = self.objects;
             field.seen += 1;
             guess = place + 1;
-            map.next_value_seed(Observe(&mut field.shape))?;
+            map.next_value_seed(Observe(Seen { shape: &mut field.shape, tally }))?;
         }
         Ok(())
     }
@@ -141,28 +166,14 @@ impl Shape {
             _ => Kind::Null,
         }
     }
-
-    fn has_long(&self) -> bool {
-        self.long
-            || self.list.as_ref().is_some_and(|list| list.has_long())
-            || self.object.as_ref().is_some_and(|object| object.fields.iter().any(|field| field.shape.has_long()))
-    }
 }
 
 impl Kind {
-    fn has_any(&self) -> bool {
-        match self {
-            Kind::Any => true,
-            Kind::List(inner) => inner.has_any(),
-            Kind::Struct(fields) => fields.iter().any(|(_, kind)| kind.has_any()),
-            _ => false,
-        }
-    }
-
     /// Gives a value, as parsed, the form that its kind asks for.
     pub fn fit(&self, value: Value) -> Value {
         match (self, value) {
             (Kind::Float, Value::Number(number)) => Value::from(number.as_f64()),
+            (_, Value::String(text)) if text == NOT_FINITE => Value::Null,
             (Kind::List(inner), Value::Array(items)) => items.into_iter().map(|item| inner.fit(item)).collect(),
             (Kind::Struct(fields), Value::Object(mut object)) => {
                 let fitted = fields
@@ -170,13 +181,32 @@ impl Kind {
                     .map(|(name, kind)| (name.clone(), object.remove(name).map_or(Value::Null, |v| kind.fit(v))));
                 Value::Object(fitted.collect())
             }
+            (Kind::Any, Value::Array(items)) => items.into_iter().map(|item| Kind::Any.fit(item)).collect(),
+            (Kind::Any, Value::Object(object)) => {
+                Value::Object(object.into_iter().map(|(name, value)| (name, Kind::Any.fit(value))).collect())
+            }
             (_, value) => value,
         }
     }
 }
 
+/// A shape that is being looked at, and what its values cost.
+struct Seen<'a, S> {
+    shape: &'a mut S,
+    tally: &'a Tally,
+}
+
+/// What any value of a text of JSON costs in memory.
+pub(super) fn weigh(text: &str) -> serde_json::Result<u64> {
+    let tally = Tally::default();
+    let mut input = serde_json::Deserializer::from_str(text);
+    Observe(Seen { shape: &mut Shape::default(), tally: &tally }).deserialize(&mut input)?;
+    input.end()?;
+    Ok(tally.take_values().saturating_add(tally.shapes()))
+}
+
 /// A row: an object, and nothing else.
-struct Row<'a>(&'a mut ObjectShape);
+struct Row<'a>(Seen<'a, ObjectShape>);
 
 impl<'de> DeserializeSeed<'de> for Row<'_> {
     type Value = ();
@@ -191,7 +221,7 @@ impl<'de> Visitor<'de> for Row<'_> {
         f.write_str("an object (one row)")
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        self.0.observe(map)
+        self.0.shape.observe(map, self.0.tally)
     }
 }
 
@@ -199,6 +229,7 @@ impl<'de> Visitor<'de> for Row<'_> {
 struct Key<'a> {
     object: &'a mut ObjectShape,
     guess: usize,
+    tally: &'a Tally,
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
@@ -214,12 +245,12 @@ impl Visitor<'_> for Key<'_> {
         f.write_str("a key")
     }
     fn visit_str<E>(self, name: &str) -> Result<usize, E> {
-        Ok(self.object.place(name, self.guess))
+        Ok(self.object.place(name, self.guess, self.tally))
     }
 }
 
 /// Any value.
-struct Observe<'a>(&'a mut Shape);
+struct Observe<'a>(Seen<'a, Shape>);
 
 impl<'de> DeserializeSeed<'de> for Observe<'_> {
     type Value = ();
@@ -234,40 +265,51 @@ impl<'de> Visitor<'de> for Observe<'_> {
         f.write_str("a JSON value")
     }
     fn visit_unit<E>(self) -> Result<(), E> {
+        self.0.tally.value(budget::CELL);
         Ok(())
     }
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.0.boolean = true;
+        self.0.tally.value(budget::CELL);
+        self.0.shape.boolean = true;
         Ok(())
     }
     fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.0.int = true;
+        self.0.tally.value(budget::CELL);
+        self.0.shape.int = true;
         Ok(())
     }
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.0.tally.value(budget::CELL);
         // Beyond 64 signed bits `datasets` goes over to fractions.
         match i64::try_from(number) {
-            Ok(_) => self.0.int = true,
-            Err(_) => self.0.float = true,
+            Ok(_) => self.0.shape.int = true,
+            Err(_) => self.0.shape.float = true,
         }
         Ok(())
     }
-    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        self.0.float = true;
-        self.0.long |= number.abs() >= LONG || number < i64::MIN as f64;
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.0.tally.value(budget::CELL);
+        self.0.shape.float = true;
         Ok(())
     }
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        self.0.text = true;
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.0.tally.value(budget::CELL + text.len() as u64);
+        match text {
+            NOT_FINITE => self.0.shape.float = true,
+            _ => self.0.shape.text = true,
+        }
         Ok(())
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let inner = self.0.list.get_or_insert_default();
-        while seq.next_element_seed(Observe(inner))?.is_some() {}
+        let Seen { shape, tally } = self.0;
+        tally.value(budget::CELL);
+        let inner = shape.list.get_or_insert_default();
+        while seq.next_element_seed(Observe(Seen { shape: inner, tally }))?.is_some() {}
         Ok(())
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        self.0.object.get_or_insert_default().observe(map)
+        self.0.tally.value(budget::CELL);
+        self.0.shape.object.get_or_insert_default().observe(map, self.0.tally)
     }
 }
 
@@ -277,10 +319,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn observe(shape: &mut ObjectShape, row: &str) -> serde_json::Result<()> {
+        shape.observe_row(&mut serde_json::Deserializer::from_str(row), &Tally::default())
+    }
+
     fn kind_of(rows: &[&str]) -> Kind {
         let mut shape = ObjectShape::default();
         for row in rows {
-            shape.observe_row(row).unwrap();
+            observe(&mut shape, row).unwrap();
         }
         shape.columns().remove(0).kind
     }
@@ -303,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_key_twice_is_refused() {
-        let err = ObjectShape::default().observe_row(r#"{"a":1,"a":2}"#).unwrap_err();
+        let err = observe(&mut ObjectShape::default(), r#"{"a":1,"a":2}"#).unwrap_err();
         assert!(err.to_string().contains("stands twice"), "{err}");
     }
 

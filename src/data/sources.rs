@@ -11,6 +11,7 @@ use super::table::Format;
 use super::yaml::{self, Node, Yaml};
 use crate::embedded;
 use crate::error::{Error, Result, nearest};
+use crate::file;
 use std::path::{Component, Path, PathBuf};
 
 /// The name of the file in the data folder.
@@ -50,7 +51,7 @@ impl Sources {
     /// Reads `dir/sources.yaml`.
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE_NAME);
-        let text = std::fs::read_to_string(&path).map_err(|err| {
+        let text = file::read_to_string(&path, file::SMALL).map_err(|err| {
             Error::io("cannot read", &path, err)
                 .hint("a data folder has a sources.yaml that says which file holds which split of which dataset")
         })?;

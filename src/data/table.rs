@@ -1,15 +1,16 @@
 //! One data file, whatever its format, as rows; with its checksum.
 
+use super::budget::Budget;
 use super::csv::{self, CsvForm};
 use super::origin::Located;
+use super::quirk::{Quirk, Unread};
+use super::source::{self, Hashed, Source, Text};
 use super::{json, parquet};
 use crate::doc::Fields;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Seek};
 
 /// The formats, by file name; `.gz` may follow.
 const FORMATS: &[(&str, Format)] = &[
@@ -22,7 +23,7 @@ const FORMATS: &[(&str, Format)] = &[
 ];
 
 /// How a file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Format {
     Parquet,
     Json,
@@ -46,6 +47,24 @@ pub struct FileRecord {
     pub sha256: String,
     pub bytes: u64,
     pub rows: usize,
+}
+
+/// What a file came to, before it has a name.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    /// The rows that were wanted, in file order.
+    pub rows: Vec<Fields>,
+    /// The rows that there are.
+    pub total: usize,
+    pub unread: Vec<Unread>,
+    pub quirks: Vec<Quirk>,
+}
+
+impl Parsed {
+    pub fn of(columns: Columns) -> Parsed {
+        let total = columns.rows;
+        Parsed { rows: columns.into_rows(), total, ..Parsed::default() }
+    }
 }
 
 /// The columns of one file.
@@ -78,82 +97,81 @@ impl Columns {
     }
 }
 
+/// How a data set's files are read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Form {
+    /// Where names need not tell the format.
+    pub format: Option<Format>,
+    pub csv: CsvForm,
+    /// `json`: the key that holds the rows.
+    pub field: Option<String>,
+    /// Only the first rows are wanted; the others are counted.
+    pub rows: Option<usize>,
+}
+
 /// A file's rows and its record.
 #[derive(Debug)]
 pub(super) struct FileRows {
     pub rows: Vec<Fields>,
     pub record: FileRecord,
+    pub unread: Vec<Unread>,
+    pub quirks: Vec<Quirk>,
 }
 
-/// Reads a file. Its name in the record tells the format unless one is given. Errors name the file.
-pub(super) fn read_file(file: &Located, format: Option<Format>, form: &CsvForm) -> Result<FileRows> {
+/// Reads a file, whose rows may take `memory` bytes. Its name in the record tells the format unless one is given. Errors name the file.
+pub(super) fn read_file(file: &Located, form: &Form, memory: u64) -> Result<FileRows> {
     let Located { path, shown, .. } = file;
-    let bytes = match file.embedded {
-        Some(bytes) => Cow::Borrowed(bytes),
-        None => Cow::Owned(std::fs::read(path).map_err(|err| Error::io("cannot read", path, err))?),
-    };
-    let format = format.or_else(|| Format::of(shown)).ok_or_else(|| {
+    let format = form.format.or_else(|| Format::of(shown)).ok_or_else(|| {
         let known: Vec<&str> = FORMATS.iter().map(|(end, _)| *end).collect();
         Error::input("the format of this file is not known")
             .file(path)
             .hint(format!("known: {}, each also with .gz", known.join(", ")))
     })?;
-    let rows = parse(&bytes, format, form).map_err(|err| err.file(path))?.into_rows();
-    let record =
-        FileRecord { name: shown.to_string(), sha256: sha256(&bytes), bytes: bytes.len() as u64, rows: rows.len() };
-    Ok(FileRows { rows, record })
+    let (parsed, (sha256, bytes)) = read(file, form, format, &Budget::new(memory)).map_err(|err| err.file(path))?;
+    let Parsed { mut rows, total, unread, quirks } = parsed;
+    rows.truncate(form.rows.unwrap_or(usize::MAX));
+    let record = FileRecord { name: shown.to_string(), sha256, bytes, rows: total };
+    Ok(FileRows { rows, record, unread, quirks })
 }
 
-fn parse(bytes: &[u8], format: Format, form: &CsvForm) -> Result<Columns> {
-    let bytes = unpacked(bytes)?;
-    match format {
-        Format::Parquet => parquet::read(&bytes),
-        Format::Json => json::read(utf8(&bytes)?),
-        Format::Csv(delimiter) => csv::read(utf8(&bytes)?, form, delimiter),
-    }
-}
+/// SHA-256 in hex and number of a file's bytes.
+type Sum = (String, u64);
 
-/// Undoes gzip, told by its mark and not by the name.
-fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Cow::Borrowed(bytes));
+fn read(file: &Located, form: &Form, format: Format, budget: &Budget) -> Result<(Parsed, Sum)> {
+    let failed = |err: io::Error| Error::input("cannot read").cause(err);
+    let mut source = Source::open(file)?;
+    let packed = source.is_gzip().map_err(failed)?;
+    if format == Format::Parquet {
+        let sum = Hashed::new(&mut source).finish().map_err(failed)?;
+        source.rewind().map_err(failed)?;
+        let mut source = if packed { source::unpacked(&mut source, budget)? } else { source };
+        return Ok((parquet::read(&mut source, form.rows, budget)?, sum));
     }
-    let mut out = Vec::with_capacity(bytes.len().saturating_mul(4));
-    match flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut out) {
-        Ok(_) => Ok(Cow::Owned(out)),
-        Err(err) => {
-            let whole = out.iter().filter(|byte| **byte == b'\n').count();
-            let err = Error::input("the gzip data is truncated or damaged").line(whole + 1).cause(err);
-            Err(err.hint(format!("{whole} whole lines could be unpacked; fetch the file again")))
+    let mut raw = Hashed::new(source);
+    let mut text = Text::new(&mut raw, packed)?;
+    let parsed = match format {
+        Format::Csv(delimiter) => {
+            let all = text.rest(budget)?;
+            drop(text);
+            csv::read(&all, &form.csv, delimiter, budget)?
         }
-    }
-}
-
-/// The text without a byte order mark; bad bytes are named by line.
-fn utf8(bytes: &[u8]) -> Result<&str> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    std::str::from_utf8(bytes).map_err(|err| {
-        let before = bytes.get(..err.valid_up_to()).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Error::input("not UTF-8 text").line(line).cause(err).hint("convert the file to UTF-8")
-    })
-}
-
-/// SHA-256 in hex.
-fn sha256(bytes: &[u8]) -> String {
-    crate::hub::hex(&Sha256::digest(bytes))
+        _ => json::read(text, json::Wanted { field: form.field.as_deref(), rows: form.rows, budget })?,
+    };
+    Ok((parsed, raw.finish().map_err(failed)?))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::budget;
     use super::*;
+    use sha2::{Digest, Sha256};
     use std::io::Write;
 
     fn read_bytes(name: &str, bytes: &[u8]) -> Result<FileRows> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        read_file(&Located::on_disk(path, name), None, &CsvForm::default())
+        read_file(&Located::on_disk(path, name), &Form::default(), budget::DEFAULT_MEMORY)
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -175,7 +193,7 @@ mod tests {
     fn record_and_gzip() {
         let plain = b"{\"a\":1}\n{\"a\":2}\n";
         let read = read_bytes("x.jsonl", plain).unwrap();
-        // sha256sum of the 16 bytes
+        let sha256 = |bytes: &[u8]| crate::hub::hex(&Sha256::digest(bytes));
         assert_eq!(read.record.sha256, sha256(plain));
         assert_eq!((read.record.rows, read.record.bytes), (2, 16));
         let packed = gzip(plain);
@@ -185,8 +203,39 @@ mod tests {
     }
 
     #[test]
-    fn checksum_of_known_text() {
-        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    fn bombs_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |name: &str, bytes: &[u8], rows| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            read_file(&Located::on_disk(path, name), &Form { rows, ..Form::default() }, 1 << 20)
+        };
+        let rows = gzip(&b"{\"a\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}\n".repeat(100_000));
+        for (name, bytes) in [
+            ("line.jsonl.gz", gzip(&vec![b' '; 8 << 20])),
+            ("rows.jsonl.gz", rows.clone()),
+            ("array.json.gz", gzip(&[b"[".as_slice(), &b"1,".repeat(2 << 20), b"1]"].concat())),
+            ("cells.csv.gz", gzip(&b"a,b\n".repeat(2 << 20))),
+            ("file.parquet", gzip(&vec![0; 8 << 20])),
+        ] {
+            let err = read(name, &bytes, None).unwrap_err();
+            assert!(err.to_string().contains("would take more than the 1.0 MiB"), "{name}: {err}");
+            assert!(err.hint_text().unwrap().contains("--max-memory-data"), "{name}");
+        }
+        // Of a file that is too large as a whole, the first rows can be had, with the record of all of it.
+        let two = read("rows.jsonl.gz", &rows, Some(2)).unwrap();
+        assert_eq!((two.rows.len(), two.record.rows, two.record.bytes), (2, 100_000, rows.len() as u64));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, target) in [("zero.jsonl", "/dev/zero"), ("folder.csv", "/")] {
+            std::os::unix::fs::symlink(target, dir.path().join(name)).unwrap();
+            let err = read_file(&Located::on_disk(dir.path().join(name), name), &Form::default(), 1 << 20).unwrap_err();
+            assert!(err.to_string().contains("not a file"), "{err}");
+        }
     }
 
     #[test]

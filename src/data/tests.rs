@@ -164,14 +164,14 @@ fn hub_parquet_and_lock() {
     let before = server.paths().len();
     let source = DataSource::with_hub(with_lock(), server.client(home.path())).unwrap();
     source.load_split(&main, "test").unwrap();
-    assert!(server.paths()[before].contains(mock::COMMIT), "{:?}", &server.paths()[before..]);
+    assert_eq!(server.paths().len(), before, "what stands at a commit is known: nobody is asked");
 
     // Offline the cache is enough, and a changed file is named.
     let offline = || Hub::new(crate::hub::HubConfig { offline: true, ..server.config(home.path()) });
     let source = DataSource::with_hub(with_lock(), offline()).unwrap();
     assert_eq!(source.load_split(&main, "test").unwrap().rows.len(), 3);
     let err = source.load_split(&main, "train").unwrap_err();
-    assert!(err.to_string().contains("no split `train`"), "{err}");
+    assert!(err.to_string().contains("train-00000-of-00001.parquet` of `org/set` is not in the cache"), "{err}");
     let local = home.path().join("hub/datasets--org--set/snapshots").join(mock::COMMIT).join("main");
     std::fs::write(std::fs::canonicalize(local.join("test-00001-of-00002.parquet")).unwrap(), parquet("i", &[3]))
         .unwrap();
@@ -179,8 +179,70 @@ fn hub_parquet_and_lock() {
     assert!(err.to_string().contains("test-00001-of-00002.parquet") && err.to_string().contains("SHA-256"), "{err}");
     // Half of the shards: said, not silently taken for the whole.
     std::fs::remove_file(local.join("test-00001-of-00002.parquet")).unwrap();
+    // As another tool leaves it: without a listing.
+    std::fs::remove_dir_all(home.path().join("hub/datasets--org--set/.fairmark")).unwrap();
     let err = DataSource::with_hub(options(), offline()).unwrap().load_split(&main, "test").unwrap_err();
     assert!(err.to_string().contains("1 of the 2 files"), "{err}");
+}
+
+/// Cards of the hub name the files of every configuration and split; only one split was ever fetched.
+#[test]
+fn offline_after_online() {
+    let card = "---\nconfigs:\n- config_name: one\n  data_files:\n  - {split: train, path: one/train-*}\n  - {split: test, path: one/test-*}\n- config_name: two\n  data_files:\n  - {split: test, path: two/test-*}\n---\n";
+    let home = tempfile::tempdir().unwrap();
+    let server = mock::dataset(
+        "org/set",
+        vec![
+            ("README.md", card.as_bytes().to_vec()),
+            ("one/test-0.parquet", parquet("i", &[0, 1])),
+            ("one/train-0.parquet", parquet("i", &[9])),
+            ("two/test-0.parquet", parquet("i", &[7])),
+        ],
+        vec![],
+    );
+    let one = dataset("org/set", Some("one"));
+    let lock = home.path().join("fairmark.lock");
+    for lock in [None, Some(lock)] {
+        let options = || DataOptions { lock: lock.clone(), ..DataOptions::default() };
+        let online = DataSource::with_hub(options(), server.client(home.path())).unwrap();
+        let fetched = online.load_split(&one, "test").unwrap();
+        let asked = server.paths().len();
+        let offline = || Hub::new(crate::hub::HubConfig { offline: true, ..server.config(home.path()) });
+        let source = DataSource::with_hub(options(), offline()).unwrap();
+        assert_eq!(source.load_split(&one, "test").unwrap().files, fetched.files);
+        let missing = source.load_split(&dataset("org/set", Some("two")), "test").unwrap_err();
+        assert!(missing.to_string().contains("`two/test-0.parquet` of `org/set` is not in the cache"), "{missing}");
+        // A cache that another tool made has no listing.
+        let notes = home.path().join("hub/datasets--org--set/.fairmark");
+        std::fs::rename(&notes, home.path().join("away")).unwrap();
+        let source = DataSource::with_hub(options(), offline()).unwrap();
+        assert_eq!(source.load_split(&one, "test").unwrap().files, fetched.files);
+        let missing = source.load_split(&one, "train").unwrap_err().to_string();
+        assert!(missing.contains("the split `train` of `org/set` are not in the cache"), "{missing}");
+        std::fs::rename(home.path().join("away"), &notes).unwrap();
+        assert_eq!(server.paths().len(), asked, "offline nobody is asked");
+    }
+    let gone =
+        crate::hub::HubConfig { endpoint: "http://127.0.0.1:1".into(), retries: 0, ..server.config(home.path()) };
+    let err =
+        DataSource::with_hub(DataOptions::default(), Hub::new(gone)).unwrap().load_split(&one, "test").unwrap_err();
+    assert!(err.hint_text().unwrap().contains("--offline takes what is there"), "{err}");
+}
+
+/// Files that are no Parquet, and no copy on the hub: with a lock file nobody is asked a second time.
+#[test]
+fn a_lock_made_with_the_files_themselves() {
+    let home = tempfile::tempdir().unwrap();
+    let server = mock::dataset("org/csv", vec![("test.csv", b"i\n1\n2\n".to_vec())], vec![]);
+    let options = || DataOptions { lock: Some(home.path().join("fairmark.lock")), ..DataOptions::default() };
+    let read = || {
+        let source = DataSource::with_hub(options(), server.client(home.path())).unwrap();
+        column(&source.load_split(&dataset("org/csv", None), "test").unwrap(), "i")
+    };
+    assert_eq!(read(), [1, 2]);
+    let asked = server.paths().len();
+    assert_eq!(read(), [1, 2]);
+    assert_eq!(server.paths().len(), asked);
 }
 
 #[test]
@@ -366,8 +428,8 @@ fn rows_equal_those_of_datasets() {
         ("truthfulqa/multiple_choice.jsonl", "46b3a7d0385089c5"),
         ("realtoxicityprompts/validation_5000.jsonl", "703fe6516332958f"),
     ] {
-        let read =
-            table::read_file(&origin::Located::on_disk(dir.join(file), file), None, &CsvForm::default()).unwrap();
+        let read = table::read_file(&origin::Located::on_disk(dir.join(file), file), &Form::default(), DEFAULT_MEMORY)
+            .unwrap();
         let mut hasher = Sha256::new();
         for row in &read.rows {
             hasher.update(serde_json::to_string(row).unwrap());

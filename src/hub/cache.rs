@@ -1,7 +1,8 @@
 //! The standard cache: `<kind>s--<org>--<name>/{blobs,refs,snapshots/<commit>}`.
 
-use super::{Listing, Repo, RepoFile, is_hex, offline_error};
+use super::{Listing, Repo, RepoFile, is_hex, is_inside, offline_error};
 use crate::error::{Error, Result};
+use crate::file;
 use std::path::{Path, PathBuf};
 
 /// The folder of one repository.
@@ -38,16 +39,44 @@ impl RepoCache {
             return Ok(());
         }
         let path = self.root.join("refs").join(revision);
-        if std::fs::read_to_string(&path).is_ok_and(|known| known.trim() == commit) {
+        if reference(&path).is_some_and(|known| known == commit) {
             return Ok(());
         }
         write_atomically(&path, commit.as_bytes())
     }
 
+    /// Where the listing of a commit is kept. Other tools leave the folder alone.
+    fn note_file(&self, commit: &str) -> PathBuf {
+        self.root.join(".fairmark").join(format!("{commit}.json"))
+    }
+
+    /// Keeps a listing, so that the same layout is found without the network.
+    pub fn note(&self, listing: &Listing) -> Result<()> {
+        let path = self.note_file(&listing.commit);
+        if self.noted(&listing.commit).is_some_and(|known| known == *listing) {
+            return Ok(());
+        }
+        let text = serde_json::to_vec(listing).map_err(|err| Error::input("cannot note a listing").cause(err))?;
+        write_atomically(&path, &text)
+    }
+
+    /// The listing of a commit, if it was kept; one that cannot be read or believed is none.
+    pub fn noted(&self, commit: &str) -> Option<Listing> {
+        let text = file::read(&self.note_file(commit), file::SMALL).ok()?;
+        let listing: Listing = serde_json::from_slice(&text).ok()?;
+        let names = |file: &RepoFile| {
+            let blob = file.blob.as_ref().is_none_or(|name| is_hex(name, 40) || is_hex(name, 64));
+            is_inside(&file.path) && blob && file.sha256.as_ref().is_none_or(|sum| is_hex(sum, 64))
+        };
+        (listing.commit == commit && listing.complete && listing.files.iter().all(names)).then_some(listing)
+    }
+
     /// What the cache knows of a revision, without the network.
     pub fn listing(&self, repo: &Repo, revision: &str) -> Result<Listing> {
-        let noted = std::fs::read_to_string(self.root.join("refs").join(revision)).ok();
-        let commit = noted.map_or_else(|| revision.to_string(), |text| text.trim().to_string());
+        let commit = reference(&self.root.join("refs").join(revision)).unwrap_or_else(|| revision.to_string());
+        if let Some(listing) = Some(&commit).filter(|commit| is_hex(commit, 40)).and_then(|commit| self.noted(commit)) {
+            return Ok(listing);
+        }
         let dir = self.snapshot_dir(&commit);
         if !is_hex(&commit, 40) || !dir.is_dir() {
             let message = format!("`{}` at {revision} is not in the cache, and the network is off", repo.id);
@@ -58,6 +87,12 @@ impl RepoCache {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Listing { commit, files, complete: false })
     }
+}
+
+/// The commit in a reference's file.
+fn reference(path: &Path) -> Option<String> {
+    const LONGEST: u64 = 1024;
+    file::read_to_string(path, LONGEST).ok().map(|text| text.trim().to_string())
 }
 
 fn walk(dir: &Path, prefix: &str, files: &mut Vec<RepoFile>) -> Result<()> {
@@ -118,12 +153,5 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder).map_err(|err| Error::io("cannot create", folder, err))?;
     }
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    written.map_err(|err| {
-        let _ = std::fs::remove_file(&temporary);
-        Error::io("cannot write", path, err)
-    })
+    file::write_whole(path, bytes).map_err(|err| Error::io("cannot write", path, err))
 }

@@ -77,7 +77,8 @@ fn expand_home(path: &str, set: &dyn Fn(&str) -> Option<String>) -> PathBuf {
 }
 
 fn token_in(file: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(file).ok()?;
+    const LONGEST: u64 = 1 << 16;
+    let text = crate::file::read_to_string(file, LONGEST).ok()?;
     Some(text.trim().to_string()).filter(|token| !token.is_empty())
 }
 

@@ -4,12 +4,16 @@ use super::cache::{self, RepoCache};
 use super::http::{DownloadEvent, Failure, Http, Reply, Subject, encode};
 use super::{Repo, RepoFile, hex, is_hex};
 use crate::error::{Error, Result};
+use crate::file;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap};
 use sha2::{Digest, Sha256};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+/// Bytes of a file of which neither the listing nor the answer says how large it is.
+const UNSTATED: u64 = 1 << 30;
 
 /// A file on its way.
 struct Job<'a> {
@@ -50,8 +54,7 @@ pub(super) async fn fetch(
 /// Waits until no other process writes the blob.
 fn take_lock(path: &Path) -> Result<File> {
     make_folder(path)?;
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
-    let file = file.map_err(|err| Error::io("cannot write", path, err))?;
+    let file = file::open_own(path).map_err(|err| Error::io("cannot write", path, err))?;
     // Some network file systems cannot lock; then two processes may fetch the same file, and the checksum decides.
     let _ = file.lock();
     Ok(file)
@@ -123,6 +126,7 @@ impl Job<'_> {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
+                    self.check_length(part, bytes + chunk.len() as u64, total)?;
                     out.write_all(&chunk).map_err(|err| Error::io("cannot write", part, err))?;
                     hasher.update(&chunk);
                     bytes += chunk.len() as u64;
@@ -134,6 +138,22 @@ impl Job<'_> {
         }
         out.sync_all().map_err(|err| Error::io("cannot write", part, err))?;
         Ok(bytes)
+    }
+
+    /// Ends a download as soon as it has more bytes than it should.
+    fn check_length(&self, part: &Path, bytes: u64, total: Option<u64>) -> Result<(), Failure> {
+        if bytes <= total.unwrap_or(UNSTATED) {
+            return Ok(());
+        }
+        let _ = std::fs::remove_file(part);
+        let name = format!("`{}` of `{}`", self.file.path, self.repo.id);
+        let message = match total {
+            Some(total) => format!("the download of {name} goes on after the {total} bytes that were announced"),
+            None => {
+                format!("the download of {name} is larger than {} GiB, and nobody says how large it is", UNSTATED >> 30)
+            }
+        };
+        Err(Failure::Final(Error::input(message).hint("try again; check HF_ENDPOINT and the proxy")))
     }
 
     /// A part that is too short can be gone on with; a wrong one is thrown away.
@@ -183,20 +203,20 @@ fn starts_at(headers: &HeaderMap, byte: u64) -> bool {
 }
 
 fn open(part: &Path, append: bool) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).write(true);
-    if append {
-        options.append(true)
-    } else {
-        options.truncate(true)
-    };
-    options.open(part).map_err(|err| Error::io("cannot write", part, err))
+    let failed = |err| Error::io("cannot write", part, err);
+    let mut file = file::open_own(part).map_err(failed)?;
+    match append {
+        true => file.seek(SeekFrom::End(0)).map(drop),
+        false => file.set_len(0),
+    }
+    .map_err(failed)?;
+    Ok(file)
 }
 
 /// Takes what is there into the checksum; gives its size.
 fn hash_file(part: &Path, hasher: &mut Sha256) -> Result<u64> {
     let failed = |err| Error::io("cannot read", part, err);
-    let mut file = File::open(part).map_err(failed)?;
+    let mut file = file::open(part).map_err(failed)?;
     let mut buffer = vec![0; 1 << 20];
     let mut bytes = 0;
     loop {

@@ -8,6 +8,13 @@ use reqwest::{Client, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
+/// How messages begin of a hub that cannot be reached.
+pub(super) const UNREACHABLE: &str = "cannot reach the hub";
+
+/// Bytes of an answer of the API: a listing of some hundred thousand files. And how long it may take.
+const MOST_BYTES: usize = 64 << 20;
+const MOST_TIME: Duration = Duration::from_secs(300);
+
 const MAX_REDIRECTS: usize = 10;
 /// A server may ask for a longer wait than ours; beyond this we do not follow it.
 const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -114,20 +121,33 @@ impl Http {
         let subject = Subject { repo, revision, file: None };
         let mut attempts = self.attempts(progress);
         loop {
-            let failure = match self.get(address, None, &subject).await {
-                Ok(reply) => match reply.response.bytes().await {
-                    Ok(body) => {
-                        let bad = |err| {
-                            Error::input(format!("the hub's answer about `{}` makes no sense", repo.id)).cause(err)
-                        };
-                        return serde_json::from_slice(&body).map_err(bad);
-                    }
-                    Err(err) => self.broken(err),
-                },
+            let body = async { self.body(self.get(address, None, &subject).await?, repo).await };
+            let late =
+                |_| Err(Failure::Final(Error::input(format!("the hub's answer about `{}` does not end", repo.id))));
+            let failure = match tokio::time::timeout(MOST_TIME, body).await.unwrap_or_else(late) {
+                Ok(body) => {
+                    let bad =
+                        |err| Error::input(format!("the hub's answer about `{}` makes no sense", repo.id)).cause(err);
+                    return serde_json::from_slice(&body).map_err(bad);
+                }
                 Err(failure) => failure,
             };
             attempts.again(failure).await?;
         }
+    }
+
+    /// The body of an answer, of bounded length.
+    async fn body(&self, reply: Reply, repo: &Repo) -> Result<Vec<u8>, Failure> {
+        let mut response = reply.response;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|err| self.broken(err))? {
+            if body.len() + chunk.len() > MOST_BYTES {
+                let message = format!("the hub's answer about `{}` is longer than {} MiB", repo.id, MOST_BYTES >> 20);
+                return Err(Failure::Final(Error::input(message).hint("check HF_ENDPOINT")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 
     /// Sends a request and follows redirects; the token goes to the hub only.
@@ -159,13 +179,10 @@ impl Http {
     /// A connection that failed before or during the answer.
     pub fn broken(&self, err: reqwest::Error) -> Failure {
         let host = self.endpoint.host_str().unwrap_or_default();
-        let message = format!("cannot reach the hub at {host}");
+        let message = format!("{UNREACHABLE} at {host}");
         // The address may carry a signature: it is left out of the message.
         let error = Error::input(message).cause(err.without_url());
-        Failure::Again(
-            error.hint("check the network, proxy and HF_ENDPOINT; files in the cache can be used with --offline"),
-            None,
-        )
+        Failure::Again(error, None)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::cache::write_atomically;
 use super::{MAIN, RepoKind};
 use crate::error::{Error, Result};
+use crate::file;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ impl Lock {
     /// Reads the file, if it exists.
     pub fn open(path: &Path) -> Result<Self> {
         let empty = Contents { version: VERSION, repositories: BTreeMap::new() };
-        let contents = match std::fs::read(path) {
+        let contents = match file::read(path, file::SMALL) {
             Ok(bytes) => serde_json::from_slice::<Contents>(&bytes).map_err(|err| {
                 Error::input("not a lock file")
                     .at(path, err.line())
@@ -98,6 +99,11 @@ impl Lock {
                 Err(err.hint("delete the damaged file from the hub's cache; or, to accept the change, its entry from the lock file"))
             }
         }
+    }
+
+    /// Whether a file of a repository is locked.
+    pub fn holds(&self, key: &str, file: &str) -> bool {
+        self.contents.repositories.get(key).is_some_and(|repo| repo.files.contains_key(file))
     }
 
     fn save(&self) -> Result<()> {

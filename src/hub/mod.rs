@@ -18,7 +18,7 @@ pub use lock::{Lock, LockedFile};
 use crate::error::{Error, Result};
 use cache::RepoCache;
 use http::Http;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -74,7 +74,7 @@ impl Repo {
 }
 
 /// A file as the hub lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepoFile {
     /// Path inside the repository.
     pub path: String,
@@ -86,11 +86,11 @@ pub struct RepoFile {
 }
 
 /// The files of a repository at a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     pub commit: String,
     pub files: Vec<RepoFile>,
-    /// All files of the repository; offline only those in the cache are known.
+    /// All files of the repository; offline, where its listing was never noted, only those in the cache are known.
     pub complete: bool,
 }
 
@@ -154,8 +154,18 @@ impl Hub {
             return Ok(known.clone());
         }
         let cache = RepoCache::new(&self.config.cache, &repo);
-        let listing =
-            if self.config.offline { cache.listing(&repo, revision)? } else { self.fetch_listing(&repo, revision)? };
+        // What stands at a commit does not change, so nobody needs to be asked again.
+        let known = if is_hex(revision, 40) { cache.noted(revision) } else { None };
+        let listing = match known {
+            Some(listing) => listing,
+            None if self.config.offline => cache.listing(&repo, revision)?,
+            None => self.fetch_listing(&repo, revision).map_err(|err| match cache.listing(&repo, revision) {
+                Ok(_) => {
+                    unreachable_hint(err, "; the cache has it from an earlier time: --offline takes what is there")
+                }
+                Err(_) => unreachable_hint(err, ""),
+            })?,
+        };
         let listing = Arc::new(listing);
         self.listings.lock().unwrap_or_else(PoisonError::into_inner).insert(key, listing.clone());
         Ok(listing)
@@ -211,7 +221,8 @@ impl Hub {
             ));
         }
         let http = self.http()?;
-        on_runtime(|| download::fetch(http, repo, cache, commit, file, self.progress.as_ref()))?;
+        on_runtime(|| download::fetch(http, repo, cache, commit, file, self.progress.as_ref()))
+            .map_err(|err| unreachable_hint(err, ""))?;
         Ok(local)
     }
 
@@ -222,8 +233,11 @@ impl Hub {
         let info: ApiInfo = on_runtime(|| http.json(&address, repo, revision, self.progress.as_ref()))?;
         checked_commit(&info.sha)?;
         let files = info.siblings.into_iter().map(RepoFile::try_from).collect::<Result<Vec<_>>>()?;
-        RepoCache::new(&self.config.cache, repo).remember(revision, &info.sha)?;
-        Ok(Listing { commit: info.sha, files, complete: true })
+        let cache = RepoCache::new(&self.config.cache, repo);
+        let listing = Listing { commit: info.sha, files, complete: true };
+        cache.note(&listing)?;
+        cache.remember(revision, &listing.commit)?;
+        Ok(listing)
     }
 
     /// The HTTP client, made when it is first needed.
@@ -263,8 +277,7 @@ impl TryFrom<ApiFile> for RepoFile {
     type Error = Error;
 
     fn try_from(file: ApiFile) -> Result<Self> {
-        let inside = Path::new(&file.rfilename).components().all(|part| matches!(part, Component::Normal(_)));
-        if !inside || file.rfilename.is_empty() || file.rfilename.contains(['\\', '\0']) {
+        if !is_inside(&file.rfilename) {
             return Err(Error::input(format!("the hub lists a file with the unsafe name {:?}", file.rfilename)));
         }
         let sha256 = file.lfs.as_ref().and_then(|lfs| lfs.sha256.clone()).filter(|sum| is_hex(sum, 64));
@@ -272,6 +285,12 @@ impl TryFrom<ApiFile> for RepoFile {
         let blob = sha256.clone().or(file.blob_id.filter(|name| is_hex(name, 40)));
         Ok(RepoFile { path: file.rfilename, size, sha256, blob })
     }
+}
+
+/// Whether a file's name stays inside its repository.
+fn is_inside(name: &str) -> bool {
+    let normal = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    normal && !name.is_empty() && !name.contains(['\\', '\0'])
 }
 
 /// Runs a future to its end on a thread of its own, so that callers may themselves be inside a runtime.
@@ -305,6 +324,14 @@ fn is_hex(text: &str, length: usize) -> bool {
 /// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Says what to do about a hub that cannot be reached; `more` only where it is of use.
+fn unreachable_hint(err: Error, more: &str) -> Error {
+    match err.message().starts_with(http::UNREACHABLE) {
+        true => err.hint(format!("check the network, proxy and HF_ENDPOINT{more}")),
+        false => err,
+    }
 }
 
 fn offline_error(message: String, cache: &Path) -> Error {

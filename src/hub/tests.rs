@@ -142,6 +142,35 @@ fn wrong_bytes_are_refused_and_removed() {
 }
 
 #[test]
+fn a_hub_that_does_not_stop_is_left() {
+    let home = tempfile::tempdir().unwrap();
+    let endless = [BIG, BIG, BIG].concat();
+    let server = model(move |_, _| Answer::new(200, endless.clone()));
+    let err = big(&server.client(home.path())).unwrap_err();
+    assert!(err.to_string().contains("goes on after the 36 bytes"), "{err}");
+    assert_eq!(std::fs::read_dir(home.path().join("hub/models--a--b/blobs")).unwrap().count(), 0);
+    let server = MockHub::start(|_| Answer::new(200, vec![b' '; (64 << 20) + 1]));
+    let err = server.client(home.path()).list_files(RepoKind::Model, "a/b", None).unwrap_err();
+    assert!(err.to_string().contains("longer than 64 MiB"), "{err}");
+}
+
+#[test]
+#[cfg(unix)]
+fn references_that_are_no_files() {
+    let home = tempfile::tempdir().unwrap();
+    let server = model(|request, _| contents(request, BIG));
+    big(&server.client(home.path())).unwrap();
+    let main = home.path().join("hub/models--a--b/refs/main");
+    std::fs::remove_file(&main).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &main).unwrap();
+    let offline = Hub::new(HubConfig { offline: true, ..server.config(home.path()) });
+    assert!(big(&offline).unwrap_err().to_string().contains("not in the cache"));
+    // Online the reference is written anew, not followed.
+    big(&server.client(home.path())).unwrap();
+    assert_eq!(std::fs::read_to_string(&main).unwrap(), COMMIT);
+}
+
+#[test]
 fn refusals_are_explained() {
     for (status, code, parts) in [
         (401, "RepoNotFound", ["does not exist, or is private or gated", "HF_TOKEN"]),

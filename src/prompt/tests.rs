@@ -24,6 +24,8 @@ fn rows(value: &Value) -> Vec<Fields> {
 pub(super) fn task_docs(docs: &Value, pool: Option<&Value>, same_split: bool) -> TaskDocs {
     let docs: Vec<Doc> = rows(docs).into_iter().enumerate().map(|(id, fields)| Doc { id, fields }).collect();
     TaskDocs {
+        original: 0,
+        remarks: Vec::new(),
         columns: docs.first().map_or(Vec::new(), |doc| doc.fields.keys().cloned().collect()),
         docs,
         pool: pool.map(rows),

@@ -1,8 +1,9 @@
 //! The reference's `results_<date>.json`, with what fairmark knows besides under the key `fairmark`.
 
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, figure_json};
 use crate::judgement::JudgeIdentity;
 use crate::python::json;
+use crate::remark::Remark;
 use crate::run::{Header, TaskResult};
 use crate::runner::{Finished, FinishedTask};
 use crate::sample::{Sample, Score};
@@ -109,6 +110,10 @@ pub fn results_json(input: &ResultsInput<'_>) -> String {
     own.insert("effort".into(), value!(header.effort));
     own.insert("load_seconds".into(), value!(load_seconds));
     own.insert("unscored".into(), unscored(finished));
+    let remarks = remarks(finished);
+    if !remarks.is_empty() {
+        own.insert("remarks".into(), remarks.into());
+    }
     if !judges.is_empty() {
         own.insert("judges".into(), value!(judges));
     }
@@ -155,7 +160,7 @@ fn group_entry(group: &Group, finished: &Finished) -> Value {
 
 fn add_estimates(entry: &mut Map<String, Value>, estimates: &[Estimate]) {
     for e in estimates {
-        entry.insert(format!("{},{}", e.metric, e.filter), value!(e.value));
+        entry.insert(format!("{},{}", e.metric, e.filter), e.value.map_or(Value::Null, figure_json));
         let stderr = e.stderr.map_or(value!("N/A"), |s| value!(s));
         entry.insert(format!("{}_stderr,{}", e.metric, e.filter), stderr);
     }
@@ -243,6 +248,19 @@ fn unscored(finished: &Finished) -> Value {
     let tasks = finished.tasks.iter().filter(|t| !t.result.unscored.is_empty());
     let of = |t: &FinishedTask| t.result.unscored.iter().map(|(reason, n)| because(t, reason, *n)).collect::<Value>();
     Value::Object(tasks.map(|t| (t.task.name.clone(), of(t))).collect())
+}
+
+/// `{task: [{remark, count, of}]}`: what the answers show, besides scores.
+fn remarks(finished: &Finished) -> Map<String, Value> {
+    let of = |t: &FinishedTask| {
+        let entry = |remark: &Remark| match remark.count {
+            Some((count, of, what)) => value!({"remark": remark.text, "count": count, "of": of, "what": what}),
+            None => value!({"remark": remark.text}),
+        };
+        t.result.remarks.iter().map(entry).collect::<Value>()
+    };
+    let tasks = finished.tasks.iter().filter(|t| !t.result.remarks.is_empty());
+    tasks.map(|t| (t.task.name.clone(), of(t))).collect()
 }
 
 /// `{reason, documents}`, with `refused` where the model or its provider refused some of them.

@@ -41,6 +41,11 @@ fn render(comparison: &Comparison, style: Style, width: Option<usize>) -> String
         format!("{}\n", trim_lines(&draw(comparison, start..end, style)))
     });
     let mut lines = notes(&comparison.notes());
+    lines.extend(comparison.infinite().into_iter().map(|(model, metric, name)| {
+        let model = model.map(|model| format!("{model}: ")).unwrap_or_default();
+        format!("{model}{metric} of {name}: inf, larger than any number of 64 bits (1.8e308)")
+    }));
+    lines.extend(comparison.remarks.iter().cloned());
     lines.extend(comparison.not_run.iter().map(|NotRun { task, reason }| format!("{task} was not run: {reason}")));
     let title = match (&comparison.title, style) {
         (None, _) => String::new(),
@@ -149,13 +154,16 @@ fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<comfy_table::Cell
     cells
 }
 
-/// `*0.4400 ± 0.0709`: a star for the best, `!` when documents are missing from the figure.
+/// `*0.4400 ± 0.0709`: a star for the best, `!` when documents are missing from the figure. Without a value: `not scored` (no document
+/// was), `undefined` (the statistic of those that were does not exist), `no documents` (the metric is about none of them).
 fn figure(cell: &Cell) -> String {
     let star = if cell.best { "*" } else { "" };
     let missing = if cell.unscored > 0 { " !" } else { "" };
     match (cell.value, cell.stderr) {
         (Some(value), Some(stderr)) => format!("{star}{} ± {}{missing}", number(value), number(stderr)),
         (Some(value), None) => format!("{star}{}{missing}", number(value)),
+        (None, _) if cell.of == 0 => "no documents".to_owned(),
+        (None, _) if cell.of > cell.unscored => format!("undefined{missing}"),
         (None, _) => format!("not scored{missing}"),
     }
 }
@@ -202,7 +210,10 @@ mod tests {
             |value, stderr, best, unscored| Cell { value, stderr, best, unscored, refused: 0, of: 9, bounds: None };
         assert_eq!(figure(&cell(Some(0.44), Some(0.07), true, 0)), "*0.4400 ± 0.0700");
         assert_eq!(figure(&cell(Some(123_456_789.0), None, false, 2)), "1.235e8 !");
-        assert_eq!(figure(&cell(None, None, false, 5)), "not scored !");
+        assert_eq!(figure(&cell(None, None, false, 9)), "not scored !");
+        assert_eq!(figure(&cell(None, None, false, 5)), "undefined !");
+        assert_eq!(figure(&Cell { of: 0, ..cell(None, None, false, 0) }), "no documents");
+        assert_eq!(figure(&cell(Some(f64::INFINITY), None, false, 0)), "inf");
         assert_eq!(figure(&cell(Some(0.0), Some(0.0), false, 0)), "0.0000 ± 0.0000");
     }
 

@@ -1,6 +1,7 @@
 //! The comparison table as data: models side by side, a row per task or group and metric.
 
 use crate::estimate::Estimate;
+use crate::remark::{Gathered, Remark, gather};
 use crate::runner::{Finished, NotRun};
 use crate::task::{Group, Node, groups_under};
 use serde::Deserialize;
@@ -16,6 +17,8 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// Tasks that were not run, with the reason.
     pub not_run: Vec<NotRun>,
+    /// What the answers show besides scores, in lines.
+    pub remarks: Vec<String>,
 }
 
 /// One metric of one task or group.
@@ -40,7 +43,7 @@ pub struct Row {
 /// One figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cell {
-    /// `None`: nothing could be scored.
+    /// `None`: nothing could be scored, or (where documents were) there is no such statistic.
     pub value: Option<f64>,
     pub stderr: Option<f64>,
     /// Best of its row (several when equal); never set for a single model.
@@ -81,6 +84,18 @@ impl Comparison {
         };
         self.rows.iter().flat_map(of_row).collect()
     }
+
+    /// The figures that are beyond all numbers: model (where there are several), metric and row.
+    pub fn infinite(&self) -> Vec<(Option<&str>, &str, &str)> {
+        let several = self.models.len() > 1;
+        let of_row = |row| {
+            let Row { name, metric, cells, .. }: &Row = row;
+            let infinite = |cell: &Option<Cell>| cell.is_some_and(|cell| cell.value.is_some_and(f64::is_infinite));
+            let found = cells.iter().zip(&self.models).filter(move |(cell, _)| infinite(cell));
+            found.map(move |(_, model)| (several.then_some(model.as_str()), metric.as_str(), name.as_str()))
+        };
+        self.rows.iter().flat_map(of_row).collect()
+    }
 }
 
 /// Puts finished runs of the same tasks side by side: one table for all that was selected, and one for each group that says which rows it
@@ -114,8 +129,21 @@ pub fn compare(runs: &[(&str, &Finished)]) -> Vec<Comparison> {
                 last.not_run.push(task.clone());
             }
         }
+        last.remarks = gather(&remarks(runs)).iter().map(Gathered::line).collect();
     }
     comparisons
+}
+
+/// The remarks on the answers to all tasks; of several models, each with its name.
+fn remarks(runs: &[(&str, &Finished)]) -> Vec<Remark> {
+    let named = |label: &str, remark: &Remark| match (&remark.subject, runs.len()) {
+        (Some(subject), 2..) => Remark { subject: Some(format!("{label}: {subject}")), ..remark.clone() },
+        _ => remark.clone(),
+    };
+    let of_run = |(label, run): &(&str, &Finished)| {
+        run.tasks.iter().flat_map(|t| &t.result.remarks).map(|remark| named(label, remark)).collect::<Vec<_>>()
+    };
+    runs.iter().flat_map(of_run).collect()
 }
 
 /// A row that a group is shown as: `metadata.rows`. What else stands with it is for `fairmark ls benchmarks`.

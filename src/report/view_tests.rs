@@ -77,6 +77,7 @@ fn finished(rows: serde_json::Value) -> Finished {
         estimates: vec![estimate("acc", "none", 0.1), estimate("em", "strict", 0.2), estimate("em", "loose", 0.3)],
         unscored: Vec::new(),
         truncated: 0,
+        remarks: Vec::new(),
     };
     let run = |task: &Arc<Task>| FinishedTask {
         task: task.clone(),

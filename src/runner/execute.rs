@@ -10,7 +10,7 @@ use crate::judge::Judges;
 use crate::request::{Request, Unscored};
 use crate::run::{GroupResult, TaskResult};
 use crate::sample::{AnsweredItem, Sample, Score};
-use crate::score::{estimate_group, estimate_task, score_item};
+use crate::score::{estimate_group, estimate_task, remarks_on_answers, score_item};
 use crate::task::{Group, Node, Task, groups_under, tasks_under};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -321,6 +321,7 @@ impl Board {
                     estimates: estimate_task(&task, &samples, bootstrap_iters),
                     unscored: reasons(&task, &samples),
                     truncated: truncated(&items),
+                    remarks: remarks_on_answers(&task, &items, &samples),
                 };
                 FinishedTask { task, items, samples, result }
             })

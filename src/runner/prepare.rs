@@ -9,8 +9,8 @@ use crate::prompt::{PromptOptions, build, effective_fewshot};
 use crate::python::json::sha256;
 use crate::remark::Remark;
 use crate::run::{FileSpec, TaskSpec};
-use crate::score::{nodes_under, protocol_of, remarks_on_groups};
-use crate::task::{MOST_REPEATS, Node, Task, tasks_under};
+use crate::score::{check_items, nodes_under, protocol_of, remarks_on_groups};
+use crate::task::{ChoiceProtocol, MOST_REPEATS, Node, Task, tasks_under};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -156,8 +156,8 @@ fn prepare_task(
             .hint("`repeats` in the task file or `--n-samples` says how many"));
     }
     let num_fewshot = effective_fewshot(task, options);
-    let docs = source.task_docs(task, num_fewshot > 0).map_err(|err| located(err, task))?;
-    let original = docs.docs.len();
+    let docs = source.first_docs(task, num_fewshot > 0, wanted(task, limit)).map_err(|err| located(err, task))?;
+    let original = docs.original;
     // A task that cannot be put under letters is asked as it stands.
     let choices = protocol_of(task);
     let options = PromptOptions { limit: limit.map(|l| l.of(original)), choices, ..options.clone() };
@@ -178,7 +178,9 @@ fn prepare_task(
             .map(|f| FileSpec { name: f.name.clone(), sha256: f.sha256.clone(), rows: f.rows })
             .collect(),
     };
-    let remarks = task.remarks.iter().cloned().chain(built.remarks).collect();
+    let checked = check_items(task, &items).map_err(|err| located(err, task))?;
+    let remarks = task.remarks.iter().cloned().chain(docs.remarks.iter().cloned()).chain(built.remarks).chain(checked);
+    let remarks = remarks.collect();
     Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec, not_run: None, remarks })
 }
 
@@ -186,6 +188,14 @@ fn prepare_task(
 fn located(err: Error, task: &Task) -> Error {
     let err = if err.place().file.is_some() { err } else { err.at(&task.origin.file, task.origin.line) };
     err.context(format!("task {}", task.name))
+}
+
+/// How many documents have to be read. How choices are put under letters is decided by all of them.
+fn wanted(task: &Task, limit: Option<Limit>) -> Option<usize> {
+    match limit {
+        Some(Limit::Count(count)) if protocol_of(task) == ChoiceProtocol::Likelihood => Some(count),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

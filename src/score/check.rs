@@ -33,6 +33,7 @@ pub fn check_metric(spec: &MetricSpec) -> Result<()> {
     let Some(row) = metric(&spec.name) else { return Ok(()) };
     check_names("metric", row.name, &spec.kwargs, row.kwargs)?;
     Kwargs(&spec.kwargs).flag("judged")?;
+    Kwargs(&spec.kwargs).average()?;
     for measure in row.measures {
         match measure {
             Measure::Text(build) => build(Kwargs(&spec.kwargs)).map(drop)?,

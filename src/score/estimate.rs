@@ -2,10 +2,11 @@
 
 use super::corpus::MOST_DRAWS;
 use super::item::{metric_names, range, spec};
+use super::kwargs::Kwargs;
 use super::{Aggregate, AggregationRow, StderrRule, aggregation};
 use crate::estimate::{Estimate, StderrMethod};
 use crate::sample::{Sample, Score};
-use crate::stats::{self, Halved, Labels, NonEmpty, Weighted};
+use crate::stats::{self, Average, Halved, Labels, NonEmpty, Weighted};
 use crate::task::Task;
 
 /// The aggregation of a metric that the task does not list (a result function may give more than it names).
@@ -25,7 +26,8 @@ pub fn estimate_task(task: &Task, samples: &[Sample], bootstrap_iters: usize) ->
             let scores: Vec<&Score> = scores.map(|(_, score)| score).filter(|s| **s != Score::Inapplicable).collect();
             let spec = spec(task, metric);
             let row = aggregation(spec.map_or(UNLISTED, |spec| &spec.aggregation));
-            let figure = row.map(|row| Figure::new(row, &scores, bootstrap_iters)).unwrap_or_default();
+            let average = spec.and_then(|spec| Kwargs(&spec.kwargs).average().ok()).unwrap_or_default();
+            let figure = row.map(|row| Figure::new(row, average, &scores, bootstrap_iters)).unwrap_or_default();
             let unscored = scores.len() - figure.n;
             let range = range(task, metric).filter(|_| unscored > 0 && row.is_some_and(|row| row.is_mean));
             estimates.push(Estimate {
@@ -56,7 +58,7 @@ struct Figure {
 
 impl Figure {
     /// Aggregates the scores that are of the kind that the row takes.
-    fn new(row: &AggregationRow, scores: &[&Score], iters: usize) -> Self {
+    fn new(row: &AggregationRow, average: Average, scores: &[&Score], iters: usize) -> Self {
         match row.aggregate {
             Aggregate::Values(f) => {
                 let xs: Vec<f64> = scores.iter().filter_map(|score| value(score)).collect();
@@ -70,6 +72,10 @@ impl Figure {
             Aggregate::Labels(f) => {
                 let xs: Vec<Labels> = scores.iter().filter_map(|score| labels(score)).collect();
                 Self::with(&xs, row.stderr, None, iters, f)
+            }
+            Aggregate::Averaged(f) => {
+                let xs: Vec<Labels> = scores.iter().filter_map(|score| labels(score)).collect();
+                Self::with(&xs, row.stderr, None, iters, |xs| f(xs, average))
             }
             Aggregate::Counts(corpus) => {
                 let rows: Vec<&[f64]> = scores.iter().filter_map(|score| counts(score)).collect();
@@ -98,8 +104,9 @@ impl Figure {
             }
             StderrRule::None => (None, None),
         };
-        let finite = |x: &f64| x.is_finite();
-        Figure { value: statistic(sample).filter(finite), stderr: stderr.filter(finite), method, n: xs.len() }
+        // A figure may be too large for a number (a perplexity), and is then infinite; what is no number at all is no figure.
+        let value = statistic(sample).filter(|x| !x.is_nan());
+        Figure { value, stderr: stderr.filter(|x| x.is_finite()), method, n: xs.len() }
     }
 }
 
@@ -221,6 +228,34 @@ mod tests {
         let scores = scores.map(|(value, weight)| Score::Weighted { value, weight });
         let found = estimate(OutputType::LoglikelihoodRolling, "bits_per_byte", "bits_per_byte", &scores, 1000);
         assert_eq!((found.value, found.stderr, found.stderr_method), (Some(3.714939730289081), None, None));
+    }
+
+    #[test]
+    fn a_figure_beyond_all_numbers_is_infinite() {
+        let scores = [Score::Value(-800.0), Score::Value(-900.0)];
+        let found = estimate(OutputType::Loglikelihood, "perplexity", "perplexity", &scores, 100);
+        assert_eq!((found.value, found.stderr, found.n, found.unscored), (Some(f64::INFINITY), None, 2, 0));
+        let one = [Score::Weighted { value: -4000.0, weight: 1.0 }];
+        let found = estimate(OutputType::LoglikelihoodRolling, "word_perplexity", "weighted_perplexity", &one, 100);
+        assert_eq!(found.value, Some(f64::INFINITY));
+    }
+
+    /// `sklearn.metrics.f1_score` 1.7 with each `average` on the same labels.
+    #[test]
+    fn f1_by_average() {
+        let gold = [0, 1, 2, 2, 1, 0, 2, 1, 1, 2];
+        let predicted = [0, 2, 2, 2, 1, 1, 0, 1, 1, 0];
+        let labels = gold.iter().zip(predicted).map(|(&gold, predicted)| Score::Labels { gold, predicted });
+        let samples: Vec<Sample> = labels.enumerate().map(|(id, s)| sample(id, "none", "f1", &s)).collect();
+        for (average, expected) in
+            [("macro", 0.573_809_523_809_523_8), ("micro", 0.6), ("weighted", 0.608_571_428_571_428_5)]
+        {
+            let mut spec = metric_spec("f1", "f1");
+            spec.kwargs.insert("average".into(), json!(average));
+            let task = Task { metrics: vec![spec], ..task(OutputType::MultipleChoice) };
+            let found = only(estimate_task(&task, &samples, 10)).value.unwrap();
+            assert!((found - expected).abs() < 1e-15, "{average}: {found}");
+        }
     }
 
     #[test]

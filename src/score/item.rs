@@ -42,8 +42,8 @@ impl Measure {
 
 /// Scores a document: one sample for each filter pipeline of the task, in the task's order.
 ///
-/// When any of its requests has no answer, the document is unscored under every metric; answers that exist still pass the
-/// filters, so that the samples file shows them.
+/// When one of its requests has no answer, the document is unscored under every metric that needs it (only `acc_mutual_info` needs the
+/// choices without the question); answers that exist still pass the filters, so that the samples file shows them.
 ///
 /// `findings`: what the task's judge found about the cases of [`cases`], in the same order; empty for tasks without a judge.
 pub fn score_item(task: &Task, answered: &AnsweredItem, findings: &[Vec<Finding>]) -> Vec<Sample> {
@@ -52,19 +52,29 @@ pub fn score_item(task: &Task, answered: &AnsweredItem, findings: &[Vec<Finding>
 }
 
 fn score_under(task: &Task, answered: &AnsweredItem, pipeline: &FilterPipeline, findings: &[Finding]) -> Sample {
-    let item = &answered.item;
-    let filtered = filtered(answered, pipeline);
-    let failure = filtered.iter().find_map(|value| value.as_ref().err().cloned());
-    let filtered: Vec<Value> = filtered.into_iter().map(Result::unwrap_or_default).collect();
-    let observed = match failure {
-        Some(unscored) => Err(unscored),
-        None => Observed::new(task.output_type, item, &filtered),
-    };
+    let AnsweredItem { item, responses } = answered;
+    let (filtered, scores) = scores_of(task, item, responses, pipeline, findings);
+    Sample { doc_id: item.doc.id, filter: pipeline.name.clone(), filtered, findings: findings.to_vec(), scores }
+}
+
+/// An answer, or why there is none, to each repeat of a request.
+type Repeats = Vec<Result<Response, Unscored>>;
+
+/// What answers to an item come to under a pipeline: filtered (null where there is none), and scored.
+pub(super) fn scores_of(
+    task: &Task,
+    item: &Item,
+    responses: &[Repeats],
+    pipeline: &FilterPipeline,
+    findings: &[Finding],
+) -> (Vec<Value>, Vec<(String, Score)>) {
+    let filtered: Vec<_> = responses.iter().map(|repeats| apply(pipeline, repeats, item)).collect();
+    let observed = Observed::new(task.output_type, item, &filtered);
     let scores = match observed.and_then(|observed| scores(task, item, &observed, findings)) {
         Ok(scores) => scores,
         Err(unscored) => metric_names(task).map(|name| (name.to_owned(), Score::Unscored(unscored.clone()))).collect(),
     };
-    Sample { doc_id: item.doc.id, filter: pipeline.name.clone(), filtered, findings: findings.to_vec(), scores }
+    (filtered.into_iter().map(Result::unwrap_or_default).collect(), scores)
 }
 
 /// The answers to each request of an item through a pipeline.
@@ -267,6 +277,23 @@ mod tests {
         assert_eq!(score(words, text("A")), taken("A", 0.0, 0));
         let wrong = vec![Score::Value(0.0), Score::Labels { gold: 1, predicted: -1 }];
         assert_eq!(score(words, text("who knows")), (vec![Value::Null], wrong));
+    }
+
+    #[test]
+    fn a_failed_prior_takes_only_what_needs_it() {
+        let metrics = ["acc", "acc_mutual_info"].map(|name| metric_spec(name, "mean")).to_vec();
+        let task = Task { metrics, ..task(OutputType::MultipleChoice) };
+        let lost = Unscored::new("too long");
+        let score = |prior: Result<Response, Unscored>| {
+            let with = [Ok(greedy(-4.0, false)), Ok(greedy(-3.0, true))];
+            let answers = with.into_iter().chain([Ok(greedy(-1.0, false)), prior]);
+            let samples = score_item(&task, &choices(answers.map(|answer| vec![answer]).collect()), &[]);
+            samples[0].scores.iter().map(|(_, score)| score.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(score(Ok(greedy(-2.0, false))), [Score::Value(1.0), Score::Value(1.0)]);
+        assert_eq!(score(Err(lost.clone())), [Score::Value(1.0), Score::Unscored(lost)]);
+        let infinite = score(Ok(greedy(f64::NEG_INFINITY, false)));
+        assert!(infinite[0] == Score::Value(1.0) && matches!(infinite[1], Score::Unscored(_)), "{infinite:?}");
     }
 
     #[test]

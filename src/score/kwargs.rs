@@ -2,6 +2,7 @@
 
 use super::pattern::Pattern;
 use crate::error::{Error, Result};
+use crate::stats::{AVERAGES, Average};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -25,11 +26,26 @@ impl<'a> Kwargs<'a> {
 
     /// `false` when missing.
     pub fn flag(self, name: &str) -> Result<bool> {
-        Ok(self.typed(name, "true or false", Value::as_bool)?.unwrap_or(false))
+        self.flag_or(name, false)
+    }
+
+    pub fn flag_or(self, name: &str, default: bool) -> Result<bool> {
+        Ok(self.typed(name, "true or false", Value::as_bool)?.unwrap_or(default))
     }
 
     pub fn map(self, name: &str) -> Result<Option<&'a Map<String, Value>>> {
         self.typed(name, "a mapping", Value::as_object)
+    }
+
+    /// How `f1` puts labels together; binary when missing.
+    pub fn average(self) -> Result<Average> {
+        let Some(name) = self.text("average")? else { return Ok(Average::default()) };
+        AVERAGES.iter().find(|(known, _)| *known == name).map(|(_, average)| *average).ok_or_else(|| {
+            let known: Vec<&str> = AVERAGES.iter().map(|(known, _)| *known).collect();
+            Error::input(format!("`average` cannot be `{name}`"))
+                .key("average")
+                .hint(format!("one of {}", known.join(", ")))
+        })
     }
 
     /// A pattern, or the default one.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 const CONFIG_KEY: &str = "mc_protocol";
 
 /// Counts changes of prompts and of the rules that read answers.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A task under letters.
 #[derive(Debug, Clone)]

@@ -19,9 +19,11 @@ mod kwargs;
 mod letters;
 mod multiple_choice;
 mod observed;
+mod outcome;
 pub mod overlap;
 mod pattern;
 mod perplexity;
+mod precondition;
 mod results;
 mod sampled;
 pub mod sentiment;
@@ -40,6 +42,8 @@ pub use group::{estimate_group, remarks_on_groups};
 pub use item::{metric_names, score_item};
 pub use judged::cases;
 pub use letters::{Lettered, nodes_under, protocol_of, under_letters};
+pub use outcome::remarks_on_answers;
+pub use precondition::check_items;
 pub use sampled::{Sampling, nodes_sampled};
 pub use tables::{
     AGGREGATIONS, Aggregate, AggregationRow, FILTERS, FilterRow, METRICS, Measure, MetricRow, PASS_AT_K,

@@ -5,6 +5,7 @@
 use super::observed::{Choices, Gold, Taken};
 use crate::request::Unscored;
 use crate::sample::Score;
+use crate::stats::NO_LABEL;
 
 /// The index of the largest value, the first of equals; a NaN beats all numbers (numpy's `argmax`).
 fn argmax(values: impl IntoIterator<Item = f64>) -> usize {
@@ -61,12 +62,16 @@ pub fn acc_bytes(choices: &Choices<'_>) -> Score {
 ///
 /// Misleads for choices that are nearly impossible alone: a small rise from next to nothing wins.
 pub fn acc_mutual_info(choices: &Choices<'_>) -> Score {
-    if choices.unconditional.len() != choices.logprobs.len() {
-        return Score::Unscored(Unscored::new(
-            "`acc_mutual_info` needs the choices' log-likelihoods without the question",
-        ));
-    }
-    hit(choices, choices.logprobs.iter().zip(&choices.unconditional).map(|(with, without)| with - without))
+    let unconditional = match &choices.unconditional {
+        Ok(logprobs) if logprobs.len() == choices.logprobs.len() => logprobs,
+        Ok(_) => {
+            return Score::Unscored(Unscored::new(
+                "`acc_mutual_info` needs the choices' log-likelihoods without the question",
+            ));
+        }
+        Err(unscored) => return Score::Unscored(unscored.clone()),
+    };
+    hit(choices, choices.logprobs.iter().zip(unconditional).map(|(with, without)| with - without))
 }
 
 /// A right choice is what greedy decoding would have written.
@@ -77,9 +82,6 @@ pub fn exact_match(choices: &Choices<'_>) -> Score {
     Score::Value(f64::from(u8::from(greedy)))
 }
 
-/// The label of an answer that names no choice.
-const NONE: i64 = -1;
-
 /// Gold and predicted index, for `f1` and `mcc` over the whole set. Needs one right choice; one that is not among the
 /// choices is a label of its own, and so is no answer.
 pub fn labels(taken: &Taken<'_>) -> Score {
@@ -87,7 +89,7 @@ pub fn labels(taken: &Taken<'_>) -> Score {
         Gold::One(gold) | Gold::Any(&[gold]) => gold,
         Gold::Any(_) => return Score::Unscored(Unscored::new("`f1` and `mcc` need exactly one right choice")),
     };
-    let predicted = taken.index.map_or(NONE, |index| i64::try_from(index).unwrap_or(i64::MAX));
+    let predicted = taken.index.map_or(NO_LABEL, |index| i64::try_from(index).unwrap_or(i64::MAX));
     Score::Labels { gold, predicted }
 }
 
@@ -131,7 +133,7 @@ mod tests {
         Choices {
             logprobs: logprobs.to_vec(),
             greedy: logprobs.iter().map(|l| *l > -1.0).collect(),
-            unconditional: Vec::new(),
+            unconditional: Ok(Vec::new()),
             texts,
             gold,
         }
@@ -189,7 +191,7 @@ mod tests {
         let texts = texts(&["a", "b"]);
         let mut two = choices(&[-3.0, -4.0], &texts, Gold::One(1));
         assert!(matches!(acc_mutual_info(&two), Score::Unscored(_)));
-        two.unconditional = vec![-3.0, -6.0];
+        two.unconditional = Ok(vec![-3.0, -6.0]);
         assert_eq!(acc_mutual_info(&two), Score::Value(1.0));
         assert_eq!(acc(&likeliest(&two)), Score::Value(0.0));
     }

@@ -23,8 +23,9 @@ pub struct Choices<'a> {
     pub logprobs: Vec<f64>,
     /// Whether greedy decoding gives the choice.
     pub greedy: Vec<bool>,
-    /// Log-likelihoods without the question; empty unless `acc_mutual_info` asked for them.
-    pub unconditional: Vec<f64>,
+    /// Log-likelihoods without the question; empty unless `acc_mutual_info` asked for them. A request that failed here takes only that
+    /// metric with it.
+    pub unconditional: Result<Vec<f64>, Unscored>,
     pub texts: &'a [String],
     /// Indices of the right choices. One that is not among the choices is never chosen.
     pub gold: Gold<'a>,
@@ -70,8 +71,12 @@ pub struct Text<'a> {
 }
 
 impl<'a> Observed<'a> {
-    /// Reads the filtered answers (one value for each request) of an item.
-    pub fn new(output_type: OutputType, item: &'a Item, filtered: &'a [Value]) -> Result<Self, Unscored> {
+    /// Reads the filtered answers (one for each request) of an item.
+    pub fn new(
+        output_type: OutputType,
+        item: &'a Item,
+        filtered: &'a [Result<Value, Unscored>],
+    ) -> Result<Self, Unscored> {
         match output_type {
             OutputType::MultipleChoice if item.labels.is_empty() => Choices::new(item, filtered).map(Observed::Choices),
             OutputType::MultipleChoice => Taken::new(item, only(filtered)?).map(Observed::Taken),
@@ -93,7 +98,7 @@ impl<'a> Observed<'a> {
 }
 
 impl<'a> Choices<'a> {
-    fn new(item: &'a Item, filtered: &[Value]) -> Result<Self, Unscored> {
+    fn new(item: &'a Item, filtered: &[Result<Value, Unscored>]) -> Result<Self, Unscored> {
         let texts = item.choices.as_slice();
         if texts.is_empty() {
             return Err(Unscored::new("the document has no choices"));
@@ -101,10 +106,11 @@ impl<'a> Choices<'a> {
         if filtered.len() != texts.len() && filtered.len() != 2 * texts.len() {
             return Err(Unscored::new(format!("{} answers to {} choices", filtered.len(), texts.len())));
         }
-        let (mut logprobs, mut greedy): (Vec<f64>, Vec<bool>) =
-            filtered.iter().map(pair).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-        let unconditional = logprobs.split_off(texts.len());
-        greedy.truncate(texts.len());
+        let answer = |value: &Result<Value, Unscored>| pair(value.as_ref().map_err(Unscored::clone)?);
+        let (with, without) = filtered.split_at(texts.len());
+        let (logprobs, greedy): (Vec<f64>, Vec<bool>) =
+            with.iter().map(answer).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        let unconditional = without.iter().map(|value| Ok(answer(value)?.0)).collect();
         Ok(Choices { logprobs, greedy, unconditional, texts, gold: Gold::of(item)? })
     }
 
@@ -163,9 +169,9 @@ impl<'a> Gold<'a> {
 }
 
 /// The answer of a document with one request.
-fn only(filtered: &[Value]) -> Result<&Value, Unscored> {
+fn only(filtered: &[Result<Value, Unscored>]) -> Result<&Value, Unscored> {
     match filtered {
-        [value] => Ok(value),
+        [value] => value.as_ref().map_err(Unscored::clone),
         values => Err(Unscored::new(format!("expected one request, found {}", values.len()))),
     }
 }

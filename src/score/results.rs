@@ -51,7 +51,7 @@ mod tests {
         let choices = Choices {
             logprobs: logprobs.to_vec(),
             greedy: vec![false; logprobs.len()],
-            unconditional: Vec::new(),
+            unconditional: Ok(Vec::new()),
             texts: &texts,
             gold: Gold::One(0),
         };

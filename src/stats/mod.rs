@@ -14,7 +14,7 @@ mod pooled;
 
 pub use bootstrap::bootstrap_stderr;
 pub use halves::{Halved, difference};
-pub use labels::{Labels, f1, matthews_corrcoef};
+pub use labels::{AVERAGES, Average, Labels, NO_LABEL, f1, matthews_corrcoef};
 pub use mean::{mean, mean_stderr, median, nanmean, sample_stddev};
 pub use nonempty::NonEmpty;
 pub use perplexity::{Weighted, bits_per_byte, perplexity, weighted_perplexity};

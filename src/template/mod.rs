@@ -145,6 +145,14 @@ pub fn check(source: &str) -> Result<()> {
     Ok(())
 }
 
+/// What a template takes from the document: names, with the fields that are named (`image.bytes`). Empty for what is no template.
+pub fn variables(source: &str) -> Vec<String> {
+    static ENV: LazyLock<Environment<'static>> = LazyLock::new(environment);
+    let Ok(scanned) = scan::scan(source, scan::Dialect::Task) else { return Vec::new() };
+    let template = ENV.template_from_str(&scanned.source);
+    template.map(|template| template.undeclared_variables(true).into_iter().collect()).unwrap_or_default()
+}
+
 /// Whether the environment has a filter or test of that name, asked with the test `is filter` or `is test`.
 fn registered(kind: &str, name: &str, env: &Environment<'_>) -> bool {
     env.empty_state().perform_test(kind, &[Value::from(name)]).unwrap_or(false)

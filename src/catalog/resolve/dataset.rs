@@ -8,11 +8,22 @@ use crate::task::{DatasetRef, Splits};
 use std::path::Path;
 
 /// `dataset_kwargs` that say which data.
-const KWARGS: &[&str] = &["data_files", "data_dir", "revision", "column_names", "delimiter", "sep", "header"];
+const KWARGS: &[&str] = &[
+    "data_files",
+    "data_dir",
+    "revision",
+    "column_names",
+    "delimiter",
+    "sep",
+    "header",
+    "field",
+    "keep_default_na",
+    "na_values",
+];
 /// `dataset_kwargs` that say only how the reference's loader should go about it.
 const INERT: &[&str] = &["trust_remote_code", "streaming", "verification_mode"];
 /// `dataset_kwargs` that change the data and are not supported.
-const REFUSED: &[&str] = &["features", "field", "split", "name", "quotechar", "skiprows", "encoding"];
+const REFUSED: &[&str] = &["features", "split", "name", "quotechar", "skiprows", "encoding"];
 /// `dataset_path`s that are file formats, not hub ids.
 const LOADERS: &[&str] = &["json", "csv", "parquet"];
 
@@ -53,6 +64,11 @@ fn kwargs(yaml: &Yaml, dataset: &mut DatasetRef) -> Result<()> {
     dataset.data_dir = keys.text("data_dir")?.map(str::to_owned);
     dataset.revision = keys.text("revision")?.map(str::to_owned);
     dataset.column_names = keys.texts("column_names")?;
+    dataset.field = keys.text("field")?.map(str::to_owned);
+    dataset.nulls.only_given = !keys.flag("keep_default_na")?.unwrap_or(true);
+    if let Some(words) = keys.get("na_values") {
+        na_values(words, dataset)?;
+    }
     for key in ["delimiter", "sep"] {
         let Some(yaml) = keys.get(key) else { continue };
         let mut chars = read::text(yaml, key)?.chars();
@@ -75,6 +91,21 @@ fn header(keys: Keys<'_>, dataset: &DatasetRef) -> Result<()> {
         Value::Str(text) if text == "infer" => Ok(()),
         _ => Err(entry.value.error("`header` is supported as null (with `column_names`) or 0 (without)")),
     }
+}
+
+/// Words that stand for nothing: one, a list, or for each column.
+fn na_values(yaml: &Yaml, dataset: &mut DatasetRef) -> Result<()> {
+    let words = |yaml: &Yaml| match &yaml.value {
+        Value::Seq(items) => items.iter().map(Yaml::key_text).collect(),
+        _ => vec![yaml.key_text()],
+    };
+    match &yaml.value {
+        Value::Map(entries) => {
+            dataset.nulls.by_column = entries.iter().map(|entry| (entry.key.key_text(), words(&entry.value))).collect();
+        }
+        _ => dataset.nulls.everywhere = words(yaml),
+    }
+    Ok(())
 }
 
 /// Split to files: a bare text or list is the `train` split.

@@ -79,7 +79,7 @@ mod testing {
         Observed::Choices(Choices {
             logprobs: logprobs.to_vec(),
             greedy,
-            unconditional: Vec::new(),
+            unconditional: Ok(Vec::new()),
             texts,
             gold: Gold::One(0),
         })

@@ -20,6 +20,8 @@ pub(super) struct Search {
     pub group_select: i64,
     /// The answer when nothing was found.
     pub fallback: Value,
+    /// Leave white space at the ends of what was found out, as the reference does.
+    strip: bool,
 }
 
 impl Search {
@@ -28,7 +30,13 @@ impl Search {
             pattern: kwargs.pattern("regex_pattern", DEFAULT_PATTERN)?,
             group_select: kwargs.integer("group_select")?.unwrap_or(0),
             fallback: kwargs.0.get("fallback").cloned().unwrap_or_else(|| Value::from(DEFAULT_FALLBACK)),
+            strip: kwargs.flag_or("strip", true)?,
         })
+    }
+
+    /// What was found, as the answer.
+    pub fn found(&self, text: &str) -> Value {
+        Value::from(if self.strip { strip(text) } else { text })
     }
 }
 
@@ -46,7 +54,7 @@ pub(super) fn first_group(groups: Groups) -> Option<String> {
 }
 
 /// What a pattern finds: all matches are listed (`re.findall`), `group_select` picks one, the first non-empty group counts,
-/// stripped. `fallback` where there is no such match. Reference: `RegexFilter`.
+/// stripped (unless `strip: false`, which is ours). `fallback` where there is no such match. Reference: `RegexFilter`.
 ///
 /// A `group_select` beyond the matches gives the fallback (the reference stops with an error). Misleads when the pattern
 /// also matches numbers of the question or the reasoning: look at the samples of a "flexible" pipeline.
@@ -56,7 +64,7 @@ pub fn regex(kwargs: Kwargs<'_>) -> Result<Filter> {
         answers.map(|answer| {
             let found = search.pattern.find_all(answer.as_str().unwrap_or_default())?;
             let chosen = select(found, search.group_select).and_then(first_group);
-            Ok(chosen.map_or_else(|| search.fallback.clone(), |text| Value::from(strip(&text))))
+            Ok(chosen.map_or_else(|| search.fallback.clone(), |text| search.found(&text)))
         })
     }))
 }
@@ -108,6 +116,12 @@ mod tests {
         assert_eq!(apply(regex, json!({"fallback": null}), json!(["c"])), json!([null]));
         assert_eq!(apply(regex, json!({"regex_pattern": "a", "group_select": 3}), json!(["a"])), json!(["[invalid]"]));
         assert_eq!(apply(regex, json!({}), json!([[-1.0, true]])), json!(["[invalid]"]));
+    }
+
+    #[test]
+    fn white_space_can_be_kept() {
+        let keep = json!({"regex_pattern": "code:((?s).*)", "strip": false});
+        assert_eq!(apply(regex, keep, json!(["code:\n    return 1\n"])), json!(["\n    return 1\n"]));
     }
 
     #[test]

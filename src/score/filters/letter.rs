@@ -1,15 +1,18 @@
 //! The filters of letter protocols: which of a document's labels an answer means.
 //!
 //! [`named_label`] reads a text. The first of these rules that finds something decides:
-//! 1. The whole answer is a label, whatever stands around it that is neither letter nor digit: `B`, `(B)`, `**B**.` Here, and
-//!    only here, case does not matter.
+//! 1. The whole answer is a label, whatever stands around it that is neither letter nor digit: `B`, `(B)`, `**B**.`
 //! 2. `\boxed{...}`, the last one, with a label in it.
 //! 3. A label after the word "answer" with nothing but words like "is", "the", "option" between: `Answer: B`, `The answer is (B)`. The
 //!    last such place counts, since reasoning comes before its conclusion.
 //! 4. The first label that stands alone. Not alone are a label within a word or number (`don't`, `A-level`, `3.5`) and `A` or `I` before
 //!    a word in lower case, unless that word speaks about the choice (`A is right`).
 //!
-//! An answer that names several (`A or B`, a box with two, the list of options said again) names none.
+//! 5. With nothing of that: a label in the other case, where no other word can be meant: after "answer" as in rule 3, or after "option",
+//!    "choice" or "letter" (`the answer is b.`, `option (c)`); or at the very beginning, before `.`, `)` or `:` (`b) the river`).
+//!
+//! Case does not matter in rules 1, 2 and 5, unless two labels differ in nothing else. An answer that names several (`A or B`, a box with
+//! two, the list of options said again) names none.
 
 use super::Filter;
 use crate::error::Result;
@@ -104,18 +107,26 @@ pub fn named_label(text: &str, labels: &[String]) -> Option<usize> {
     if let Some(index) = whole(text, labels) {
         return Some(index);
     }
-    let found = boxed(text, labels).or_else(|| after_answer(text, labels)).unwrap_or_else(|| first(text, labels));
-    match found {
+    let found = boxed(text, labels).or_else(|| after_cue(text, text, labels, &CUES[..1]));
+    match found.unwrap_or_else(|| first(text, labels)) {
         Found::One(index) => Some(index),
-        Found::NoneOrSeveral => None,
+        Found::Several => None,
+        Found::None => match other_case(text, labels) {
+            Found::One(index) => Some(index),
+            Found::None | Found::Several => None,
+        },
     }
 }
+
+/// Words that a label may follow; the first is that of rule 3.
+const CUES: &[&str] = &["answer", "option", "choice", "letter"];
 
 /// What a rule found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Found {
     One(usize),
-    NoneOrSeveral,
+    None,
+    Several,
 }
 
 /// A label at a place of a text.
@@ -155,45 +166,70 @@ fn boxed(text: &str, labels: &[String]) -> Option<Found> {
     };
     let inside = text.get(start..)?;
     let end = inside.char_indices().find(closes).map_or(inside.len(), |(end, _)| end);
-    let named = alone(inside.get(..end)?, labels);
-    let first = named.first()?.index;
-    Some(if named.iter().all(|n| n.index == first) { Found::One(first) } else { Found::NoneOrSeveral })
+    let inside = inside.get(..end)?;
+    let named = alone(inside, labels);
+    let Some(first) = named.first().map(|n| n.index) else { return whole(inside, labels).map(Found::One) };
+    Some(if named.iter().all(|n| n.index == first) { Found::One(first) } else { Found::Several })
 }
 
-/// Rule 3.
-fn after_answer(text: &str, labels: &[String]) -> Option<Found> {
-    const CUE: &str = "answer";
+/// Rule 3, and the first part of rule 5: the last label that follows a cue with nothing but fillers between. `text` is where labels are
+/// looked for, `shown` the same text as it was written.
+fn after_cue(shown: &str, text: &str, labels: &[String], cues: &[&str]) -> Option<Found> {
     let named = alone(text, labels);
     // ASCII lower case keeps all places.
-    let lower = text.to_ascii_lowercase();
+    let lower = shown.to_ascii_lowercase();
+    let mut places: Vec<usize> =
+        cues.iter().flat_map(|cue| lower.match_indices(cue).map(|(at, _)| at + cue.len())).collect();
+    places.sort_unstable();
     let mut last = None;
-    for (at, _) in lower.match_indices(CUE) {
-        let from = at + CUE.len();
+    for from in places {
         let Some(next) = named.iter().position(|n| n.at.start >= from) else { continue };
         let Some(Named { index, at }) = named.get(next) else { continue };
         let words = lower.get(from..at.start).unwrap_or_default().split(|c: char| !c.is_alphanumeric());
         if words.filter(|word| !word.is_empty()).all(|word| FILLERS.contains(&word)) {
             let joined = is_joined(text, &named, next);
-            last = Some(if joined { Found::NoneOrSeveral } else { Found::One(*index) });
+            last = Some(if joined { Found::Several } else { Found::One(*index) });
         }
     }
     last
 }
 
+/// Rule 5, of labels that are the same but for their case in no other.
+fn other_case(text: &str, labels: &[String]) -> Found {
+    let folded: Vec<String> = labels.iter().map(|label| label.to_ascii_lowercase()).collect();
+    if (1..folded.len()).any(|i| folded.get(..i).is_some_and(|before| before.contains(&folded[i]))) {
+        return Found::None;
+    }
+    let lower = text.to_ascii_lowercase();
+    if let Some(found) = after_cue(text, &lower, &folded, CUES) {
+        return found;
+    }
+    let named = alone(&lower, &folded);
+    let start = lower.len() - lower.trim_start_matches(|c: char| !c.is_alphanumeric()).len();
+    let Some(first) = named.first().filter(|n| n.at.start == start) else { return Found::None };
+    let mut after = lower.get(first.at.end..).unwrap_or_default().chars();
+    let closed = matches!(after.next(), Some('.' | ')' | ':')) && after.next().is_none_or(char::is_whitespace);
+    let again = named.iter().any(|n| n.index != first.index && opens_line(&lower, n));
+    if closed && !again { Found::One(first.index) } else { Found::None }
+}
+
+/// Whether a label stands at the beginning of a line as the name of an option.
+fn opens_line(text: &str, named: &Named) -> bool {
+    let before = text.get(..named.at.start).unwrap_or_default();
+    let after = text.get(named.at.end..).unwrap_or_default();
+    let alone = before.rsplit('\n').next().is_none_or(|line| !line.contains(char::is_alphanumeric));
+    alone && after.starts_with(['.', ')', ':'])
+}
+
 /// Rule 4.
 fn first(text: &str, labels: &[String]) -> Found {
     let named = alone(text, labels);
-    let is_option = |n: &&Named| {
-        let before = text.get(..n.at.start).unwrap_or_default();
-        let after = text.get(n.at.end..).unwrap_or_default();
-        let opens_line = before.rsplit('\n').next().is_none_or(|line| !line.contains(char::is_alphanumeric));
-        opens_line && after.starts_with(['.', ')', ':'])
-    };
-    let mut options: Vec<usize> = named.iter().filter(is_option).map(|n| n.index).collect();
+    let mut options: Vec<usize> = named.iter().filter(|n| opens_line(text, n)).map(|n| n.index).collect();
     options.dedup();
     match named.first() {
         Some(n) if options.len() < 2 && !is_joined(text, &named, 0) => Found::One(n.index),
-        _ => Found::NoneOrSeveral,
+        Some(_) => Found::Several,
+        None => Found::None,
     }
 }
 

@@ -64,6 +64,16 @@ fn one_label_is_found() {
         "B\nC is not",
         "B and not a dog",
         "Don't ask; B",
+        "The answer is b.",
+        "the answer is b",
+        "Answer: b",
+        "Answer: b is it",
+        "answer: (b)",
+        "The correct option is **b**.",
+        "option b, since a cat is no river",
+        "b) the river",
+        "b. the river",
+        "\\boxed{b}",
     ] {
         assert_eq!(named(text), Some('B'), "{text:?}");
     }
@@ -91,7 +101,6 @@ fn none_or_several_are_none() {
         "The answer is A or B",
         "\\boxed{A, B}",
         "A. one\nB. two\nC. three",
-        "Answer: b is it",
         "B-tree",
         "BC",
         "don't",
@@ -99,6 +108,12 @@ fn none_or_several_are_none() {
         "42",
         "A's",
         "The answer is the river",
+        "the answer is a mess",
+        "The answer is a or b",
+        "i.e. the river",
+        "a dog ran",
+        "a) one\nb) two\nc) three",
+        "plan b",
     ] {
         assert_eq!(named(text), None, "{text:?}");
     }

@@ -2,7 +2,7 @@
 
 use super::ScoreKind;
 use crate::score::corpus::Corpus;
-use crate::stats::{self, Halved, Labels, NonEmpty, Weighted};
+use crate::stats::{self, Average, Halved, Labels, NonEmpty, Weighted};
 
 /// A statistic over the scores of a task. `None` where it does not exist.
 #[derive(Clone, Copy)]
@@ -10,6 +10,8 @@ pub enum Aggregate {
     Values(fn(NonEmpty<'_, f64>) -> Option<f64>),
     Weighted(fn(NonEmpty<'_, Weighted>) -> Option<f64>),
     Labels(fn(NonEmpty<'_, Labels>) -> Option<f64>),
+    /// The metric's argument `average` says how the labels are put together.
+    Averaged(fn(NonEmpty<'_, Labels>, Average) -> Option<f64>),
     Halved(fn(NonEmpty<'_, Halved>) -> Option<f64>),
     Counts(Corpus),
 }
@@ -20,7 +22,7 @@ impl Aggregate {
         match self {
             Aggregate::Values(_) => ScoreKind::Value,
             Aggregate::Weighted(_) => ScoreKind::Weighted,
-            Aggregate::Labels(_) => ScoreKind::Labels,
+            Aggregate::Labels(_) | Aggregate::Averaged(_) => ScoreKind::Labels,
             Aggregate::Halved(_) => ScoreKind::Halved,
             Aggregate::Counts(corpus) => ScoreKind::Counts(corpus),
         }
@@ -96,8 +98,8 @@ pub const AGGREGATIONS: &[AggregationRow] = &[
     },
     AggregationRow {
         name: "f1",
-        doc: "F1 of label 1",
-        aggregate: Aggregate::Labels(|xs| Some(stats::f1(xs))),
+        doc: "F1 of label 1, or of all labels by the metric's `average`",
+        aggregate: Aggregate::Averaged(|xs, average| Some(stats::f1(xs, average))),
         stderr: StderrRule::Bootstrap,
         is_mean: false,
     },

@@ -39,7 +39,7 @@ pub const FILTERS: &[FilterRow] = &[
     },
     FilterRow {
         name: "regex",
-        kwargs: &["regex_pattern", "group_select", "fallback"],
+        kwargs: &["regex_pattern", "group_select", "fallback", "strip"],
         required: &[],
         doc: "what a regular expression finds",
         build: filters::regex,
