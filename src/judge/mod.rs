@@ -7,6 +7,7 @@
 mod code;
 mod kept;
 mod maths;
+mod secret;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The comparison table for terminals.
 
-use super::view::{Cell, Comparison, Note, Row};
+use super::view::{Cell, Comparison, Note, Row, Weak};
 use crate::runner::NotRun;
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
@@ -41,6 +41,7 @@ fn render(comparison: &Comparison, style: Style, width: Option<usize>) -> String
         format!("{}\n", trim_lines(&draw(comparison, start..end, style)))
     });
     let mut lines = notes(&comparison.notes());
+    lines.extend(comparison.weak.iter().map(weak));
     lines.extend(comparison.not_run.iter().map(|NotRun { task, reason }| format!("{task} was not run: {reason}")));
     let title = match (&comparison.title, style) {
         (None, _) => String::new(),
@@ -96,6 +97,14 @@ fn notes(notes: &[Note]) -> Vec<String> {
     lines
 }
 
+/// `humaneval (†): 3 of 164 verdicts in one process, which a solution can fake: docs/security.md`
+fn weak(Weak { model, task, verdicts, of }: &Weak) -> String {
+    let model = model.as_ref().map(|model| format!("{model}: ")).unwrap_or_default();
+    format!(
+        "{model}{task} (†): {verdicts} of {of} verdicts in one process, which a solution can fake: docs/security.md"
+    )
+}
+
 /// Lines with a mark; below a Markdown table a list.
 fn listed(lines: Vec<String>, style: Style) -> String {
     let (head, mark) = if style == Style::Markdown { ("\n", "- ") } else { ("", "! ") };
@@ -149,10 +158,10 @@ fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<comfy_table::Cell
     cells
 }
 
-/// `*0.4400 ± 0.0709`: a star for the best, `!` when documents are missing from the figure.
+/// `*0.4400 ± 0.0709`: a star for the best, `!` when documents are missing from the figure, `†` when solutions could have faked verdicts.
 fn figure(cell: &Cell) -> String {
     let star = if cell.best { "*" } else { "" };
-    let missing = if cell.unscored > 0 { " !" } else { "" };
+    let missing = format!("{}{}", if cell.unscored > 0 { " !" } else { "" }, if cell.weak { " †" } else { "" });
     match (cell.value, cell.stderr) {
         (Some(value), Some(stderr)) => format!("{star}{} ± {}{missing}", number(value), number(stderr)),
         (Some(value), None) => format!("{star}{}{missing}", number(value)),
@@ -198,8 +207,16 @@ mod tests {
 
     #[test]
     fn figures() {
-        let cell =
-            |value, stderr, best, unscored| Cell { value, stderr, best, unscored, refused: 0, of: 9, bounds: None };
+        let cell = |value, stderr, best, unscored| Cell {
+            value,
+            stderr,
+            best,
+            unscored,
+            refused: 0,
+            of: 9,
+            bounds: None,
+            weak: false,
+        };
         assert_eq!(figure(&cell(Some(0.44), Some(0.07), true, 0)), "*0.4400 ± 0.0700");
         assert_eq!(figure(&cell(Some(123_456_789.0), None, false, 2)), "1.235e8 !");
         assert_eq!(figure(&cell(None, None, false, 5)), "not scored !");
@@ -239,8 +256,16 @@ mod tests {
 
     #[test]
     fn models_that_do_not_fit_follow_below() {
-        let cell =
-            Cell { value: Some(0.5), stderr: Some(0.1), best: false, unscored: 0, refused: 0, of: 9, bounds: None };
+        let cell = Cell {
+            value: Some(0.5),
+            stderr: Some(0.1),
+            best: false,
+            unscored: 0,
+            refused: 0,
+            of: 9,
+            bounds: None,
+            weak: false,
+        };
         let row = row_of(vec![Some(cell); 5]);
         let models = ["m1", "m2", "m3", "m4", "m5"].map(str::to_string).to_vec();
         let not_run = vec![NotRun { task: "code".into(), reason: "no sandbox".into() }];

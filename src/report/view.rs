@@ -1,7 +1,7 @@
 //! The comparison table as data: models side by side, a row per task or group and metric.
 
 use crate::estimate::Estimate;
-use crate::runner::{Finished, NotRun};
+use crate::runner::{Finished, FinishedTask, NotRun, one_process};
 use crate::task::{Group, Node};
 use serde::Deserialize;
 
@@ -14,6 +14,18 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// Tasks that were not run, with the reason.
     pub not_run: Vec<NotRun>,
+    /// Tasks with verdicts that a solution can fake.
+    pub weak: Vec<Weak>,
+}
+
+/// Verdicts on programs that shared a process with their tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weak {
+    /// Only where there are several.
+    pub model: Option<String>,
+    pub task: String,
+    pub verdicts: usize,
+    pub of: usize,
 }
 
 /// One metric of one task or group.
@@ -51,6 +63,8 @@ pub struct Cell {
     pub of: usize,
     /// Between what values the documents without a score leave it.
     pub bounds: Option<(f64, f64)>,
+    /// Whether verdicts that a solution can fake are in it.
+    pub weak: bool,
 }
 
 /// A figure that documents are missing from, to be said under the table.
@@ -104,6 +118,7 @@ pub fn compare(runs: &[(&str, &Finished)]) -> Vec<Comparison> {
     };
     comparisons.extend(tables.into_iter().map(titled));
     if let Some(last) = comparisons.last_mut() {
+        last.weak = weak(runs);
         for task in runs.iter().flat_map(|(_, run)| &run.not_run) {
             if !last.not_run.contains(task) {
                 last.not_run.push(task.clone());
@@ -146,7 +161,10 @@ fn add_tables(node: &Node, runs: &[(&str, &Finished)], tables: &mut Vec<(String,
     }
     let rows = shown.iter().filter_map(|row| {
         let node = group.children.iter().find(|child| child.name() == row.task)?;
-        Some(shown_row(row, node, runs))
+        let mut row = [shown_row(row, node, runs)];
+        mark_weak(node, runs, &mut row);
+        let [row] = row;
+        Some(row)
     });
     tables.push((group.alias.clone().unwrap_or_else(|| group.name.clone()), rows.collect()));
 }
@@ -221,13 +239,16 @@ fn add_node(node: &Node, depth: usize, runs: &[(&str, &Finished)], rows: &mut Ve
         return;
     }
     let (template, estimates) = figures(node, depth, runs);
+    let before = rows.len();
     match node {
         Node::Task(task) => {
             let was_run = runs.iter().any(|(_, run)| run.tasks.iter().any(|t| t.task.name == task.name));
             add_rows(template, &estimates, if was_run { "(answers only)" } else { "not run" }, rows);
+            mark_weak(node, runs, &mut rows[before..]);
         }
         Node::Group(group) => {
             add_rows(template, &estimates, "", rows);
+            mark_weak(node, runs, &mut rows[before..]);
             for child in &group.children {
                 add_node(child, depth + 1, runs, rows);
             }
@@ -276,7 +297,32 @@ fn cell(e: &Estimate) -> Cell {
         refused: e.refused,
         of: e.n + e.unscored,
         bounds: e.bounds,
+        weak: false,
     }
+}
+
+/// Marks the figures of a node that hold verdicts from one process.
+fn mark_weak(node: &Node, runs: &[(&str, &Finished)], rows: &mut [Row]) {
+    let tasks = node.tasks();
+    let is_weak = |t: &&FinishedTask| tasks.iter().any(|task| task.name == t.task.name) && one_process(t).0 > 0;
+    for (model, (_, run)) in runs.iter().enumerate() {
+        let weak = run.tasks.iter().any(|t| is_weak(&t));
+        let cells = rows.iter_mut().filter_map(|row| row.cells.get_mut(model)?.as_mut());
+        cells.for_each(|cell| cell.weak = weak);
+    }
+}
+
+/// The verdicts from one process, by model and task.
+fn weak(runs: &[(&str, &Finished)]) -> Vec<Weak> {
+    let of_run = |(label, run): &(&str, &Finished)| -> Vec<Weak> {
+        let model = (runs.len() > 1).then(|| label.to_string());
+        let of_task = |t: &FinishedTask| {
+            let (verdicts, of) = one_process(t);
+            (verdicts > 0).then(|| Weak { model: model.clone(), task: t.task.name.clone(), verdicts, of })
+        };
+        run.tasks.iter().filter_map(of_task).collect()
+    };
+    runs.iter().flat_map(of_run).collect()
 }
 
 /// Marks the best of at least two figures, when the metric has a direction.

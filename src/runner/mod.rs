@@ -20,6 +20,7 @@ mod testing;
 
 pub use execute::{Finished, FinishedTask, Means, NotRun, execute};
 pub use folder::{RunFolder, check_writable};
+pub use judging::one_process;
 pub use prepare::{Limit, Prepared, PreparedTask, prepare};
 pub use protocol::{Plan, plan_protocol};
 

@@ -1,23 +1,38 @@
 //! Right solutions, whose data or manners are hard for two processes: all pass.
 
-use super::{Mode, Verdict, cases, run, run_case};
+use super::{Mode, Outcome, Verdict, cases, judge, limits, run, solution, tests};
 
 const RIGHT: &str = include_str!("cases/right.py");
 
 #[test]
 fn right_solutions_pass_in_two_processes() {
     for case in cases::read(RIGHT) {
-        let outcome = run_case(&case, Mode::TwoProcesses);
+        let outcome = run_right(&case);
         assert_eq!(outcome.verdict, Verdict::Passed, "{}: {outcome:?}", case.name);
+    }
+}
+
+/// A right solution, its own reference.
+fn run_right(case: &cases::Case) -> Outcome {
+    let names: Vec<&str> = case.entry_points.iter().map(String::as_str).collect();
+    let (solution, tests) = (solution(&case.code, &names), tests(&case.tests));
+    match judge().course_for(&solution, &tests, &limits()) {
+        Some(course) if course.mode == Mode::TwoProcesses => judge().run(&solution, &tests, &limits(), course),
+        _ => judge().run(&solution, &tests, &limits(), Mode::TwoProcesses),
     }
 }
 
 #[test]
 fn right_solutions_pass_in_one_process() {
     for case in cases::read(RIGHT) {
-        let outcome = run_case(&case, Mode::OneProcess);
+        let outcome = run_alone(&case);
         assert_eq!(outcome.verdict, Verdict::Passed, "{}: {outcome:?}", case.name);
     }
+}
+
+fn run_alone(case: &cases::Case) -> Outcome {
+    let names: Vec<&str> = case.entry_points.iter().map(String::as_str).collect();
+    judge().run(&solution(&case.code, &names), &tests(&case.tests), &limits(), Mode::OneProcess)
 }
 
 /// The same tests can fail: their last line is followed by an assertion that does not hold.
@@ -25,7 +40,7 @@ fn right_solutions_pass_in_one_process() {
 fn their_tests_run_to_the_end() {
     for mut case in cases::read(RIGHT) {
         case.tests += "\nassert 1 + 1 == 3, 'the end'\n";
-        let outcome = run_case(&case, Mode::TwoProcesses);
+        let outcome = run_right(&case);
         let at_the_end = matches!(&outcome.verdict, Verdict::Failed { reason, .. } if reason.ends_with("the end"));
         assert!(at_the_end, "{}: {outcome:?}", case.name);
     }
