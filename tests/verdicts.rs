@@ -15,6 +15,8 @@ mod datasets;
 mod fakes;
 #[path = "verdicts/right.rs"]
 mod right;
+#[path = "verdicts/vanishing.rs"]
+mod vanishing;
 #[path = "verdicts/wire.rs"]
 mod wire;
 

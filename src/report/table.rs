@@ -220,6 +220,7 @@ mod tests {
         assert_eq!(figure(&cell(Some(0.44), Some(0.07), true, 0)), "*0.4400 ± 0.0700");
         assert_eq!(figure(&cell(Some(123_456_789.0), None, false, 2)), "1.235e8 !");
         assert_eq!(figure(&cell(None, None, false, 5)), "not scored !");
+        assert_eq!(figure(&Cell { weak: true, ..cell(Some(0.5), None, false, 1) }), "0.5000 ! †");
         assert_eq!(figure(&cell(Some(0.0), Some(0.0), false, 0)), "0.0000 ± 0.0000");
     }
 
@@ -233,6 +234,7 @@ mod tests {
             refused: 0,
             of: 300,
             bounds: Some((0.48, 0.52)),
+            weak: false,
         };
         let row = row_of(vec![Some(cell)]);
         let shown = |cell: Cell, style| {

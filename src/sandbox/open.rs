@@ -190,7 +190,7 @@ impl Sandbox {
         ];
         let readonly: Vec<String> = self.interpreter.reads.iter().map(|p| p.display().to_string()).collect();
         let words = template.fill(&values, &readonly);
-        let mut command = Command::new(template.program());
+        let mut command = Command::new(words.first().map_or("", String::as_str));
         command.args(words.iter().skip(1));
         command
     }

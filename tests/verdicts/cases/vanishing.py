@@ -33,7 +33,7 @@ def square(x):
 import os, signal, sys, time
 def square(x):
     if WRONG:
-        os.kill(os.getpid(), signal.SIGXFSZ)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGXFSZ)
     return x * x
 
 ### the signal of a forbidden call
