@@ -47,5 +47,12 @@ pub struct Judgement {
     pub detail: Map<String, Value>,
 }
 
+impl Judgement {
+    /// Whether solution and tests shared a process, in which a determined solution can fake its verdict (docs/security.md).
+    pub fn in_one_process(&self) -> bool {
+        self.detail.get("mode").and_then(Value::as_str) == Some("one-process")
+    }
+}
+
 /// A judgement, or why there is none. A judge's failure is never a value.
 pub type Finding = Result<Judgement, Unscored>;

@@ -388,3 +388,118 @@ fn text_of_failures(bench: &Bench, task: &str) -> String {
     let failed = samples.lines().filter(|line| !line.contains(r#""verdict": "passed""#));
     failed.map(|line| serde_json::from_str::<Value>(line).unwrap()["judgements"].to_string() + "\n").collect()
 }
+
+/// Documents with tests of their own: (key, tests, reference, entry points, answer).
+type Plain<'a> = (&'a str, String, &'a str, &'a str, &'a str);
+
+const PLAIN: &str = "
+task: plain
+unsafe_code: true
+dataset_path: json
+dataset_kwargs: {data_files: {test: plain.jsonl}}
+test_split: test
+output_type: generate_until
+doc_to_text: '<<{{key}}>>'
+doc_to_target: '{{tests}}'
+generation_kwargs: {until: [], do_sample: false}
+filter_list: [{name: none, filter: []}]
+judge: {function: code, tests: '{{tests}}', reference: '{{reference}}', entry_points: '{{entry_points}}', cpu_seconds: 3}
+metric_list: [{metric: pass@1}]
+";
+
+fn plain(docs: &[Plain<'_>]) -> Bench {
+    let bench = Bench::new(&[]);
+    let doc = |(key, tests, reference, names, _): &Plain<'_>| {
+        json!({"key": key, "tests": tests, "reference": reference, "entry_points": names}).to_string()
+    };
+    let answer =
+        |(key, .., answer): &Plain<'_>| json!({"contains": format!("<<{key}>>"), "texts": [answer]}).to_string();
+    std::fs::write(bench.path("tasks/plain.yaml"), PLAIN).unwrap();
+    std::fs::write(bench.path("tasks/plain.jsonl"), docs.iter().map(doc).collect::<Vec<_>>().join("\n")).unwrap();
+    std::fs::write(bench.path("texts.jsonl"), docs.iter().map(answer).collect::<Vec<_>>().join("\n")).unwrap();
+    bench
+}
+
+/// What was found about each answer, in the order of the documents.
+fn judgements(bench: &Bench) -> Vec<Value> {
+    let entries = std::fs::read_dir(bench.folder()).unwrap().map(|entry| entry.unwrap().path());
+    let file = entries.into_iter().find(|path| name(path).starts_with("samples_plain")).unwrap();
+    let samples = std::fs::read_to_string(file).unwrap();
+    samples.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["judgements"][0].clone()).collect()
+}
+
+#[test]
+fn verdicts_that_can_be_faked_are_counted_and_named() {
+    sandbox_here::or_skip();
+    let double = "def f(x): return 2 * x\n";
+    let bench = plain(&[
+        (
+            "a",
+            "class T:\n    x = 3\nassert f(T()) == 3\n".into(),
+            "def f(t): return t.x\n",
+            "f",
+            "def f(t): return t.x\n",
+        ),
+        ("b", "assert f(2) == 4\n".into(), double, "f", double),
+    ]);
+    let output = bench.run(&["--tasks", "plain"]);
+    ok(&output);
+    let table = text(&output.stdout);
+    assert!(table.contains("1.0000 ± 0.0000 †"), "{table}");
+    let line = "! plain (†): 1 of 2 verdicts in one process, which a solution can fake: docs/security.md";
+    assert!(table.lines().any(|found| found == line), "{table}");
+    assert_eq!(bench.results()["fairmark"]["one_process"], json!({"plain": {"verdicts": 1, "of": 2}}));
+    let modes: Vec<Value> = judgements(&bench).iter().map(|found| found["mode"].clone()).collect();
+    assert_eq!(modes, ["one-process", "two-processes"]);
+}
+
+#[test]
+fn another_kind_of_thing_than_the_references_is_wrong() {
+    sandbox_here::or_skip();
+    let union = "assert square(3).union({9}) == {9}\n".to_owned();
+    let reference = "def square(x): return {x * x}\n";
+    let class = "class square:\n    def __init__(self, x): pass\n    def union(self, other): return other\n";
+    let hidden = "def square(x):\n    class A:\n        def union(self, other): return other\n    return A()\n";
+    let bench = plain(&[
+        ("class", union.clone(), reference, "square", class),
+        ("hidden", union.clone(), reference, "square", hidden),
+        ("lambda", union, reference, "square", "square = lambda x: {x * x}\n"),
+    ]);
+    ok(&bench.run(&["--tasks", "plain"]));
+    let found = judgements(&bench);
+    let verdicts: Vec<&str> = found.iter().map(|found| found["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["failed", "failed", "passed"], "{found:?}");
+    assert_eq!(found[0]["reason"], "TypeError: `square` is a class, the tests want a function");
+}
+
+/// Tests that draw numbers: nobody foretells them, and who is right about some of them has the same verdict every time.
+#[test]
+fn what_tests_draw_is_not_foretold_and_the_same_again() {
+    sandbox_here::or_skip();
+    let test = |n: usize| format!("import random\nx = random.randrange(10 ** 9)\nassert f(x + {n}) == x\n");
+    let keys: Vec<String> = (10..26).map(|n| n.to_string()).collect();
+    let sometimes = "def f(y): return y - N if y % 2 else 0\n";
+    let foretelling = "import random\ng = random.Random(0)\ndef f(y): return g.randrange(10 ** 9)\n";
+    for (answer, none) in [(sometimes, false), (foretelling, true)] {
+        let texts: Vec<(String, String)> =
+            keys.iter().map(|n| ("def f(y): return y - N\n".replace('N', n), answer.replace('N', n))).collect();
+        let docs: Vec<Plain<'_>> = keys
+            .iter()
+            .zip(&texts)
+            .map(|(key, (reference, answer))| {
+                (key.as_str(), test(key.parse().unwrap()), reference.as_str(), "f", answer.as_str())
+            })
+            .collect();
+        let bench = plain(&docs);
+        let run = || {
+            ok(&bench.run(&["--tasks", "plain", "--cache", "off", "--fresh"]));
+            let verdict = |found: &Value| found["verdict"] == "passed";
+            judgements(&bench).iter().map(verdict).collect::<Vec<_>>()
+        };
+        let first = run();
+        assert_eq!(first, run(), "the same again");
+        let passed = first.iter().filter(|passed| **passed).count();
+        // Half of them on the average: 1 in 65,536 runs would have all or none.
+        assert!(if none { passed == 0 } else { passed > 0 && passed < 16 }, "{passed} of 16 pass");
+    }
+}

@@ -241,6 +241,7 @@ fn folders_of_killed_harnesses_are_removed() {
     let [stale, fresh] = ["fairmark-sandbox-old", "fairmark-sandbox-new"].map(|name| base.path().join(name));
     for folder in [&stale, &fresh] {
         std::fs::create_dir_all(folder.join("0")).unwrap();
+        std::fs::write(folder.join("made-by-fairmark"), "").unwrap();
     }
     let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
     std::fs::File::open(&stale).unwrap().set_modified(hour_ago).unwrap();

@@ -15,6 +15,8 @@ mod datasets;
 mod fakes;
 #[path = "verdicts/right.rs"]
 mod right;
+#[path = "verdicts/vanishing.rs"]
+mod vanishing;
 #[path = "verdicts/wire.rs"]
 mod wire;
 
@@ -56,7 +58,7 @@ fn run(code: &str, entry_points: &[&str], test: &str, mode: Mode) -> Outcome {
 
 fn run_case(case: &cases::Case, mode: Mode) -> Outcome {
     let solution = Solution { code: case.code.clone(), entry_points: case.entry_points.clone() };
-    judge().run(&solution, &tests(&case.tests), &limits(), mode)
+    judge().run(&solution, &tests(&case.tests), &limits(), case.course(mode))
 }
 
 /// A verdict against the solution.
@@ -154,7 +156,8 @@ fn slow_tests_are_not_the_solutions_fault() {
 
 #[test]
 fn the_mode_is_the_strongest_in_which_the_reference_passes() {
-    let mode = |code: &str, test: &str| judge().mode_for(&solution(code, &["f"]), &tests(test), &limits());
+    let course = |code: &str, test: &str| judge().course_for(&solution(code, &["f"]), &tests(test), &limits());
+    let mode = |code: &str, test: &str| course(code, test).map(|course| course.mode);
     assert_eq!(mode("def f(x):\n    return x + 1\n", "assert f(1) == 2\n"), Some(Mode::TwoProcesses));
     // A function as an argument cannot cross.
     let apply = "def f(g, x):\n    return g(x)\n";
@@ -180,15 +183,37 @@ fn outcomes_have_a_stable_form() {
     assert_eq!(serde_json::from_value::<Outcome>(json).expect("an outcome"), outcome);
 }
 
-/// Processes of both kinds see the same fixed randomness.
+/// A solution draws the same numbers every time, and hashes are the tests' own; what tests draw, it cannot know.
 #[test]
-fn randomness_is_fixed() {
-    let code = "import random\ndef f():\n    return random.random(), hash('a')\n";
-    let test = "import random\nassert f() == (random.random(), hash('a'))\nassert f()[0] == random.random()\n";
+fn randomness_is_fixed_and_not_foretold() {
+    let code = "import random\nfirst = random.random()\ndef f(x=None):\n    return first, hash('a')\n";
     // random.Random(0).random() in CPython.
-    let known = "assert f()[0] == 0.8444218515250481\n";
-    assert_eq!(run(code, &["f"], test, Mode::TwoProcesses).verdict, Verdict::Passed);
+    let known = "assert f() == (0.8444218515250481, hash('a'))\n";
     for mode in [Mode::TwoProcesses, Mode::OneProcess] {
         assert_eq!(run(code, &["f"], known, mode).verdict, Verdict::Passed, "{mode:?}");
     }
+    let foretelling = "import random\ng = random.Random(0)\ndef f(x):\n    return g.random()\n";
+    let test = "import random\nx = random.random()\nassert f(x + 1) == x\n";
+    for mode in [Mode::TwoProcesses, Mode::OneProcess] {
+        assert_eq!(reason(run(foretelling, &["f"], test, mode)), "AssertionError", "{mode:?}");
+    }
+}
+
+/// The same secret and tests give the same numbers; other tests or another secret give others.
+#[test]
+fn what_tests_draw_hangs_on_the_secret_and_the_tests() {
+    let drawn = |judge: &Judge, test: &str| {
+        let test = format!("import random\n{test}assert False, random.random()\n");
+        let outcome = judge.run(&solution("def f(): pass\n", &["f"]), &tests(&test), &limits(), Mode::TwoProcesses);
+        reason(outcome)
+    };
+    let judge_with = |secret: u8| {
+        sandbox_here::or_skip();
+        Judge::open(Sandbox::open(Settings::default()).expect("a sandbox")).expect("canaries").with_secret([secret; 32])
+    };
+    let (one, two) = (judge_with(1), judge_with(2));
+    assert_eq!(drawn(&one, ""), drawn(&one, ""));
+    assert_eq!(drawn(&one, ""), drawn(&judge_with(1), ""));
+    assert_ne!(drawn(&one, ""), drawn(&two, ""));
+    assert_ne!(drawn(&one, ""), drawn(&one, "pass\n"));
 }

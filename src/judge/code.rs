@@ -1,12 +1,12 @@
 //! The judge `code`: answers that are Python programs, under the tests of their document.
 
 use super::workers::{Tell, Workers};
-use super::{FindingSink, Judge, JudgeOptions, sandbox_settings};
+use super::{FindingSink, Judge, JudgeOptions, sandbox_settings, secret};
 use crate::engine::Cancel;
 use crate::error::{Error, Result};
 use crate::judgement::{Case, Finding, JudgeIdentity, Judgement};
 use crate::request::Unscored;
-use crate::sandbox::judge::{self, Mode, Solution, Tests, Verdict};
+use crate::sandbox::judge::{self, Course, Solution, Tests, Verdict};
 use crate::sandbox::{Limits, Sandbox};
 use fancy_regex::Regex;
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Version of the rules by which verdicts are found; it stands in the key of every finding.
-const RULES: &str = "verdicts=1";
+const RULES: &str = "verdicts=2";
 
 /// Processor time of a solution in seconds, where the task names none.
 const CPU_SECONDS: u64 = 10;
@@ -45,7 +45,8 @@ fn limits(args: &Map<String, Value>) -> Result<Limits> {
 pub fn open(options: &JudgeOptions) -> Result<Box<dyn Judge>> {
     let settings = sandbox_settings(options);
     let workers = settings.workers;
-    let judge = judge::Judge::open(Sandbox::open(settings)?)?;
+    let (secret, complaint) = secret::of(&options.cache);
+    let judge = judge::Judge::open(Sandbox::open(settings)?)?.with_secret(secret);
     let report = judge.report();
     let identity = JudgeIdentity {
         judge: "code".into(),
@@ -53,17 +54,19 @@ pub fn open(options: &JudgeOptions) -> Result<Box<dyn Judge>> {
         sha256: None,
         options: vec![RULES.into()],
     };
-    Ok(Box::new(CodeJudge { judge, identity, workers, modes: Mutex::default() }))
+    Ok(Box::new(CodeJudge { judge, identity, workers, courses: Mutex::default(), complaint }))
 }
 
-/// The mode that a reference and its tests ask for, found once.
-type ModeCell = std::sync::Arc<OnceLock<Option<Mode>>>;
+/// How solutions are judged after their reference was, found once.
+type CourseCell = std::sync::Arc<OnceLock<Option<Course>>>;
 
 struct CodeJudge {
     judge: judge::Judge,
     identity: JudgeIdentity,
     workers: usize,
-    modes: Mutex<HashMap<String, ModeCell>>,
+    courses: Mutex<HashMap<String, CourseCell>>,
+    /// What is to be said of the secret.
+    complaint: Option<String>,
 }
 
 impl Judge for CodeJudge {
@@ -86,7 +89,8 @@ impl Judge for CodeJudge {
     }
 
     fn notices(&self) -> Vec<String> {
-        vec![format!("programs run in: {}", self.judge.report().summary())]
+        let sandbox = format!("programs run in: {}", self.judge.report().summary());
+        std::iter::once(sandbox).chain(self.complaint.clone()).collect()
     }
 }
 
@@ -104,11 +108,11 @@ impl CodeJudge {
             return Err(Unscored::new("the tests call nothing that the reference solution defines"));
         }
         let reference = Solution { code: reference, entry_points: entry_points.clone() };
-        let Some(mode) = self.mode(&reference, &tests, &limits) else {
+        let Some(course) = self.course(&reference, &tests, &limits) else {
             return Err(Unscored::new("the reference solution does not pass its own tests here"));
         };
         let solution = Solution { code: text("prefix") + &case.answer, entry_points };
-        let outcome = self.judge.run(&solution, &tests, &limits, mode);
+        let outcome = self.judge.run(&solution, &tests, &limits, course);
         let mut detail = Map::new();
         let (value, verdict, reason) = match outcome.verdict {
             Verdict::Passed => (1.0, "passed", None),
@@ -131,10 +135,10 @@ impl CodeJudge {
     }
 
     /// Found by running the reference, once for all answers to one document; others wait meanwhile.
-    fn mode(&self, reference: &Solution, tests: &Tests, limits: &Limits) -> Option<Mode> {
+    fn course(&self, reference: &Solution, tests: &Tests, limits: &Limits) -> Option<Course> {
         let key = format!("{}\0{}\0{}\0{limits:?}", reference.code, tests.prelude, tests.code);
-        let cell = self.modes.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
-        *cell.get_or_init(|| self.judge.mode_for(reference, tests, limits))
+        let cell = self.courses.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        cell.get_or_init(|| self.judge.course_for(reference, tests, limits)).clone()
     }
 }
 

@@ -11,12 +11,11 @@ use crate::judgement::{Case, Finding, JudgeIdentity, Judgement};
 use crate::maths::symbolic::{self, Pair, Run};
 use crate::maths::{Tier, decide, exact, minerva_answer, minerva_gold, normalize_final_answer};
 use crate::request::Unscored;
-use crate::sandbox::{Ending, Layer, Limits, Program, Sandbox, Settings};
+use crate::sandbox::{Ending, Layer, Limits, Packages, Program, Sandbox, Settings, ask_python};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Pairs that one process judges: importing sympy takes about as long as ten pairs do.
@@ -26,10 +25,13 @@ const BATCH: usize = 32;
 const PAIR_SECONDS: u64 = 9;
 const START_SECONDS: u64 = 30;
 
+/// How long a Python may take to import sympy, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// The file that holds a batch.
 const INPUT: &str = "pairs.jsonl";
 
-/// Prints where sympy and what it needs lie. Run outside of the sandbox: it is the user's own Python.
+/// Prints where sympy and what it needs lie. Run outside of the sandbox: it is the user's own Python, in isolated mode.
 const QUESTION: &str = r#"
 import json, os
 import antlr4, mpmath, sympy, sympy.parsing.latex
@@ -147,13 +149,13 @@ fn undecided(pair: &Open, reason: Option<String>) -> Judgement {
 impl Symbolic {
     fn open(options: &JudgeOptions) -> Result<Symbolic> {
         let python = options.python.clone().unwrap_or_else(|| PathBuf::from("python3"));
-        let output = Command::new(&python)
-            .args(["-I", "-c", QUESTION])
-            .stdin(Stdio::null())
-            .output()
+        let said = ask_python(&python, QUESTION, Packages::With, PATIENCE)
             .map_err(|e| Error::io("cannot start Python", &python, e))?;
-        let installed: Installed = serde_json::from_slice(&output.stdout).map_err(|_| {
-            let said = String::from_utf8_lossy(&output.stderr);
+        let [output, complaint] = said.ok_or_else(|| {
+            Error::input(format!("this Python does not import sympy within {PATIENCE:?}")).file(&python)
+        })?;
+        let installed: Installed = serde_json::from_slice(&output).map_err(|_| {
+            let said = String::from_utf8_lossy(&complaint);
             let last = said.lines().last().unwrap_or("it says nothing").to_owned();
             Error::input(format!("this Python has no sympy that reads LaTeX: {last}"))
                 .file(&python)

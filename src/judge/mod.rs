@@ -7,6 +7,7 @@
 mod code;
 mod kept;
 mod maths;
+mod secret;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
@@ -17,7 +18,7 @@ mod workers;
 use crate::engine::cache::CacheOptions;
 use crate::engine::{Cancel, EngineOptions};
 use crate::error::{Error, Result, nearest};
-use crate::judgement::{Case, Finding, JudgeIdentity};
+use crate::judgement::{Case, Finding, JudgeIdentity, Judgement};
 use crate::sandbox::{Runner, Settings};
 use crate::task::{JudgeSpec, Node, Task};
 use kept::KeptJudge;
@@ -84,6 +85,19 @@ pub struct JudgeRow {
     /// Checks arguments that are no templates.
     pub check: fn(&[(String, String)]) -> Result<()>,
     pub open: fn(&JudgeOptions) -> Result<Box<dyn Judge>>,
+}
+
+impl JudgeRow {
+    /// Whether this judge can have found that: a journal or cache that says otherwise was rewritten.
+    pub fn could_find(&self, judgement: &Judgement) -> bool {
+        let (least, most) = self.range;
+        let in_range = (least..=most).contains(&judgement.value);
+        match judgement.detail.get("verdict") {
+            // Programs pass or do not.
+            Some(verdict) => in_range && judgement.value == f64::from(u8::from(verdict == "passed")),
+            None => in_range && self.name != "code",
+        }
+    }
 }
 
 /// All judges.

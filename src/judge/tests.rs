@@ -50,6 +50,18 @@ fn findings_are_kept_for_the_same_judge_and_case() {
 }
 
 #[test]
+fn what_a_judge_cannot_have_found_is_told() {
+    let could = |name: &str, value: f64, verdict: Option<&str>| {
+        let detail = verdict.map(|verdict| ("verdict".to_owned(), verdict.into())).into_iter().collect();
+        judge(name).unwrap().could_find(&Judgement { value, detail })
+    };
+    assert!(could("code", 1.0, Some("passed")) && could("code", 0.0, Some("timed out")));
+    assert!(!could("code", 0.0, Some("passed")) && !could("code", 1.0, Some("failed")) && !could("code", 1.0, None));
+    assert!(could("toxicity", 0.25, None) && could("math", 1.0, None));
+    assert!(!could("toxicity", 1.5, None) && !could("toxicity", f64::NAN, None) && !could("math", -1.0, None));
+}
+
+#[test]
 fn rows_have_what_they_require() {
     for row in JUDGES {
         assert!(row.required.iter().all(|name| row.args.contains(name)), "{}", row.name);

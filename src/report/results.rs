@@ -5,7 +5,7 @@ use crate::judgement::JudgeIdentity;
 use crate::python::json;
 use crate::remark::Remark;
 use crate::run::{Header, TaskResult};
-use crate::runner::{Finished, FinishedTask};
+use crate::runner::{Finished, FinishedTask, one_process};
 use crate::sample::{Sample, Score};
 use crate::task::{Group, Node, Task};
 use serde::Serialize;
@@ -120,6 +120,10 @@ pub fn results_json(input: &ResultsInput<'_>) -> String {
     if !finished.not_run.is_empty() {
         let reasons = finished.not_run.iter().map(|task| (task.task.clone(), value!(task.reason)));
         own.insert("not_run".into(), Value::Object(reasons.collect()));
+    }
+    let weak = one_process_verdicts(finished);
+    if !weak.is_empty() {
+        own.insert("one_process".into(), weak.into());
     }
     let bounds = bounds(finished);
     if !bounds.is_empty() {
@@ -278,6 +282,15 @@ fn because(t: &FinishedTask, reason: &str, documents: usize) -> Value {
         entry.insert("refused".into(), value!(refused));
     }
     entry
+}
+
+/// `{task: {"verdicts": n, "of": n}}` for the tasks with verdicts that a solution can fake.
+fn one_process_verdicts(finished: &Finished) -> Map<String, Value> {
+    let of = |t: &FinishedTask| {
+        let (weak, all) = one_process(t);
+        (weak > 0).then(|| (t.task.name.clone(), value!({"verdicts": weak, "of": all})))
+    };
+    finished.tasks.iter().filter_map(of).collect()
 }
 
 /// `{task or group: {"metric,filter": [least, greatest]}}` for the figures that lack documents.

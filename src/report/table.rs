@@ -1,6 +1,6 @@
 //! The comparison table for terminals.
 
-use super::view::{Cell, Comparison, Note, Row};
+use super::view::{Cell, Comparison, Note, Row, Weak};
 use crate::runner::NotRun;
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
@@ -46,6 +46,7 @@ fn render(comparison: &Comparison, style: Style, width: Option<usize>) -> String
         format!("{model}{metric} of {name}: inf, larger than any number of 64 bits (1.8e308)")
     }));
     lines.extend(comparison.remarks.iter().cloned());
+    lines.extend(comparison.weak.iter().map(weak));
     lines.extend(comparison.not_run.iter().map(|NotRun { task, reason }| format!("{task} was not run: {reason}")));
     let title = match (&comparison.title, style) {
         (None, _) => String::new(),
@@ -101,6 +102,14 @@ fn notes(notes: &[Note]) -> Vec<String> {
     lines
 }
 
+/// `humaneval (†): 3 of 164 verdicts in one process, which a solution can fake: docs/security.md`
+fn weak(Weak { model, task, verdicts, of }: &Weak) -> String {
+    let model = model.as_ref().map(|model| format!("{model}: ")).unwrap_or_default();
+    format!(
+        "{model}{task} (†): {verdicts} of {of} verdicts in one process, which a solution can fake: docs/security.md"
+    )
+}
+
 /// Lines with a mark; below a Markdown table a list.
 fn listed(lines: Vec<String>, style: Style) -> String {
     let (head, mark) = if style == Style::Markdown { ("\n", "- ") } else { ("", "! ") };
@@ -154,11 +163,12 @@ fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<comfy_table::Cell
     cells
 }
 
-/// `*0.4400 ± 0.0709`: a star for the best, `!` when documents are missing from the figure. Without a value: `not scored` (no document
-/// was), `undefined` (the statistic of those that were does not exist), `no documents` (the metric is about none of them).
+/// `*0.4400 ± 0.0709`: a star for the best, `!` when documents are missing from the figure, `†` when solutions could have faked verdicts.
+/// Without a value: `not scored` (no document was), `undefined` (the statistic of those that were does not exist), `no documents` (the
+/// metric is about none of them).
 fn figure(cell: &Cell) -> String {
     let star = if cell.best { "*" } else { "" };
-    let missing = if cell.unscored > 0 { " !" } else { "" };
+    let missing = format!("{}{}", if cell.unscored > 0 { " !" } else { "" }, if cell.weak { " †" } else { "" });
     match (cell.value, cell.stderr) {
         (Some(value), Some(stderr)) => format!("{star}{} ± {}{missing}", number(value), number(stderr)),
         (Some(value), None) => format!("{star}{}{missing}", number(value)),
@@ -206,14 +216,23 @@ mod tests {
 
     #[test]
     fn figures() {
-        let cell =
-            |value, stderr, best, unscored| Cell { value, stderr, best, unscored, refused: 0, of: 9, bounds: None };
+        let cell = |value, stderr, best, unscored| Cell {
+            value,
+            stderr,
+            best,
+            unscored,
+            refused: 0,
+            of: 9,
+            bounds: None,
+            weak: false,
+        };
         assert_eq!(figure(&cell(Some(0.44), Some(0.07), true, 0)), "*0.4400 ± 0.0700");
         assert_eq!(figure(&cell(Some(123_456_789.0), None, false, 2)), "1.235e8 !");
         assert_eq!(figure(&cell(None, None, false, 9)), "not scored !");
         assert_eq!(figure(&cell(None, None, false, 5)), "undefined !");
         assert_eq!(figure(&Cell { of: 0, ..cell(None, None, false, 0) }), "no documents");
         assert_eq!(figure(&cell(Some(f64::INFINITY), None, false, 0)), "inf");
+        assert_eq!(figure(&Cell { weak: true, ..cell(Some(0.5), None, false, 1) }), "0.5000 ! †");
         assert_eq!(figure(&cell(Some(0.0), Some(0.0), false, 0)), "0.0000 ± 0.0000");
     }
 
@@ -227,6 +246,7 @@ mod tests {
             refused: 0,
             of: 300,
             bounds: Some((0.48, 0.52)),
+            weak: false,
         };
         let row = row_of(vec![Some(cell)]);
         let shown = |cell: Cell, style| {
@@ -250,8 +270,16 @@ mod tests {
 
     #[test]
     fn models_that_do_not_fit_follow_below() {
-        let cell =
-            Cell { value: Some(0.5), stderr: Some(0.1), best: false, unscored: 0, refused: 0, of: 9, bounds: None };
+        let cell = Cell {
+            value: Some(0.5),
+            stderr: Some(0.1),
+            best: false,
+            unscored: 0,
+            refused: 0,
+            of: 9,
+            bounds: None,
+            weak: false,
+        };
         let row = row_of(vec![Some(cell); 5]);
         let models = ["m1", "m2", "m3", "m4", "m5"].map(str::to_string).to_vec();
         let not_run = vec![NotRun { task: "code".into(), reason: "no sandbox".into() }];

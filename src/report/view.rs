@@ -2,7 +2,7 @@
 
 use crate::estimate::Estimate;
 use crate::remark::{Gathered, Remark, gather};
-use crate::runner::{Finished, NotRun};
+use crate::runner::{Finished, FinishedTask, NotRun, one_process};
 use crate::task::{Group, Node, groups_under};
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -19,6 +19,18 @@ pub struct Comparison {
     pub not_run: Vec<NotRun>,
     /// What the answers show besides scores, in lines.
     pub remarks: Vec<String>,
+    /// Tasks with verdicts that a solution can fake.
+    pub weak: Vec<Weak>,
+}
+
+/// Verdicts on programs that shared a process with their tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weak {
+    /// Only where there are several.
+    pub model: Option<String>,
+    pub task: String,
+    pub verdicts: usize,
+    pub of: usize,
 }
 
 /// One metric of one task or group.
@@ -56,6 +68,8 @@ pub struct Cell {
     pub of: usize,
     /// Between what values the documents without a score leave it.
     pub bounds: Option<(f64, f64)>,
+    /// Whether verdicts that a solution can fake are in it.
+    pub weak: bool,
 }
 
 /// A figure that documents are missing from, to be said under the table.
@@ -124,6 +138,7 @@ pub fn compare(runs: &[(&str, &Finished)]) -> Vec<Comparison> {
     };
     comparisons.extend(tables.into_iter().map(titled));
     if let Some(last) = comparisons.last_mut() {
+        last.weak = weak(runs);
         for task in runs.iter().flat_map(|(_, run)| &run.not_run) {
             if !last.not_run.contains(task) {
                 last.not_run.push(task.clone());
@@ -193,7 +208,10 @@ fn add_tables<'a>(
     }
     let rows = shown.iter().filter_map(|row| {
         let node = group.children.iter().find(|child| child.name() == row.task)?;
-        Some(shown_row(row, node, runs))
+        let mut row = [shown_row(row, node, runs)];
+        mark_weak(node, runs, &mut row);
+        let [row] = row;
+        Some(row)
     });
     tables.push((group.alias.clone().unwrap_or_else(|| group.name.clone()), rows.collect()));
 }
@@ -273,16 +291,19 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn add_node(&mut self, node: &'a Node, depth: usize) {
+        let before = self.rows.len();
         match node {
             Node::Task(task) => {
                 let (template, estimates) = figures(node, depth, self.runs);
                 let was_run = self.runs.iter().any(|(_, run)| run.tasks.iter().any(|t| t.task.name == task.name));
                 add_rows(template, &estimates, if was_run { "(answers only)" } else { "not run" }, &mut self.rows);
+                mark_weak(node, self.runs, &mut self.rows[before..]);
             }
             Node::Group(group) if self.apart.contains(&Arc::as_ptr(group)) => {}
             Node::Group(group) => {
                 let (template, estimates) = figures(node, depth, self.runs);
                 add_rows(template, &estimates, "", &mut self.rows);
+                mark_weak(node, self.runs, &mut self.rows[before..]);
                 if self.shown.insert(&group.name) {
                     group.children.iter().for_each(|child| self.add_node(child, depth + 1));
                 }
@@ -340,7 +361,32 @@ fn cell(e: &Estimate) -> Cell {
         refused: e.refused,
         of: e.n + e.unscored,
         bounds: e.bounds,
+        weak: false,
     }
+}
+
+/// Marks the figures of a node that hold verdicts from one process.
+fn mark_weak(node: &Node, runs: &[(&str, &Finished)], rows: &mut [Row]) {
+    let tasks = node.tasks();
+    let is_weak = |t: &&FinishedTask| tasks.iter().any(|task| task.name == t.task.name) && one_process(t).0 > 0;
+    for (model, (_, run)) in runs.iter().enumerate() {
+        let weak = run.tasks.iter().any(|t| is_weak(&t));
+        let cells = rows.iter_mut().filter_map(|row| row.cells.get_mut(model)?.as_mut());
+        cells.for_each(|cell| cell.weak = weak);
+    }
+}
+
+/// The verdicts from one process, by model and task.
+fn weak(runs: &[(&str, &Finished)]) -> Vec<Weak> {
+    let of_run = |(label, run): &(&str, &Finished)| -> Vec<Weak> {
+        let model = (runs.len() > 1).then(|| label.to_string());
+        let of_task = |t: &FinishedTask| {
+            let (verdicts, of) = one_process(t);
+            (verdicts > 0).then(|| Weak { model: model.clone(), task: t.task.name.clone(), verdicts, of })
+        };
+        run.tasks.iter().filter_map(of_task).collect()
+    };
+    runs.iter().flat_map(of_run).collect()
 }
 
 /// Marks the best of at least two figures, when the metric has a direction.

@@ -9,7 +9,16 @@ use crate::task::{Group, Node, OutputType, Task};
 use std::sync::Arc;
 
 fn cell(value: f64) -> Option<Cell> {
-    Some(Cell { value: Some(value), stderr: None, best: false, unscored: 0, refused: 0, of: 9, bounds: None })
+    Some(Cell {
+        value: Some(value),
+        stderr: None,
+        best: false,
+        unscored: 0,
+        refused: 0,
+        of: 9,
+        bounds: None,
+        weak: false,
+    })
 }
 
 fn best(cells: &[Option<Cell>]) -> Vec<bool> {

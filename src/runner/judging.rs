@@ -1,7 +1,7 @@
 //! Judging: the cases of all answered documents that need a judge, asked for once each, what the journal has left out.
 
 use super::execute::Key;
-use super::{Event, Means, PreparedTask, RunFolder};
+use super::{Event, FinishedTask, Means, PreparedTask, RunFolder};
 use crate::error::Result;
 use crate::judge::Judge;
 use crate::judgement::{Case, Finding};
@@ -18,6 +18,14 @@ pub struct Docket {
     findings: HashMap<Key, Finding>,
     /// Distinct cases without a finding when judging began.
     asked: usize,
+}
+
+/// Verdicts on a task's answers that came from one process, and all its verdicts. By the first pipeline: the others judge the same answers.
+pub fn one_process(task: &FinishedTask) -> (usize, usize) {
+    let first = task.task.filters.first().map(|pipeline| pipeline.name.as_str());
+    let samples = task.samples.iter().filter(|sample| Some(sample.filter.as_str()) == first);
+    let verdicts = samples.flat_map(|sample| &sample.findings).filter_map(|finding| finding.as_ref().ok());
+    verdicts.fold((0, 0), |(weak, all), found| (weak + usize::from(found.in_one_process()), all + 1))
 }
 
 /// Cases of one judge, and the document that each first came from.

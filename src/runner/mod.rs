@@ -22,6 +22,7 @@ mod testing;
 pub use effect::{Wishes, remarks_on_flags};
 pub use execute::{Finished, FinishedTask, Means, NotRun, execute};
 pub use folder::{RunFolder, check_writable};
+pub use judging::one_process;
 pub use prepare::{Limit, Prepared, PreparedTask, prepare};
 pub use protocol::{Plan, plan_protocol};
 

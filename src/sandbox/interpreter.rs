@@ -1,20 +1,13 @@
 //! Finds the host's Python and learns where its files lie.
 
-use super::template::PYTHON_FLAGS;
+use super::host::{self, Packages};
 use crate::error::{Error, Result};
 use serde::Deserialize;
-use std::io::Read;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a Python may take to say what it is, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Most bytes of its answer.
-const LONGEST: u64 = 1 << 20;
 
 /// Oldest Python that works.
 const OLDEST: (u32, u32) = (3, 8);
@@ -63,8 +56,8 @@ pub(super) struct Interpreter {
     pub version: String,
     /// Whether it can make system calls itself, which the launcher needs.
     pub ctypes: bool,
-    /// The standard library's folder.
-    pub library: PathBuf,
+    /// The standard library's folders, as Python calls them; none lies in another.
+    pub libraries: Vec<PathBuf>,
     /// Folders and files that it reads: standard library, shared libraries, the executable.
     pub reads: Vec<PathBuf>,
 }
@@ -89,7 +82,7 @@ impl Interpreter {
     fn find_within(wanted: Option<&Path>, patience: Duration) -> Result<Interpreter> {
         let named = wanted.unwrap_or(Path::new("python3"));
         let hint = "install Python 3.8 or newer, or name one";
-        let said = ask(named, patience)
+        let said = host::ask(named, QUESTION, Packages::Without, patience)
             .map_err(|e| Error::io("cannot start the Python that is to run programs", named, e).hint(hint))?;
         let [said, complaint] = said.ok_or_else(|| {
             let message = format!("this Python does not answer within {patience:?}");
@@ -107,62 +100,26 @@ impl Interpreter {
         // A link (of a virtual environment, say) would have to be shown to a container as well.
         let path = PathBuf::from(answer.executable);
         let path = path.canonicalize().unwrap_or(path);
+        let libraries = libraries(answer.library, &answer.folders);
         let mut reads = answer.folders;
+        reads.retain(|folder| libraries.contains(folder) || !folder.is_dir());
         reads.extend(answer.libraries);
         reads.push(path.clone());
-        let (version, library) = (answer.version, answer.library);
-        Ok(Interpreter { path, version, ctypes: answer.ctypes, library, reads: existing(reads) })
+        Ok(Interpreter { path, version: answer.version, ctypes: answer.ctypes, libraries, reads: existing(reads) })
     }
 }
 
-/// What a Python says to the question, on standard output and error; `None` when it takes too long.
-fn ask(named: &Path, patience: Duration) -> std::io::Result<Option<[Vec<u8>; 2]>> {
-    let deadline = Instant::now() + patience;
-    let mut command = Command::new(named);
-    command.args(PYTHON_FLAGS).args(["-c", QUESTION]).process_group(0);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let texts = (child.stdout.take().map(reader), child.stderr.take().map(reader));
-    let text = |reader: Option<mpsc::Receiver<Vec<u8>>>| {
-        reader?.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
-    };
-    let said = text(texts.0).zip(text(texts.1));
-    let ended = said.is_some() && ends_by(&mut child, deadline);
-    if !ended {
-        kill_group(&mut child);
-    }
-    Ok(said.filter(|_| ended).map(|(output, complaint)| [output, complaint]))
-}
-
-/// Reads a pipe on a thread of its own: who else holds the other end is not known.
-fn reader(pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut text = Vec::new();
-        // What came before an error is all there is.
-        let _ = pipe.take(LONGEST).read_to_end(&mut text);
-        let _ = sender.send(text);
-    });
-    receiver
-}
-
-fn ends_by(child: &mut Child, deadline: Instant) -> bool {
-    while matches!(child.try_wait(), Ok(None)) {
-        if Instant::now() >= deadline {
-            return false;
+/// The folders that hold the standard library: the one so called, and others on Python's path beside it. One that holds it in turn (`/usr/lib`)
+/// has much else.
+fn libraries(library: PathBuf, folders: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found: Vec<(PathBuf, PathBuf)> = Vec::new();
+    for folder in std::iter::once(&library).chain(folders) {
+        let Some(real) = folder.canonicalize().ok().filter(|real| real.is_dir()) else { continue };
+        if !found.iter().any(|(_, known)| real.starts_with(known) || known.starts_with(&real)) {
+            found.push((folder.clone(), real));
         }
-        std::thread::sleep(Duration::from_millis(1));
     }
-    true
-}
-
-/// Ends a child that leads a group, which may be a script that has started others.
-fn kill_group(child: &mut Child) {
-    if let Ok(pid) = libc::pid_t::try_from(child.id()) {
-        // SAFETY: a plain call. The child is not reaped yet, so its number is nobody else's.
-        unsafe { libc::kill(-pid, libc::SIGKILL) };
-    }
-    let _ = child.kill();
-    let _ = child.wait();
+    found.into_iter().map(|(folder, _)| folder).collect()
 }
 
 /// The real paths of those that exist, without any that lie inside another.
@@ -183,6 +140,7 @@ fn existing(paths: Vec<PathBuf>) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn nested_paths_are_dropped() {

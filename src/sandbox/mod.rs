@@ -21,6 +21,8 @@ mod cell;
 #[cfg(unix)]
 mod folder;
 #[cfg(unix)]
+mod host;
+#[cfg(unix)]
 mod interpreter;
 #[cfg(unix)]
 mod open;
@@ -30,6 +32,8 @@ mod own;
 mod pipes;
 #[cfg(unix)]
 mod process;
+#[cfg(unix)]
+mod scratch;
 
 pub use outcome::{Ending, Limits, Program, ProgramOutcome, Usage};
 pub use report::{Missing, Report};
@@ -39,9 +43,13 @@ pub use template::Template;
 #[cfg(unix)]
 pub use cell::Cell;
 #[cfg(unix)]
+pub(crate) use host::{Packages, ask as ask_python};
+#[cfg(unix)]
 pub use open::{Driver, Sandbox};
 #[cfg(unix)]
 pub use pipes::{Lost, MAX_FRAME};
 
+#[cfg(not(unix))]
+pub(crate) use elsewhere::{Packages, ask_python};
 #[cfg(not(unix))]
 pub use elsewhere::{Sandbox, judge};

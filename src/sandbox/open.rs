@@ -2,13 +2,15 @@
 
 use super::canary;
 use super::cell::Cell;
+use super::host;
 use super::interpreter::Interpreter;
 use super::outcome::{Ending, Limits, Program, ProgramOutcome, Usage};
 use super::pipes::{Lost, Pipes};
 use super::process::{Child, Wiring};
 use super::report::Report;
+use super::scratch;
 use super::settings::{Runner, Settings};
-use super::template::{PYTHON_FLAGS, Template};
+use super::template::Template;
 use crate::error::{Error, Result};
 use serde_json::json;
 use std::fs::File;
@@ -16,7 +18,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// First code of an interpreter that is started for one process.
@@ -66,7 +67,7 @@ impl Sandbox {
     pub fn open(settings: Settings) -> Result<Sandbox> {
         let mut interpreter = Interpreter::find(settings.interpreter.as_deref())?;
         interpreter.reads.extend(settings.reads.iter().filter_map(|path| path.canonicalize().ok()));
-        let (scratch, lock) = scratch_folder(settings.scratch.clone())?;
+        let (scratch, lock) = scratch::make(settings.scratch.clone())?;
         let report = first_report(&settings, &interpreter);
         let turns = Turns { free: Mutex::new(settings.workers.max(1)), back: Condvar::new() };
         let mut sandbox = Sandbox {
@@ -115,6 +116,11 @@ impl Sandbox {
         self.settings.workers.max(1)
     }
 
+    /// Whether [`Sandbox::interrupt`] was called.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+
     /// Ends all programs that run, and all that are started from now on, within a moment: each outcome is a failure of the
     /// sandbox, which says nothing about the program.
     pub fn interrupt(&self) {
@@ -146,8 +152,8 @@ impl Sandbox {
         let cell = match &self.settings.runner {
             Runner::Own => self.start_own(driver, limits),
             Runner::Unsafe => {
-                let mut command = Command::new(&self.interpreter.path);
-                command.args(PYTHON_FLAGS).args(["-c", BOOTSTRAP, "direct"]);
+                let mut command = host::python(&self.interpreter.path);
+                command.args(["-c", BOOTSTRAP, "direct"]);
                 self.start_child(command, Wiring::Direct, self.new_scratch()?, driver, limits)
             }
             Runner::External(template) => {
@@ -184,7 +190,7 @@ impl Sandbox {
         ];
         let readonly: Vec<String> = self.interpreter.reads.iter().map(|p| p.display().to_string()).collect();
         let words = template.fill(&values, &readonly);
-        let mut command = Command::new(template.program());
+        let mut command = Command::new(words.first().map_or("", String::as_str));
         command.args(words.iter().skip(1));
         command
     }
@@ -279,37 +285,4 @@ fn failed(reason: String) -> ProgramOutcome {
 /// A name that stays inside the folder it is used in.
 fn is_plain_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
-}
-
-/// Start of the names of all sandboxes' folders.
-const PREFIX: &str = "fairmark-sandbox-";
-
-/// A new folder for scratch directories, and the lock that says it is in use.
-fn scratch_folder(wanted: Option<PathBuf>) -> Result<(TempDir, File)> {
-    let base = wanted.unwrap_or_else(std::env::temp_dir);
-    let cannot = |e| {
-        let cannot = Error::io("cannot make a folder for scratch directories", &base, e);
-        cannot.hint("name another folder for temporary files by the environment variable TMPDIR")
-    };
-    let base = base.canonicalize().map_err(cannot)?;
-    sweep(&base);
-    let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base).map_err(cannot)?;
-    let lock = File::open(folder.path()).map_err(cannot)?;
-    lock.try_lock().map_err(|e| cannot(e.into()))?;
-    Ok((folder, lock))
-}
-
-/// Removes the folders of harnesses that were killed: those that nobody has locked.
-fn sweep(base: &Path) {
-    for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
-        let age = entry.metadata().and_then(|about| about.modified()).map(|at| at.elapsed().unwrap_or_default());
-        // One that is just being made is not locked yet.
-        let old = age.is_ok_and(|age| age > Duration::from_secs(60));
-        if !old || !entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            continue;
-        }
-        if File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok()) {
-            super::folder::remove(&entry.path());
-        }
-    }
 }

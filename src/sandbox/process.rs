@@ -1,9 +1,9 @@
 //! A sandboxed process that is a child of the harness: plain (`Runner::Unsafe`) or inside an external runner.
 
 use super::cell::{Cause, Ended, Keeper};
-use super::folder;
 use super::outcome::Ending;
 use super::pipes::TheirEnds;
+use super::{folder, host};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -38,7 +38,7 @@ impl Child {
             }
             Wiring::Mapped => {
                 // An external runner's own client needs to find its files and its daemon.
-                command.envs(std::env::vars_os());
+                command.envs(host::environment_without_python());
                 command.stdin(ends.input.try_clone()?).stdout(ends.output.try_clone()?).stderr(ends.stderr);
             }
         }

@@ -29,6 +29,59 @@ pub enum Mode {
     OneProcess,
 }
 
+/// What a name of a solution stands for. Whatever can be called and is no class is a function: lambdas, what a decorator made, partial
+/// functions, objects with `__call__`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Function,
+    Class,
+    /// A class of exceptions.
+    Error,
+    Value,
+}
+
+impl Kind {
+    /// The word that processes use for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::Function => "function",
+            Kind::Class => "class",
+            Kind::Error => "error",
+            Kind::Value => "value",
+        }
+    }
+
+    /// The kind of this word.
+    pub fn of(word: &str) -> Option<Kind> {
+        [Kind::Function, Kind::Class, Kind::Error, Kind::Value].into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// How solutions are judged after their reference was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Course {
+    pub mode: Mode,
+    /// `None`: nothing is known of a reference.
+    pub reference: Option<Shown>,
+}
+
+/// What a reference showed of itself under its tests; a solution has to be like it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// What each entry point is, in their order.
+    pub kinds: Vec<Kind>,
+    /// What gave the tests objects that stay with the solution: entry points, and their methods and attributes (`Stack.copy`). Anywhere
+    /// else a solution's objects are dead, as tests expect plain data there.
+    pub givers: Vec<String>,
+}
+
+impl From<Mode> for Course {
+    fn from(mode: Mode) -> Course {
+        Course { mode, reference: None }
+    }
+}
+
 /// What a judgement came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

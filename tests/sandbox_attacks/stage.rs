@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const PRELUDE: &str = include_str!("prelude.py");
-const GROUPS: [(&str, &str); 5] = [
+const GROUPS: [(&str, &str); 7] = [
     ("network", include_str!("network.py")),
     ("files", include_str!("files.py")),
     ("processes", include_str!("processes.py")),
     ("kernel", include_str!("kernel.py")),
+    ("library", include_str!("library.py")),
+    ("calls", include_str!("calls.py")),
     ("limits", include_str!("limits.py")),
 ];
 

@@ -1,5 +1,7 @@
 //! Reads the files of cases: `### name`, then settings as comments, code, `# tests:`, tests.
 
+use fairmark::sandbox::judge::{Course, Kind, Mode, Shown};
+
 /// One solution with its tests.
 pub struct Case {
     pub name: String,
@@ -8,6 +10,15 @@ pub struct Case {
     pub passes_elsewhere: Option<bool>,
     pub code: String,
     pub tests: String,
+    /// What a reference would show of itself.
+    shown: Shown,
+}
+
+impl Case {
+    /// As after a reference.
+    pub fn course(&self, mode: Mode) -> Course {
+        Course { mode, reference: Some(self.shown.clone()) }
+    }
 }
 
 /// What most cases are to compute.
@@ -27,10 +38,16 @@ fn case(section: &str) -> Case {
         lines.find_map(|line| line.strip_prefix(&format!("# {key}: ")).map(str::to_owned))
     };
     let (code, tests) = rest.split_once("# tests:\n").unwrap_or((rest, SQUARE));
+    let list = |key: &str| setting(key).map(|words| words.split(", ").map(str::to_owned).collect::<Vec<_>>());
+    let entry_points = list("entry points").unwrap_or_else(|| vec!["square".to_owned()]);
+    let kinds = match list("kinds") {
+        Some(words) => words.iter().map(|word| Kind::of(word).expect("a kind")).collect(),
+        None => vec![Kind::Function; entry_points.len()],
+    };
     Case {
         name: name.to_owned(),
-        entry_points: setting("entry points")
-            .map_or_else(|| vec!["square".to_owned()], |names| names.split(", ").map(str::to_owned).collect()),
+        entry_points,
+        shown: Shown { kinds, givers: list("givers").unwrap_or_default() },
         passes_elsewhere: setting("elsewhere").map(|word| match word.as_str() {
             "passes" => true,
             "fails" => false,

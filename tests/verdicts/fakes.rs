@@ -8,6 +8,7 @@ const BUILTINS: &str = include_str!("cases/builtins.py");
 const EXCEPTIONS: &str = include_str!("cases/exceptions.py");
 const ENDS: &str = include_str!("cases/ends.py");
 const PEEPING: &str = include_str!("cases/peeping.py");
+const OBJECTS: &str = include_str!("cases/objects.py");
 
 /// Every fake, in two processes: never a pass, never the sandbox's fault. Each is held to its control, where it has
 /// one: what a sandbox forbids differs with the runner.
@@ -39,6 +40,11 @@ fn exceptions_do_not_pass() {
 #[test]
 fn early_and_missing_ends_do_not_pass() {
     check(ENDS);
+}
+
+#[test]
+fn objects_in_place_of_plain_data_do_not_pass() {
+    check(OBJECTS);
 }
 
 #[test]

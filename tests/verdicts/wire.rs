@@ -34,7 +34,7 @@ def drivers(name):
 fn talk(case: &cases::Case, mode: Mode) -> Outcome {
     let names: Vec<&str> = case.entry_points.iter().map(String::as_str).collect();
     let short = Limits { wall: Duration::from_secs(4), ..limits() };
-    judge().run(&solution(&format!("{KIT}{}", case.code), &names), &tests(&case.tests), &short, mode)
+    judge().run(&solution(&format!("{KIT}{}", case.code), &names), &tests(&case.tests), &short, case.course(mode))
 }
 
 /// What these say is not a verdict.
@@ -71,7 +71,7 @@ fn a_right_solution_passes_with_the_same_kit() {
 #[test]
 fn a_solution_that_serves_itself_is_compared_like_any_other() {
     let rows = "row = b'tv\\3\\0\\0\\0s' + frame(b'square') + b's' + frame(b'function') + b'N'\n\
-                say(frame(b'rlv\\1\\0\\0\\0' + row))\n";
+                say(frame(b'rlv\\1\\0\\0\\0' + row + b'lv\\1\\0\\0\\0N'))\n";
     let served = |answer: i64| format!("{KIT}{rows}serve(b'i' + struct.pack('<q', {answer}))\n");
     let verdict = |answer| run(&served(answer), &["square"], "assert square(3) == 9\n", Mode::TwoProcesses).verdict;
     assert_eq!(verdict(9), Verdict::Passed);

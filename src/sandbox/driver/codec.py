@@ -12,13 +12,14 @@ the order in which they appear; a second sight of one is a reference, so aliases
     d C D <pairs>                  dict*, Counter*, OrderedDict*
     G <value> <pairs>              defaultdict* with its factory
     Q <value> <items>              deque* with its maxlen
+    M s-string <value> <value>     a named tuple: name of its class, names of its fields, a tuple
     r <value value value>          range
     Y s-string                     a type or function of builtins, by name
     K s-string <value>             a value of the standard library, by type name and arguments
     X <value> <value>              an exception: name or number of its class, arguments
     R <u32>                        the mutable container (marked * above) of that number
     O <u32> <u32>                  an object that stays with the solution: its number, number of its class (or
-                                   ITERATOR, FUNCTION)
+                                   ITERATOR, FUNCTION, OBJECT: of a class that the tests do not name)
 
     items = v <u32 n> <n values> | q <u32 n> <n i64> | w <u32 n> <n f64>
     pairs = <u32 n> <2n values>
@@ -30,7 +31,7 @@ from struct import Struct, error as StructError, pack, unpack_from
 MAX_BYTES = 16 << 20
 MAX_NODES = 2_000_000
 MAX_DEPTH = 400
-ITERATOR, FUNCTION = 0xFFFFFFFF, 0xFFFFFFFE
+ITERATOR, FUNCTION, OBJECT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
 _U32, _I64, _F64, _C128, _2U32 = Struct("<I"), Struct("<q"), Struct("<d"), Struct("<dd"), Struct("<II")
 _u32, _i64, _f64 = _U32.pack, _I64.pack, _F64.pack
 
@@ -67,6 +68,42 @@ class Malformed(Exception):
 
 def _from_modules(module, name):
     return getattr(__import__(module), name)
+
+
+def inherits(cls, base):
+    """Whether equality and contents of the subclass are the base's own."""
+
+    def own(c, name):
+        return next((k.__dict__[name] for k in c.__mro__ if name in k.__dict__), None)
+
+    names = ("eq", "ne", "hash", "lt", "le", "gt", "ge", "len", "iter", "getitem", "contains", "bool")
+    return all(own(cls, f"__{name}__") is own(base, f"__{name}__") for name in names)
+
+
+def fields_of(cls):
+    """The fields of a class that `namedtuple` could have made, else None."""
+    fields = getattr(cls, "_fields", None)
+    if type(fields) is not tuple or not issubclass(cls, tuple) or not inherits(cls, tuple):
+        return None
+    names = (cls.__name__, *fields)
+    fine = all(type(name) is str and len(name) < 100 and name.isidentifier() for name in names)
+    return fields if fine and len(set(fields)) == len(fields) and not any(map(_is_reserved, names)) else None
+
+
+WORDS = {"function": "a function", "class": "a class", "error": "a class of exceptions", "value": "a value"}
+
+
+def kind(x):
+    """What an entry point is. Whatever can be called and is no class counts as a function."""
+    if isinstance(x, type):
+        return "error" if issubclass(x, BaseException) else "class"
+    return "function" if callable(x) else "value"
+
+
+def _is_reserved(name):
+    import keyword
+
+    return name.startswith("_") or keyword.iskeyword(name)
 
 
 # Immutable values of the standard library: type -> (arguments that make an equal one), and back.
@@ -213,6 +250,11 @@ def encoder(other, memo, kept):
             add(b"K")
             put(name)
             return put(tuple(x), depth + 1)
+        elif isinstance(x, tuple) and fields_of(t) is not None and len(fields_of(t)) == len(x):
+            add(b"M")
+            put(name)
+            put(fields_of(t))
+            return put(tuple(list(x)), depth + 1)
         elif t is ERRORS.get(name):
             add(b"X")
             put(name)

@@ -17,6 +17,18 @@ def error(cls, args):
     return Exception(*args)
 
 
+_named = {}
+
+
+def named_tuple(name, fields):
+    """The class of this name and these fields. `namedtuple` refuses what is no plain name."""
+    if (name, fields) not in _named:
+        from collections import namedtuple
+
+        _named[name, fields] = namedtuple(name, [_exact(field, str) for field in fields])
+    return _named[name, fields]
+
+
 def decoder(data, pos, kept, other):
     """Gives (take, fill, where): `take()` reads a value, `fill(x)` reads contents into the mutable container x,
     `where()` is the position. `kept` is the list of containers by number, `other(number, class)` makes the object
@@ -132,6 +144,9 @@ def decoder(data, pos, kept, other):
             return mutable(bytearray(), depth)
         if tag == 90:  # Z
             return frozenset(items(depth + 1))
+        if tag == 77:  # M
+            name, fields = _exact(take(depth + 1), str), _exact(take(depth + 1), tuple)
+            return named_tuple(name, fields)._make(_exact(take(depth + 1), tuple))
         if tag == 99:  # c
             pos += 16
             return complex(*_C128.unpack_from(data, pos - 16))

@@ -1,10 +1,14 @@
 """Runs in the tests' process: trusted tests, which reach the solution by proxies alone.
 
-Out: b"h" when ready for the tests. In: (secret, prelude, tests, names, description), names = the entry points asked
-for, description = the bytes of rows [(name, kind, detail)] as the solution's process wrote them. Out: calls (see the solution's driver for
-their form), and at the end one of b"P" + secret (every statement of the tests ran), b"F" + secret + (exception,
-reason, trace), b"U" + secret + (what, trace): a value could not cross, b"B" + secret + (reason, trace): the tests
-themselves are broken. No code of the solution runs here, and what it answers is plain data.
+Out: b"h" when ready for the tests. In: (secret, seed, prelude, tests, names, description, manner, kinds, givers), names = the entry
+points asked for, description = the bytes of rows [(name, kind, bases)] and of [value or None] as the solution's process wrote them. Out:
+calls (see the solution's driver for their form), and at the end one of b"P" + secret + (a kind for each name, then givers): every
+statement of the tests ran; b"F" + secret + (exception, reason, trace); b"U" + secret + (what, trace): a value could not cross; b"B" +
+secret + (reason, trace): the tests themselves are broken. No code of the solution runs here, and what it answers is plain data.
+
+The reference shows the way: what each entry point is (`kinds`), and what gives objects that stay with the solution (`givers`: names of
+entry points, methods and attributes). manner = "shows": this is the reference, which may do all; "follows": a solution, which has to be
+of the same kinds, and whose objects are dead wherever the reference's were plain; "alone": nothing is known of a reference.
 """
 
 
@@ -18,9 +22,10 @@ def tests_main():
     recv, send = channel(os.read, os.write)
     send(b"h")
     take, _, _ = decoder(recv(), 0, [], None)
-    secret, prelude, code, names, description = take()
-    lock, proxies, classes = allocate_lock(), {}, {}
-    set_number, get_number = object.__setattr__, object.__getattribute__
+    secret, seed, prelude, code, names, description, manner, kinds, givers = take()
+    lock, proxies, classes, strays = allocate_lock(), {}, {}, {}
+    givers = set(givers)
+    set_slot, get_slot = object.__setattr__, object.__getattribute__
     sequence = 0
 
     def verdict(kind, *facts):
@@ -49,21 +54,39 @@ def tests_main():
 
     def outgoing(x, put, out):
         if isinstance(x, Remote):
-            return out.append(b"O" + _2U32.pack(get_number(x, "_fairmark_number"), ITERATOR))
+            return out.append(b"O" + _2U32.pack(get_slot(x, "_fairmark_number"), ITERATOR))
         if id(x) in entry_of:
             return out.append(b"O" + _2U32.pack(entry_of[id(x)], ITERATOR))
         raise Unportable(f"an argument: an object of type {type(x).__name__}")
 
-    def incoming(number, cls):
-        if number not in proxies:
-            kind = Iterator if cls == ITERATOR else Function if cls == FUNCTION else classes[cls]
-            if not issubclass(kind, Remote):
-                raise Malformed("an object of an exception's class")
-            proxies[number] = proxy = object.__new__(kind)
-            set_number(proxy, "_fairmark_number", number)
-        return proxies[number]
+    def incoming(number, cls, giver):
+        """What stands for an object of the solution that came from there."""
+        if cls == ITERATOR or cls == FUNCTION:
+            return stand_in(number, Iterator if cls == ITERATOR else Function, giver, proxies)
+        kind = Thing if cls == OBJECT else classes[cls]
+        if not issubclass(kind, Instance):
+            raise Malformed("an object of an exception's class")
+        if manner == "alone" and kind is Thing:
+            unportable("an object of a class that the tests do not name")
+        if manner == "shows":
+            givers.add(giver)
+        elif manner == "follows" and giver not in givers:
+            # Where tests expect plain data, an object must not answer in its place, whatever they ask it.
+            return stand_in(number, Iterator, giver, strays)
+        return stand_in(number, kind, giver if kind is Thing else names[cls], proxies)
 
-    def ask(op, target, name=None, args=(), keywords=None, stops=False):
+    def stand_in(number, kind, giver, known):
+        if number not in known:
+            known[number] = it = object.__new__(kind)
+            set_slot(it, "_fairmark_number", number)
+            set_slot(it, "_fairmark_giver", giver)
+        return known[number]
+
+    def member(giver, name):
+        """The giver of what this attribute, method or operator of an object gives."""
+        return f"{giver}.{name}"[:200]
+
+    def ask(op, target, giver, name=None, args=(), keywords=None, stops=False):
         nonlocal sequence
         kept = []
         put, _, out = encoder(outgoing, {}, kept)
@@ -83,11 +106,11 @@ def tests_main():
             verdict(b"F", "ProtocolError", "the solution answered another call", "")
         kind = reply[0]
         if kind == 109:  # m
-            return Method(target, name)
+            return Method(target, name, giver)
         if kind == 117:  # u
             unportable("a result: " + reply[5:].decode("utf-8", "replace"))
         try:
-            values = deeply(lambda: absorb(reply, kept, 1 if kind == 118 else 2))
+            values = deeply(lambda: absorb(reply, kept, 1 if kind == 118 else 2, giver))
             exception = None if kind == 118 else thrown(*values, stops)
         except (MemoryError, RecursionError):
             raise
@@ -97,10 +120,10 @@ def tests_main():
             return values[0]
         raise exception
 
-    def absorb(reply, kept, n):
+    def absorb(reply, kept, n, giver):
         """The values of a reply; the call's changes are made to the caller's own containers."""
         known = len(kept)
-        take, fill, _ = decoder(reply, 5, kept, incoming)
+        take, fill, _ = decoder(reply, 5, kept, lambda number, cls: incoming(number, cls, giver))
         values = [take() for _ in range(n)]
         for _ in range(_exact(take(), int)):
             number = _exact(take(), int)
@@ -121,7 +144,10 @@ def tests_main():
     class Remote:
         """Something that lives in the solution's process. It equals itself only."""
 
-        __slots__ = ("_fairmark_number", "__weakref__")
+        __slots__ = ("_fairmark_number", "_fairmark_giver", "__weakref__")
+
+    def who(it):
+        return get_slot(it, "_fairmark_number"), get_slot(it, "_fairmark_giver")
 
     class Iterator(Remote):
         __slots__ = ()
@@ -130,39 +156,41 @@ def tests_main():
             return self
 
         def __next__(self):
-            return ask(b"o", get_number(self, "_fairmark_number"), "next", stops=True)
+            number, giver = who(self)
+            return ask(b"o", number, member(giver, "next"), "next", stops=True)
 
     class Function(Remote):
         __slots__ = ()
 
         def __call__(self, *args, **keywords):
-            return ask(b"c", get_number(self, "_fairmark_number"), None, args, keywords)
+            number, giver = who(self)
+            return ask(b"c", number, member(giver, "call"), None, args, keywords)
 
     class Method:
-        __slots__ = ("_target", "_name")
+        __slots__ = ("_target", "_name", "_giver")
 
-        def __init__(self, target, name):
-            self._target, self._name = target, name
+        def __init__(self, target, name, giver):
+            self._target, self._name, self._giver = target, name, giver
 
         def __call__(self, *args, **keywords):
-            return ask(b"c", self._target, self._name, args, keywords)
+            return ask(b"c", self._target, self._giver, self._name, args, keywords)
 
-    # By these a test compares a plain value with its own: an object must not answer in a plain value's place.
-    COMPARING = {"startswith", "endswith", "issubset", "issuperset", "isdisjoint", "count", "index", "equals"}
-
-    def attribute(number, name):
+    def attribute(number, giver, name):
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        if name in COMPARING:
-            unportable(f"an object's method {name}")
-        return ask(b"g", number, name)
+        return ask(b"g", number, member(giver, name), name)
+
+    def own(cls, name):
+        return type.__getattribute__(cls, name)
 
     class Meta(type):
         def __call__(cls, *args, **keywords):
-            return ask(b"c", type.__getattribute__(cls, "_fairmark_entry"), None, args, keywords)
+            number = own(cls, "_fairmark_entry")
+            return ask(b"c", number, names[number], None, args, keywords)
 
         def __getattr__(cls, name):
-            return attribute(type.__getattribute__(cls, "_fairmark_entry"), name)
+            number = own(cls, "_fairmark_entry")
+            return attribute(number, names[number], name)
 
     class Instance(Remote, metaclass=Meta):
         """An object of a class that the tests name: attributes, methods and its own operators are asked for."""
@@ -171,17 +199,23 @@ def tests_main():
         _fairmark_entry = None
 
         def __getattr__(self, name):
-            return attribute(get_number(self, "_fairmark_number"), name)
+            return attribute(*who(self), name)
 
         def __setattr__(self, name, value):
-            ask(b"s", get_number(self, "_fairmark_number"), name, (value,))
+            ask(b"s", *who(self), name, (value,))
 
         def __delattr__(self, name):
-            ask(b"x", get_number(self, "_fairmark_number"), name)
+            ask(b"x", *who(self), name)
+
+    class Thing(Instance):
+        """An object of another class of the solution's."""
+
+        __slots__ = ()
 
     def operator(name, stops):
         def method(self, *args):
-            return ask(b"o", get_number(self, "_fairmark_number"), name, args, stops=stops)
+            number, giver = who(self)
+            return ask(b"o", number, member(giver, name), name, args, stops=stops)
 
         return method
 
@@ -190,7 +224,7 @@ def tests_main():
         def method(self, other):
             if not isinstance(other, Instance):
                 return NotImplemented
-            return ask(b"o", get_number(self, "_fairmark_number"), name, (other,))
+            return operator(name, False)(self, other)
 
         return method
 
@@ -208,7 +242,7 @@ def tests_main():
 
     def function(number, name):
         def proxy(*args, **keywords):
-            return ask(b"c", number, None, args, keywords)
+            return ask(b"c", number, name, None, args, keywords)
 
         proxy.__name__ = proxy.__qualname__ = name
         return proxy
@@ -228,17 +262,29 @@ def tests_main():
     def stranger(number, cls):
         raise Malformed("an object in place of plain data")
 
+    def other_kind(namespace):
+        """The first entry point that is something else than the tests want, as a sentence."""
+        for number, (name, kind, _) in enumerate(rows):
+            wanted = kinds[number] if manner == "follows" else kind
+            if kind in ("class", "error") and manner == "alone" and isinstance(namespace.get(name), types.FunctionType):
+                wanted = "function"
+            if kind != wanted:
+                return f"`{name}` is {WORDS[kind]}, the tests want {WORDS[wanted]}"
+        return None
+
     def bind(namespace):
-        rows.extend(_exact(decoder(description, 0, [], stranger)[0](), list))
+        read, _, _ = decoder(description, 0, [], lambda number, cls: incoming(number, cls, names[-1] + " (value)"))
+        rows.extend(_exact(read(), list))
         if [row[0] for row in rows] != list(names):
             raise ValueError("other names than asked for")
-        for number, (name, kind, detail) in enumerate(rows):
-            if kind in ("class", "error"):
-                if isinstance(namespace.get(name), types.FunctionType):
-                    verdict(b"F", "TypeError", f"TypeError: `{name}` is a class, the tests want a function", "")
-                value = class_of(number)
-            else:
-                value = detail if kind == "value" else function(number, name)
+        wrong = other_kind(namespace)
+        if wrong:
+            verdict(b"F", "TypeError", "TypeError: " + wrong, "")
+        stand_ins = [None if kind == "value" else function(number, name) if kind == "function" else class_of(number)
+                     for number, (name, kind, _) in enumerate(rows)]
+        values = _exact(read(), list)
+        for number, (name, kind, _) in enumerate(rows):
+            value = values[number] if kind == "value" else stand_ins[number]
             if kind != "value":
                 entry_of[id(value)] = number
             namespace[name] = value
@@ -247,7 +293,7 @@ def tests_main():
     module = types.ModuleType("tests")
     module.__file__ = "tests.py"
     sys.modules["tests"] = module
-    random.seed(0)
+    random.seed(seed)
     try:
         program = compile(code, "tests.py", "exec", dont_inherit=True)
         exec(compile(prelude, "prelude.py", "exec", dont_inherit=True), module.__dict__)
@@ -266,8 +312,7 @@ def tests_main():
         except BaseException:  # the text of one of the solution's objects is asked for there
             text = ""
         verdict(b"F", name, f"{name}: {text}" if text else name, trace(error_.__traceback__))
-    send(b"P" + secret)
-    os._exit(0)
+    verdict(b"P", *(row[1] for row in rows), *sorted(givers))
 
 
 tests_main()

@@ -1,7 +1,7 @@
 //! Solutions with a known verdict, judged before any other: a sandbox that gets one wrong cannot be used.
 
 use super::super::outcome::Limits;
-use super::{Judge, Mode, Outcome, Solution, Tests, Verdict};
+use super::{Judge, Manner, Mode, Outcome, Solution, Tests, Verdict};
 use crate::error::{Error, Result};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const CANARIES: [(&str, &str, bool); 4] = [
 /// # Errors
 /// When one gets another verdict than it must.
 pub(super) fn check(judge: &Judge) -> Result<()> {
-    let limits = Limits { cpu: Duration::from_secs(10), wall: Duration::from_secs(60), ..Limits::default() };
+    let limits = limits();
     let tests = Tests { prelude: String::new(), code: TESTS.to_owned() };
     for mode in [Mode::TwoProcesses, Mode::OneProcess] {
         for (what, code, passes) in CANARIES {
@@ -37,6 +37,20 @@ pub(super) fn check(judge: &Judge) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a right solution passes now. For whoever has a turn.
+pub(super) fn passes(judge: &Judge, mode: Mode) -> bool {
+    let limits = limits();
+    let tests = Tests { prelude: String::new(), code: TESTS.to_owned() };
+    let [(_, code, _), ..] = CANARIES;
+    let solution = Solution { code: code.to_owned(), entry_points: vec!["square".to_owned()] };
+    let trial = judge.trial(&solution, &tests, &limits, Manner::Alone);
+    judge.once(&trial, mode).outcome.verdict == Verdict::Passed
+}
+
+fn limits() -> Limits {
+    Limits { cpu: Duration::from_secs(10), wall: Duration::from_secs(60), ..Limits::default() }
 }
 
 fn expected(outcome: &Outcome, passes: bool) -> bool {

@@ -28,10 +28,10 @@ impl Writer {
         self
     }
 
-    pub fn texts(mut self, texts: &[String]) -> Writer {
+    pub fn texts<T: AsRef<str>>(mut self, texts: &[T]) -> Writer {
         self.0.extend_from_slice(b"tv");
         self.0.extend_from_slice(&length(texts.len()));
-        texts.iter().fold(self, |writer, text| writer.text(text))
+        texts.iter().fold(self, |writer, text| writer.text(text.as_ref()))
     }
 
     pub fn done(self) -> Vec<u8> {
@@ -144,7 +144,10 @@ impl<'a> Reader<'a> {
             b'Z' => self.items(depth + 1, true),
             b'r' => (0..3).try_for_each(|_| self.walk(depth + 1, true)),
             b'Y' => self.walk(depth + 1, true),
-            b'K' | b'X' => (0..2).try_for_each(|_| self.walk(depth + 1, hashable)),
+            b'M' => (0..3).try_for_each(|_| self.walk(depth + 1, hashable)),
+            b'K' => (0..2).try_for_each(|_| self.walk(depth + 1, hashable)),
+            // Hashed by what it is, not by what it holds.
+            b'X' => (0..2).try_for_each(|_| self.walk(depth + 1, false)),
             _ if hashable => Err("a key that cannot be hashed"),
             b'R' => {
                 let number = u32::from_le_bytes(self.array()?) as usize;

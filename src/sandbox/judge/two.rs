@@ -7,9 +7,10 @@ use super::super::pipes::Lost;
 use super::data::{Malformed, Reader, Writer};
 use super::verdict::together;
 use super::verdict::{
-    Secret, exception, failed, for_solution, for_tests, greet, lost, never_ready, sandbox_error, secret, texts,
+    Found, Secret, all_texts, exception, failed, for_solution, for_tests, greet, lost, never_ready, sandbox_error,
+    secret, texts,
 };
-use super::{Mode, Outcome, Solution, Tests, Verdict};
+use super::{Manner, Mode, Outcome, Trial, Verdict};
 use crate::error::Result;
 use std::time::{Duration, Instant};
 
@@ -31,16 +32,19 @@ const TESTS: Driver = Driver {
 };
 
 /// Judges in two processes.
-pub(super) fn judge(sandbox: &Sandbox, solution: &Solution, tests: &Tests, limits: &Limits) -> Outcome {
-    let (verdict, unportable, usage) = match start(sandbox, limits) {
+pub(super) fn judge(sandbox: &Sandbox, trial: &Trial<'_>) -> Found {
+    match start(sandbox, trial.limits) {
         Ok((left, right)) => {
-            let mut trial = Trial::new(left, right, &solution.entry_points, limits.wall);
-            let stop = trial.run(solution, tests).unwrap_or_else(|stop| stop);
-            trial.close(stop)
+            let mut pair = Pair::new(left, right, &trial.solution.entry_points, trial.limits.wall);
+            let stop = pair.run(trial).unwrap_or_else(|stop| stop);
+            pair.close(stop)
         }
-        Err(e) => (sandbox_error(e.to_string()), None, Default::default()),
-    };
-    Outcome { verdict, mode: Mode::TwoProcesses, unportable, usage }
+        Err(e) => {
+            let (verdict, usage) = (sandbox_error(e.to_string()), Usage::default());
+            let outcome = Outcome { verdict, mode: Mode::TwoProcesses, unportable: None, usage };
+            Found { outcome, shown: Vec::new(), lost: false }
+        }
+    }
 }
 
 fn start(sandbox: &Sandbox, limits: &Limits) -> Result<(Cell, Cell)> {
@@ -50,6 +54,8 @@ fn start(sandbox: &Sandbox, limits: &Limits) -> Result<(Cell, Cell)> {
 /// Why a trial is over.
 enum Stop {
     Verdict(Verdict),
+    /// All tests passed; what the solution showed of itself.
+    Passed(Vec<String>),
     Unportable {
         what: String,
         trace: String,
@@ -65,7 +71,7 @@ enum Stop {
     TestsLost,
 }
 
-struct Trial<'a> {
+struct Pair<'a> {
     solution: Cell,
     tests: Cell,
     entry_points: &'a [String],
@@ -74,13 +80,14 @@ struct Trial<'a> {
     patience: Duration,
 }
 
-impl<'a> Trial<'a> {
-    fn new(solution: Cell, tests: Cell, entry_points: &'a [String], patience: Duration) -> Trial<'a> {
-        Trial { solution, tests, entry_points, secret: secret(), patience }
+impl<'a> Pair<'a> {
+    fn new(solution: Cell, tests: Cell, entry_points: &'a [String], patience: Duration) -> Pair<'a> {
+        Pair { solution, tests, entry_points, secret: secret(), patience }
     }
 
     /// Loads the solution, then carries calls until there is a verdict. Both arms are ends.
-    fn run(&mut self, solution: &Solution, tests: &Tests) -> Result<Stop, Stop> {
+    fn run(&mut self, trial: &Trial<'_>) -> Result<Stop, Stop> {
+        let (solution, tests) = (trial.solution, trial.tests);
         greet(&mut self.solution).map_err(|_| Stop::NeverReady { tests: false })?;
         greet(&mut self.tests).map_err(|_| Stop::NeverReady { tests: true })?;
         let load = Writer::tuple(2).text(&solution.code).texts(self.entry_points).done();
@@ -94,9 +101,9 @@ impl<'a> Trial<'a> {
             _ => return Err(malformed("no list of entry points")),
         };
         let mut reader = Reader::new(rows, Vec::new());
-        reader.value().and_then(|()| reader.end()).map_err(malformed)?;
-        let begin = Writer::tuple(5).bytes(&self.secret).text(&tests.prelude).text(&tests.code);
-        let begin = begin.texts(self.entry_points).bytes(rows).done();
+        (0..2).try_for_each(|_| reader.value()).and_then(|()| reader.end()).map_err(malformed)?;
+        let begin = Writer::tuple(9).bytes(&self.secret).bytes(&trial.seed).text(&tests.prelude).text(&tests.code);
+        let begin = manner(begin.texts(self.entry_points).bytes(rows), trial.manner).done();
         self.tests.send(&begin).map_err(|_| Stop::TestsLost)?;
         loop {
             let frame = self.tests.recv().map_err(|_| Stop::TestsLost)?;
@@ -108,7 +115,10 @@ impl<'a> Trial<'a> {
 
     /// One frame of the tests: a call, which is answered, or the end.
     fn carry(&mut self, frame: &[u8]) -> Result<Option<Stop>, Stop> {
-        let broken = |why: Malformed| Stop::Verdict(sandbox_error(format!("the tests' process sent {why}")));
+        // It is trusted and did nothing of the kind with the reference: what it was given made it do so.
+        let broken = |why: Malformed| {
+            Stop::Verdict(failed(format!("what the solution gave made the tests' process send {why}")))
+        };
         match frame.first() {
             Some(b'c' | b'g' | b's' | b'x' | b'o') => {
                 let (head, values) = frame.split_at_checked(9).ok_or_else(|| broken("too short a call"))?;
@@ -149,20 +159,45 @@ impl<'a> Trial<'a> {
     }
 
     /// Ends both processes and decides.
-    fn close(self, stop: Stop) -> (Verdict, Option<String>, Usage) {
+    fn close(self, stop: Stop) -> Found {
         let (solution, tests) = (self.solution.finish(), self.tests.finish());
         let usage = together(solution.usage, tests.usage);
+        let (mut shown, mut gone) = (Vec::new(), false);
         let (verdict, unportable) = match stop {
             Stop::Verdict(verdict) => (verdict, None),
+            Stop::Passed(words) => {
+                shown = words;
+                (Verdict::Passed, None)
+            }
             Stop::Unportable { what, trace } => {
                 let reason = format!("cannot cross between processes: {what}");
                 (Verdict::Failed { reason, trace }, Some(what))
             }
             Stop::NeverReady { tests: late } => (never_ready(if late { &tests } else { &solution }), None),
-            Stop::SolutionLost { lost: why, doing } => (lost(&why, &solution, &doing), None),
-            Stop::TestsLost => (tests_lost(&tests), None),
+            Stop::SolutionLost { lost: why, doing } => {
+                gone = matches!(solution.ending, Ending::SandboxFailed(_));
+                (lost(&why, &solution, &doing), None)
+            }
+            Stop::TestsLost => {
+                let verdict = tests_lost(&tests);
+                gone = matches!(verdict, Verdict::SandboxError { .. });
+                (verdict, None)
+            }
         };
-        (verdict, unportable, usage)
+        Found { outcome: Outcome { verdict, mode: Mode::TwoProcesses, unportable, usage }, shown, lost: gone }
+    }
+}
+
+/// What the tests' process is told of the reference.
+fn manner(begin: Writer, manner: Manner<'_>) -> Writer {
+    let nothing: &[&str] = &[];
+    match manner {
+        Manner::Shows => begin.text("shows").texts(nothing).texts(nothing),
+        Manner::Alone => begin.text("alone").texts(nothing).texts(nothing),
+        Manner::Follows(shown) => {
+            let kinds: Vec<&str> = shown.kinds.iter().map(|kind| kind.word()).collect();
+            begin.text("follows").texts(&kinds).texts(&shown.givers)
+        }
     }
 }
 
@@ -190,7 +225,7 @@ fn exception_of(kind: &str, reason: String, trace: String) -> Verdict {
 /// The last frame of the tests, behind the secret.
 fn conclusion(kind: u8, facts: &[u8]) -> Result<Stop, Malformed> {
     match kind {
-        b'P' if facts.is_empty() => Ok(Stop::Verdict(Verdict::Passed)),
+        b'P' => all_texts(facts).map(Stop::Passed),
         b'F' => exception(facts).map(Stop::Verdict),
         b'U' => texts(facts).map(|[what, trace]| Stop::Unportable { what, trace }),
         b'B' => texts(facts).map(|[why, _trace]| Stop::Verdict(sandbox_error(format!("the tests are broken: {why}")))),

@@ -3,8 +3,8 @@
 use super::super::cell::Cell;
 use super::super::outcome::{Ending, Limits, ProgramOutcome, Usage};
 use super::super::pipes::Lost;
-use super::Verdict;
 use super::data::{Malformed, Reader};
+use super::{Outcome, Verdict};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
@@ -15,6 +15,15 @@ const ALLOWANCE: Duration = Duration::from_secs(30);
 
 /// Bytes that a process must send back to pass.
 pub(super) type Secret = [u8; 16];
+
+/// A judgement with what only the judge looks at.
+pub(super) struct Found {
+    pub outcome: Outcome,
+    /// What a solution that passed showed of itself, in its own words: a kind for each entry point, then what gives objects.
+    pub shown: Vec<String>,
+    /// Whether the sandbox was lost while it ran the solution.
+    pub lost: bool,
+}
 
 /// A secret that cannot be guessed: keyed hashes under keys from the operating system.
 pub(super) fn secret() -> Secret {
@@ -58,10 +67,15 @@ pub(super) fn exception(facts: &[u8]) -> Result<Verdict, Malformed> {
 
 /// A tuple of exactly `N` texts.
 pub(super) fn texts<const N: usize>(bytes: &[u8]) -> Result<[String; N], Malformed> {
+    all_texts(bytes)?.try_into().map_err(|_| "another number of texts")
+}
+
+/// A tuple of texts.
+pub(super) fn all_texts(bytes: &[u8]) -> Result<Vec<String>, Malformed> {
     let mut reader = Reader::new(bytes, Vec::new());
     let texts = reader.texts(MOST)?;
     reader.end()?;
-    texts.try_into().map_err(|_| "another number of texts")
+    Ok(texts)
 }
 
 /// A process that runs the solution is lost while it was `doing` something: whose fault is it?

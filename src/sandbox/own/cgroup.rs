@@ -1,10 +1,11 @@
 //! A control group for each zygote, where this machine lets the harness make one: memory and number of processes, counted
 //! for all that runs in it. Version 1 has a tree for each controller, version 2 one tree for all.
 
+use crate::sandbox::host;
 use crate::sandbox::outcome::Limits;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// What a zygote needs besides its child: itself, shared pages, the kernel's own books.
@@ -107,8 +108,8 @@ impl Drop for Cgroup {
 
 /// Whether groups can be had here, tried out on a process that does nothing; else the reason.
 pub(super) fn probe(python: &Path) -> std::result::Result<(), String> {
-    let mut idle = Command::new(python)
-        .args(["-I", "-c", "input()"])
+    let mut idle = host::python(python)
+        .args(["-c", "input()"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,9 +1,10 @@
 //! Opens the launcher: finds out what this machine allows, and refuses where the required layers cannot be had.
 
+use super::mirror::{self, Manner};
 use super::pool::{Pool, Shared, State};
 use super::rules::{self, Rules};
 use super::zygote::{Hello, Plan};
-use super::{cgroup, filter, mirror, user};
+use super::{cgroup, filter, user};
 use crate::error::{Error, Result};
 use crate::sandbox::interpreter::Interpreter;
 use crate::sandbox::report::{Missing, Report};
@@ -90,18 +91,21 @@ fn require(interpreter: &Interpreter, landlock: bool) -> Result<()> {
     Ok(())
 }
 
-/// What programs may read, and where the library moved from and to, if it had to.
-fn readable(interpreter: &Interpreter, base: &Path, drops_user: bool) -> Result<(Vec<PathBuf>, Option<[PathBuf; 2]>)> {
-    let library = &interpreter.library;
-    if !drops_user || mirror::is_open(library) {
-        return Ok((interpreter.reads.clone(), None));
+/// What programs may read, and where the library's folders moved from and to.
+fn readable(interpreter: &Interpreter, base: &Path, drops_user: bool) -> Result<(Vec<PathBuf>, Vec<[PathBuf; 2]>)> {
+    let (mut reads, mut imports) = (interpreter.reads.clone(), Vec::new());
+    for (number, library) in interpreter.libraries.iter().enumerate() {
+        let real = library.canonicalize().map_err(|e| Error::io("cannot find Python's library", library, e))?;
+        let closed = drops_user && !mirror::is_open(&real);
+        let manner = if closed { Manner::Copied } else { Manner::Linked };
+        let moved = base.join(format!("python{number}"));
+        let opened = mirror::make(&real, &moved, manner)?;
+        // The folder itself is not opened: packages of the host lie in it.
+        reads.retain(|path| *path != real);
+        reads.extend(opened);
+        imports.push([library.clone(), moved]);
     }
-    let real = library.canonicalize().map_err(|e| Error::io("cannot find Python's library", library, e))?;
-    let moved = mirror::make(&real, &base.join("python"))?;
-    // The library itself is not opened: nothing of a private folder is.
-    let mut reads: Vec<PathBuf> = interpreter.reads.iter().filter(|p| !p.starts_with(&real)).cloned().collect();
-    reads.push(moved.clone());
-    Ok((reads, Some([library.clone(), moved])))
+    Ok((reads, imports))
 }
 
 /// Lets other users pass through the sandbox's folder, but not look around in it.

@@ -4,9 +4,8 @@ use super::cgroup::{self, Cgroup};
 use super::control::Control;
 use super::user;
 use crate::error::{Error, Result};
-use crate::sandbox::folder;
 use crate::sandbox::outcome::Limits;
-use crate::sandbox::template::PYTHON_FLAGS;
+use crate::sandbox::{folder, host};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io;
@@ -14,7 +13,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// The zygote's program, in three parts.
@@ -101,9 +100,8 @@ impl Zygote {
         make_scratch(&scratch, uid)?;
         let failed = |e| Error::io("cannot start a warmed Python", &plan.python, e);
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-        let mut command = Command::new(&plan.python);
-        command.args(PYTHON_FLAGS).args(["-c", STUB]).env_clear().env("PYTHONHASHSEED", "0").current_dir("/");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut command = host::python(&plan.python);
+        command.args(["-c", STUB]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let number = theirs.as_raw_fd();
         // SAFETY: the hook allocates nothing and takes no locks.
         unsafe { command.pre_exec(move || place(number)) };

@@ -272,3 +272,75 @@ class P:
     y: int = 2
 # tests:
 assert P(1) == P(1, 2) and P(1) < P(2) and repr(P(1)) == 'P(x=1, y=2)'
+
+### objects of classes that the tests do not name
+# entry points: make, grow
+class P:
+    kind = 'point'
+    def __init__(self, x): self.x, self.parts = x, [x, {'a': x}]
+    @property
+    def double(self): return 2 * self.x
+    def moved(self, by=1): return P(self.x + by)
+    def __eq__(self, other): return self.x == other.x
+    def __len__(self): return 3
+    def __iter__(self): return iter(self.parts)
+def make(x):
+    return P(x)
+def grow(p):
+    p.x += 1
+    return p
+# tests:
+p = make(3)
+assert p.x == 3 and p.double == 6 and p.kind == 'point' and p.parts == [3, {'a': 3}] and len(p) == 3
+assert p.moved(4).x == 7 and p.moved().moved(by=2).x == 6 and p == make(3) and p != make(4)
+assert grow(p) is p and p.x == 4 and list(p)[0] == 3
+assert [q.x for q in map(make, range(3))] == [0, 1, 2]
+
+### objects of the library
+# entry points: f
+import re, types
+from pathlib import PurePosixPath
+def f(s):
+    return re.match(r'(\w+) (\w+)', s), types.SimpleNamespace(a=1, b=[2]), PurePosixPath('/a/b.c')
+# tests:
+m, n, p = f('one two')
+assert m.group(2) == 'two' and m.groups() == ('one', 'two') and n.a == 1 and n.b == [2] and p.suffix == '.c' and str(p.parent) == '/a'
+
+### fields of named tuples
+# entry points: f, g
+from collections import namedtuple
+from typing import NamedTuple
+P = namedtuple('P', 'x y')
+class Q(NamedTuple):
+    name: str
+    at: P
+def f(x): return P(x, x + 1)
+def g(q): return Q('q', q)._replace(name='r')
+# tests:
+p = f(1)
+assert p.x == 1 and p == (1, 2) and p._asdict() == {'x': 1, 'y': 2} and p._replace(y=5).y == 5
+assert g(p).at.y == 2 and g(p).name == 'r' and {p: 1}[(1, 2)] == 1
+
+### members of an enumeration
+# entry points: f
+from enum import Enum
+class Colour(Enum):
+    RED = 1
+def f(): return Colour.RED
+# tests:
+assert f().name == 'RED' and f().value == 1 and f() == f()
+
+### an entry point that only looks like a function
+# entry points: f, g, h, k
+import functools, operator
+def logged(f):
+    @functools.wraps(f)
+    def wrapper(*a): return f(*a)
+    return wrapper
+class Adder:
+    def __call__(self, x): return x + 1
+@logged
+def f(x): return x + 1
+g, h, k = Adder(), functools.partial(operator.add, 1), functools.cache(lambda x: x + 1) if hasattr(functools, 'cache') else f
+# tests:
+assert f(1) == g(1) == h(1) == k(1) == 2

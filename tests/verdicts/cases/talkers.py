@@ -38,35 +38,35 @@ def square(x):
 ### a list of other entry points
 # Were `abs` taken from the solution, the answer would be near enough.
 row = lambda n: b'tv\3\0\0\0s' + frame(n) + b's' + frame(b'function') + b'N'
-say(frame(b'rlv\2\0\0\0' + row(b'square') + row(b'abs')))
+say(frame(b'rlv\2\0\0\0' + row(b'square') + row(b'abs') + b'lv\2\0\0\0NN'))
 serve(b'i' + bytes(8))
 # tests:
 assert abs(square(3) - 9) < 1
 
 ### no list of entry points
 # Were the prelude's own function left in place, nobody would ask the solution.
-say(frame(b'rlv\0\0\0\0'))
+say(frame(b'rlv\0\0\0\0lv\0\0\0\0'))
 serve(b'i' + bytes(8))
 # tests:
 assert 'square' not in globals()
 
 ### an answer that claims to be an object
 row = b'tv\3\0\0\0s' + frame(b'square') + b's' + frame(b'class') + b'tv\0\0\0\0'
-say(frame(b'rlv\1\0\0\0' + row))
+say(frame(b'rlv\1\0\0\0' + row + b'lv\1\0\0\0N'))
 serve(b'T')
 # tests:
 assert square(3) == 9
 
 ### an object that answers every question with yes
 row = b'tv\3\0\0\0s' + frame(b'square') + b's' + frame(b'class') + b'tv\0\0\0\0'
-say(frame(b'rlv\1\0\0\0' + row))
+say(frame(b'rlv\1\0\0\0' + row + b'lv\1\0\0\0N'))
 serve(b'O' + struct.pack('<II', 5, 0))
 # tests:
 assert square(3) == 9 or not square(3) != 9 or 9 in {square(3)} or square(3).startswith('9')
 
 ### a list of entry points with a cycle of bases
 row = b'tv\3\0\0\0s' + frame(b'square') + b's' + frame(b'class') + b'tv\1\0\0\0i' + bytes(8)
-say(frame(b'rlv\1\0\0\0' + row))
+say(frame(b'rlv\1\0\0\0' + row + b'lv\1\0\0\0N'))
 def square(x): return 0
 
 ### a frame that is too long

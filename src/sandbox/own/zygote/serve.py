@@ -29,25 +29,62 @@ class Watch:
         pause = min(wall, cpu)
         if not self.order.tmpfs:
             pause = min(pause, 0.025)
-            if time.monotonic() - self.start > 0.02 and folder_size(self.order.scratch) > self.limits["scratch"]:
+            if time.monotonic() - self.start > 0.02 and is_over(self.order.scratch, self.limits["scratch"]):
                 self.kill("disk")
         return max(0.002, pause)
 
 
-def folder_size(folder):
-    """Bytes on disk below a folder, every entry counted as 4096 at least. Stops where it cannot look."""
-    total, folders = 0, [folder]
-    while folders:
+DEEPEST, LONGEST_LOOK = 60, 1.0
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def is_over(folder, most):
+    """Whether more than `most` bytes lie on disk below a folder, every entry counted as 4096 at least.
+
+    The program changes the folder meanwhile: no link is followed and no path is walked, each folder is opened in the one above it.
+    What lies too deep, cannot be looked into or takes too long to look through (seconds of processor time) is over."""
+    total, end, opened = 0, time.thread_time() + LONGEST_LOOK, []
+    try:
+        opened.append(look_into(folder, None))
+        while opened:
+            try:
+                entry = next(opened[-1][1], None)
+                if entry is None:
+                    leave(opened.pop())
+                    continue
+                about = entry.stat(follow_symlinks=False)
+                total += max(4096, about.st_blocks * 512)
+                if total > most or len(opened) > DEEPEST or time.thread_time() > end:
+                    return True
+                if stat.S_ISDIR(about.st_mode):
+                    opened.append(look_into(entry.name, opened[-1][0]))
+            except OSError as error:
+                # Gone, or something else by now: what it has become is counted the next time.
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    return True
+    finally:
+        while opened:
+            leave(opened.pop())
+    return False
+
+
+def look_into(name, above):
+    """A folder's descriptor and its entries. A program may make folders that it can write to and nobody can list."""
+    try:
+        descriptor = os.open(name, FOLDER, dir_fd=above)
+    except PermissionError:
+        closed = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
         try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    about = entry.stat(follow_symlinks=False)
-                    total += max(4096, about.st_blocks * 512)
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-        except OSError:
-            pass
-    return total
+            os.chmod("/proc/self/fd/%d" % closed, 0o700)
+        finally:
+            os.close(closed)
+        descriptor = os.open(name, FOLDER, dir_fd=above)
+    return descriptor, os.scandir(descriptor)
+
+
+def leave(folder):
+    folder[1].close()
+    os.close(folder[0])
 
 
 def reap_rest(order, group=None):

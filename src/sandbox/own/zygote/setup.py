@@ -18,6 +18,7 @@ import resource
 import select
 import signal
 import socket
+import stat
 import struct
 import time
 import traceback
@@ -188,8 +189,8 @@ def warm():
 
 def set_up(told):
     order = Order(told)
-    if told["imports"]:
-        redirect_imports(*told["imports"])
+    for old, new in told["imports"]:
+        redirect_imports(old, new)
     warm()
     mode = told["namespaces"]
     apart = mode == "root" and unshare(order, mode)
