@@ -4,11 +4,16 @@ use crate::engine::Identity;
 use crate::estimate::Estimate;
 use crate::judgement::JudgeIdentity;
 use crate::remark::Remark;
+use crate::template::moment::Moment;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Version of the run folder's layout; a folder of another version is refused.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the run folder's layout; a folder of another version is refused. 2: specs have the date that chat templates print, and
+/// local models the instruction set.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// How an engine's options name the instruction set.
+pub const ISA_OPTION: &str = "isa=";
 
 /// All that decides the numbers of a run. Equal specs in equal environments give equal bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +37,17 @@ pub struct Spec {
     /// Judges that the user chooses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub judges: Vec<JudgeIdentity>,
+    /// The date that the chat template prints; `None` where it prints none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<PrintedDate>,
+}
+
+/// A date in prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrintedDate {
+    pub at: Moment,
+    /// The user named it. Else it is the day on which the run began, and a run that is continued keeps it.
+    pub chosen: bool,
 }
 
 /// A task as it was run.
@@ -59,6 +75,28 @@ impl Spec {
     /// SHA-256 (hex) of the spec.
     pub fn sha256(&self) -> String {
         crate::python::json::sha256(&serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// What its folder is found by: the hash of all that the command says. A date that nobody chose is another one tomorrow, and the
+    /// same command must find its run again.
+    pub fn address(&self) -> String {
+        let date = self.date.filter(|date| date.chosen);
+        Spec { date, ..self.clone() }.sha256()
+    }
+
+    /// The instruction set of the engine's arithmetic, where its bits depend on one.
+    pub fn isa(&self) -> Option<&str> {
+        self.model.options.iter().find_map(|option| option.strip_prefix(ISA_OPTION))
+    }
+
+    /// Whether another spec is the same but for the instruction set.
+    pub fn is_same_elsewhere(&self, other: &Spec) -> bool {
+        let without = |spec: &Spec| {
+            let mut spec = spec.clone();
+            spec.model.options.retain(|option| !option.starts_with(ISA_OPTION));
+            spec.address()
+        };
+        self.isa() != other.isa() && without(self) == without(other)
     }
 }
 

@@ -51,6 +51,7 @@ documents! {
     docs_performance: "docs/performance.md",
     docs_security: "docs/security.md",
     docs_tasks: "docs/tasks.md",
+    docs_templates: "docs/templates.md",
     docs_toxicity: "docs/toxicity.md",
     readme: "README.md",
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::prompt::PromptOptions;
 use crate::task::ChoiceProtocol;
+use crate::template::moment::Moment;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Number, Value};
 use std::path::PathBuf;
@@ -37,6 +38,16 @@ pub struct TaskArgs {
     /// Shots as conversation turns (`true`, the default under a chat template) or in one user message (`false`).
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", requires = "apply_chat_template")]
     pub fewshot_as_multiturn: Option<bool>,
+
+    /// Settings for the chat template of a local model (or of `--tokenizer`): `enable_thinking=false`, or a JSON object. They decide
+    /// prompts.
+    #[arg(long, value_name = "K=V,...", requires = "apply_chat_template")]
+    pub chat_template_args: Option<String>,
+
+    /// The date that a chat template prints, like `2026-11-30` or `2026-11-30T14:05:00` (default: that of the run's beginning, in local
+    /// time).
+    #[arg(long, value_name = "DATE", requires = "apply_chat_template", value_parser = str::parse::<Moment>)]
+    pub date: Option<Moment>,
 
     /// Text put before every prompt (the system turn under a chat template).
     #[arg(long, value_name = "TEXT")]
@@ -92,11 +103,16 @@ impl TaskArgs {
             system_instruction: self.system_instruction.clone(),
             fewshot_seed: self.fewshot_seed,
             exclude_evaluated: self.exclude_evaluated,
-            gen_kwargs: parse_kwargs(self.gen_kwargs.as_deref().unwrap_or_default())?,
+            gen_kwargs: parse_kwargs("--gen-kwargs", self.gen_kwargs.as_deref().unwrap_or_default())?,
             seed: self.seed,
             limit: None,
             choices: Option::from(self.mc_protocol).unwrap_or_default(),
         })
+    }
+
+    /// Settings for chat templates.
+    fn chat_template_args(&self) -> Result<Map<String, Value>> {
+        parse_kwargs("--chat-template-args", self.chat_template_args.as_deref().unwrap_or_default())
     }
 
     /// Opens the data source; downloads are shown unless `quiet`.
@@ -179,6 +195,8 @@ impl ModelArgs {
             offline: tasks.offline,
             on_download: if quiet { None } else { Some(downloads::report) },
             chat: tasks.apply_chat_template,
+            chat_template_args: tasks.chat_template_args()?,
+            date: tasks.date,
             threads: self.threads(),
             kv_memory: self.kv_memory,
             remote: self.endpoints.remote_options()?,
@@ -269,18 +287,18 @@ impl From<SystemFallbackArg> for SystemFallback {
     }
 }
 
-/// Reads `key=value,key=value` (numbers, `true`, `false` and `null`/`None` as such, what begins with `[` as a JSON list, the rest as text)
-/// or a JSON object.
-fn parse_kwargs(text: &str) -> Result<Map<String, Value>> {
+/// Reads the value of a flag: `key=value,key=value` (numbers, `true`, `false` and `null`/`None` as such, what begins with `[` as a JSON list,
+/// the rest as text) or a JSON object.
+fn parse_kwargs(flag: &str, text: &str) -> Result<Map<String, Value>> {
     let text = text.trim();
     if text.starts_with('{') {
-        return serde_json::from_str(text).map_err(|e| Error::input("--gen-kwargs is not valid JSON").cause(e));
+        return serde_json::from_str(text).map_err(|e| Error::input(format!("{flag} is not valid JSON")).cause(e));
     }
     let mut map = Map::new();
     for pair in pairs(text).into_iter().filter(|p| !p.trim().is_empty()) {
         let (key, value) = pair.split_once('=').ok_or_else(|| {
-            Error::input(format!("--gen-kwargs: `{pair}` is not of the form key=value"))
-                .hint("write `max_gen_toks=64,temperature=0.7`, or a JSON object when a value holds a comma")
+            Error::input(format!("{flag}: `{pair}` is not of the form key=value"))
+                .hint("write `key=value,other=value`, or a JSON object when a value holds a comma")
         })?;
         map.insert(key.trim().to_string(), parse_value(key.trim(), value.trim())?);
     }
@@ -339,19 +357,19 @@ mod tests {
 
     #[test]
     fn kwargs_keep_the_kind_of_numbers() {
-        let map = parse_kwargs("max_gen_toks=64, temperature=0.5,do_sample=true,until=END").unwrap();
+        let map = parse_kwargs("--gen-kwargs", "max_gen_toks=64, temperature=0.5,do_sample=true,until=END").unwrap();
         assert_eq!(
             Value::Object(map),
             json!({"max_gen_toks": 64, "temperature": 0.5, "do_sample": true, "until": "END"})
         );
-        let map = parse_kwargs(r#"{"until": ["a", ","]}"#).unwrap();
+        let map = parse_kwargs("--gen-kwargs", r#"{"until": ["a", ","]}"#).unwrap();
         assert_eq!(Value::Object(map), json!({"until": ["a", ","]}));
-        let map = parse_kwargs(r#"until=["\n", "a,]b"],max_gen_toks=3,stop_at=x[1]"#).unwrap();
+        let map = parse_kwargs("--gen-kwargs", r#"until=["\n", "a,]b"],max_gen_toks=3,stop_at=x[1]"#).unwrap();
         assert_eq!(Value::Object(map), json!({"until": ["\n", "a,]b"], "max_gen_toks": 3, "stop_at": "x[1]"}));
         for bad in ["until=[a]", "until=['a']", r#"until=["a""#, r#"until=["a"]b"#] {
-            let err = parse_kwargs(bad).unwrap_err().to_string();
+            let err = parse_kwargs("--gen-kwargs", bad).unwrap_err().to_string();
             assert!(err.contains("`until` begins with `[` and is no JSON list"), "{bad}: {err}");
         }
-        assert!(parse_kwargs("max_gen_toks").unwrap_err().to_string().contains("key=value"));
+        assert!(parse_kwargs("--gen-kwargs", "max_gen_toks").unwrap_err().to_string().contains("key=value"));
     }
 }

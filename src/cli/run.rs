@@ -12,12 +12,13 @@ use crate::engine::local::show_bytes;
 use crate::engine::{self, Cancel, Engine, EngineOptions, Identity, Prompts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::judge::Judges;
+use crate::kernel::ISA_VARIABLE;
 use crate::price::PriceTable;
 use crate::prompt::PromptOptions;
-use crate::remark::Weight;
+use crate::remark::{Gathered, Remark, Weight, gather};
 use crate::report::{JudgeReport, ResultsInput, compare, render_all, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
-use crate::run::{Effort, Environment, Spec, Status};
+use crate::run::{Effort, Environment, PrintedDate, Spec, Status};
 use crate::runner::{
     Finished, Limit, Means, Prepared, RunFolder, Wishes, check_writable, execute, plan_protocol, prepare,
     remarks_on_flags,
@@ -269,6 +270,7 @@ fn run_one(
     let spec = spec(args, options, means, &prepared);
     let effort = Effort { threads: args.engine.threads(), kv_memory: args.engine.kv_memory };
     let mut folder = RunFolder::open(&args.out, spec, effort, environment(), args.fresh)?;
+    settle(&folder, engine, progress.label());
     if talk && folder.num_recorded() > 0 {
         let state = if folder.is_complete() { "this run is finished" } else { "continuing an interrupted run" };
         eprintln!("{state}: {} answers are in {}", folder.num_recorded(), folder.path.display());
@@ -376,6 +378,24 @@ fn spec(args: &RunArgs, options: &PromptOptions, means: &Means<'_>, prepared: &P
         gen_kwargs: options.gen_kwargs.clone(),
         bootstrap_iters: args.bootstrap_iters,
         judges: means.judges.all().filter(|(row, _)| row.chosen).map(|(_, judge)| judge.identity().clone()).collect(),
+        date: means.engine.date().map(|at| PrintedDate { at, chosen: args.task.date.is_some() }),
+    }
+}
+
+/// Takes the date that prompts print from the run, which may have begun on another day, and says what the user should know about the
+/// folder.
+fn settle(folder: &RunFolder, engine: &dyn Engine, label: &str) {
+    if let Some(date) = folder.header.spec.date {
+        engine.set_date(date.at);
+        let else_today = if date.chosen { "" } else { "; --date sets another one" };
+        eprintln!("note: {label}: the chat template prints the date; this run uses {}{else_today}", date.at.shown());
+    }
+    if let (0, Some((path, isa))) = (folder.num_recorded(), folder.elsewhere()) {
+        eprintln!(
+            "note: {label}: {} is this run by another instruction set, whose last bits differ; {ISA_VARIABLE}={isa} before the command \
+             goes on there",
+            path.display()
+        );
     }
 }
 
@@ -396,24 +416,31 @@ fn environment() -> Environment {
 fn report_problems(runs: &[(String, Finished)]) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for (label, run) in runs {
-        let cut: usize = run.tasks.iter().map(|t| t.result.truncated).sum();
-        if cut > 0 {
-            let tasks: Vec<String> = (run.tasks.iter().filter(|t| t.result.truncated > 0))
-                .map(|t| format!("{} {}", t.task.name, t.result.truncated))
-                .collect();
-            eprintln!(
-                "note: {label}: {cut} prompts were longer than the window and cut from the left ({})",
-                tasks.join(", ")
-            );
+        let cut = run.tasks.iter().filter(|t| t.result.truncated > 0).map(|t| {
+            let prompts: usize = t.items.iter().map(|answered| answered.item.requests.len()).sum();
+            Remark::note(&t.task.name, "longer than the window and cut from the left").count(
+                t.result.truncated,
+                prompts * t.task.repeats as usize,
+                "prompts",
+            )
+        });
+        for gathered in gather(&cut.collect::<Vec<_>>()) {
+            eprintln!("note: {label}: {}", gathered.line());
+        }
+        let unscored = run.tasks.iter().flat_map(|t| {
+            let remark = |(reason, n): &(String, usize)| {
+                Remark::warning(&t.task.name, reason).count(*n, t.result.effective, "documents")
+            };
+            t.result.unscored.iter().map(remark)
+        });
+        for gathered in gather(&unscored.collect::<Vec<_>>()) {
+            let (n, ..) = gathered.count.unwrap_or_default();
+            let text = format!("{n} documents not scored: {}", gathered.text);
+            eprintln!("warning: {label}: {}", Gathered { text, count: None, ..gathered }.line());
+            code = ExitCode::from(ErrorKind::Incomplete.exit_code());
         }
         if !run.not_run.is_empty() {
             code = ExitCode::from(ErrorKind::Incomplete.exit_code());
-        }
-        for task in &run.tasks {
-            for (reason, n) in &task.result.unscored {
-                eprintln!("warning: {label}: {}: {n} documents not scored: {reason}", task.task.name);
-                code = ExitCode::from(ErrorKind::Incomplete.exit_code());
-            }
         }
     }
     code

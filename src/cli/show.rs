@@ -79,6 +79,9 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
     for notice in engine.iter().flat_map(|e| e.notices()) {
         eprintln!("note: {notice}");
     }
+    if let Some(date) = engine.as_ref().and_then(|engine| engine.date()) {
+        eprintln!("note: the chat template prints the date: here {}", date.shown());
+    }
     Ok(ExitCode::SUCCESS)
 }
 

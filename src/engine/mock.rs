@@ -10,6 +10,7 @@
 use super::tokens::cut_at_stops;
 use super::{Cancel, Delivery, Engine, Identity, Inspection, Sink, Update};
 use crate::error::{Error, Result, nearest};
+use crate::file;
 use crate::python::json::sha256;
 use crate::request::{Answer, Finish, Message, Prompt, Request, RequestKind, Response, Unscored, Usage};
 use serde::Deserialize;
@@ -22,6 +23,9 @@ const OPTIONS: &[&str] = &["seed", "fail", "texts", "stop"];
 
 /// Tokens of a mock: one for four characters, begun ones included.
 const CHARS_PER_TOKEN: usize = 4;
+
+/// Bytes of a file of scripted answers.
+const LONGEST: u64 = 1 << 30;
 
 /// Whether a model's name means the mock.
 pub fn is_mock(model: &str) -> bool {
@@ -47,8 +51,8 @@ struct Scripted {
 
 /// Reads a file of scripted answers, and its hash.
 fn scripted(path: &str) -> Result<(Vec<Scripted>, String)> {
-    let text =
-        std::fs::read_to_string(path).map_err(|e| Error::io("cannot read scripted answers", path.as_ref(), e))?;
+    let text = file::read_to_string(path.as_ref(), LONGEST)
+        .map_err(|e| Error::io("cannot read scripted answers", path.as_ref(), e))?;
     let line = |(index, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|e| {
             Error::input("this line is no scripted answer")

@@ -6,10 +6,12 @@ use crate::error::Result;
 use crate::hub::DownloadEvent;
 use crate::model::Precision;
 use crate::request::{Prompt, Request, Response, Unscored};
+use crate::template::moment::Moment;
 use cache::{CacheOptions, CachedEngine};
 use local::{Activations, DTypeChoice, DeviceChoice, LocalEngine, SystemFallback};
 use remote::RemoteEngine;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,6 +19,7 @@ pub mod cache;
 pub mod local;
 pub mod mock;
 pub mod remote;
+mod thinking;
 pub mod tokens;
 
 /// Who answers: all that decides an engine's numbers apart from the request.
@@ -102,6 +105,10 @@ pub struct EngineOptions {
     pub on_download: Option<fn(DownloadEvent<'_>)>,
     /// Prompts will be conversations: the model must have a chat template.
     pub chat: bool,
+    /// Settings for the chat template, by name: `enable_thinking` and its like.
+    pub chat_template_args: Map<String, Value>,
+    /// The date that chat templates print; `None`: today's.
+    pub date: Option<Moment>,
     /// Threads to use, 0: all cores. Decides only the time.
     pub threads: usize,
     /// Bytes for keys and values; `None`: a share of the free memory. Decides only the time.
@@ -221,6 +228,14 @@ pub trait Engine {
 
     /// Tokens of a request.
     fn inspect(&self, request: &Request) -> Result<Inspection>;
+
+    /// The date that prompts print, if they print one: it decides answers.
+    fn date(&self) -> Option<Moment> {
+        None
+    }
+
+    /// Says which date prompts print: that of the run which is continued.
+    fn set_date(&self, _date: Moment) {}
 
     /// What it can answer.
     fn capabilities(&self) -> Capabilities {

@@ -6,13 +6,26 @@ use sha2::{Digest, Sha256};
 
 /// How `json.dumps` is called.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Style {
+pub struct Style<'a> {
     /// `indent`: spaces for each level; `None` writes one line.
     pub indent: Option<usize>,
     /// `ensure_ascii`: everything beyond ASCII as `\uXXXX`.
     pub ascii: bool,
     /// `sort_keys`.
     pub sort_keys: bool,
+    /// `separators`: what stands between items, and between a key and its value.
+    pub separators: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Style<'a> {
+    /// Between items; Python drops the blank where it breaks lines.
+    fn between(&self) -> &'a str {
+        self.separators.map_or(if self.indent.is_some() { "," } else { ", " }, |(items, _)| items)
+    }
+
+    fn after_key(&self) -> &'a str {
+        self.separators.map_or(": ", |(_, key)| key)
+    }
 }
 
 /// `json.dumps(value, ensure_ascii=False)`.
@@ -26,7 +39,7 @@ pub fn dumps_indented(value: &Value) -> String {
 }
 
 /// `json.dumps(value, ...)` in the given style.
-pub fn dumps_with(value: &Value, style: Style) -> String {
+pub fn dumps_with(value: &Value, style: Style<'_>) -> String {
     let mut out = String::new();
     write_value(&mut out, value, style, 0);
     out
@@ -37,7 +50,7 @@ pub fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn write_value(out: &mut String, value: &Value, style: Style, depth: usize) {
+fn write_value(out: &mut String, value: &Value, style: Style<'_>, depth: usize) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
@@ -64,7 +77,7 @@ fn write_value(out: &mut String, value: &Value, style: Style, depth: usize) {
             for (i, (key, item)) in entries.into_iter().enumerate() {
                 write_break(out, style, depth + 1, i);
                 write_string(out, key, style.ascii);
-                out.push_str(": ");
+                out.push_str(style.after_key());
                 write_value(out, item, style, depth + 1);
             }
             write_end(out, style, depth);
@@ -73,19 +86,16 @@ fn write_value(out: &mut String, value: &Value, style: Style, depth: usize) {
     }
 }
 
-/// What stands before element `i`: Python drops the blank after the comma when it breaks lines.
-fn write_break(out: &mut String, style: Style, depth: usize, i: usize) {
-    match style.indent {
-        Some(indent) => {
-            out.push_str(if i > 0 { ",\n" } else { "\n" });
-            out.extend(std::iter::repeat_n(' ', indent * depth));
-        }
-        None if i > 0 => out.push_str(", "),
-        None => {}
+/// What stands before element `i`.
+fn write_break(out: &mut String, style: Style<'_>, depth: usize, i: usize) {
+    out.push_str(if i > 0 { style.between() } else { "" });
+    if let Some(indent) = style.indent {
+        out.push('\n');
+        out.extend(std::iter::repeat_n(' ', indent * depth));
     }
 }
 
-fn write_end(out: &mut String, style: Style, depth: usize) {
+fn write_end(out: &mut String, style: Style<'_>, depth: usize) {
     if let Some(indent) = style.indent {
         out.push('\n');
         out.extend(std::iter::repeat_n(' ', indent * depth));
@@ -150,7 +160,7 @@ mod tests {
 
     #[test]
     fn ascii_and_sorted() {
-        let style = Style { ascii: true, sort_keys: true, indent: None };
+        let style = Style { ascii: true, sort_keys: true, ..Style::default() };
         assert_eq!(dumps_with(&json!({"b": "é😀", "a": 1}), style), r#"{"a": 1, "b": "\u00e9\ud83d\ude00"}"#);
     }
 

@@ -31,9 +31,8 @@ pub fn check_writable(out: &Path) -> Result<()> {
 impl RunFolder {
     /// Opens the folder of this spec, or makes it. With `fresh`, what an earlier run left there is removed first.
     pub fn open(out: &Path, spec: Spec, effort: Effort, environment: Environment, fresh: bool) -> Result<RunFolder> {
-        let spec_sha256 = spec.sha256();
-        let path =
-            out.join(format!("{}-{}", safe_name(&spec.model.label), spec_sha256.get(..12).unwrap_or(&spec_sha256)));
+        let (spec_sha256, address) = (spec.sha256(), spec.address());
+        let path = out.join(format!("{}-{}", safe_name(&spec.model.label), address.get(..12).unwrap_or(&address)));
         fs::create_dir_all(&path).map_err(|e| Error::io("cannot make the run folder", &path, e))?;
         let lock = lock(&path.join(".lock"))?;
         if fresh {
@@ -41,7 +40,7 @@ impl RunFolder {
         }
         let header_path = path.join("run.json");
         let header = match fs::read(&header_path) {
-            Ok(bytes) => read_header(&header_path, &bytes, &spec_sha256, &environment)?,
+            Ok(bytes) => read_header(&header_path, &bytes, &spec, &environment)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let status = Status::Incomplete;
                 Header { format_version: FORMAT_VERSION, status, spec_sha256, spec, effort, environment }
@@ -52,6 +51,24 @@ impl RunFolder {
         let folder = RunFolder { path, header, journal, recorded, _lock: lock };
         folder.write_header()?;
         Ok(folder)
+    }
+
+    /// The run of another instruction set that is the same otherwise, if its folder lies beside this one: its path and that set.
+    pub fn elsewhere(&self) -> Option<(PathBuf, String)> {
+        self.header.spec.isa()?;
+        let folders = fs::read_dir(self.path.parent()?).ok()?.flatten().map(|entry| entry.path());
+        let prefix = format!("{}-", safe_name(&self.header.spec.model.label));
+        let is_candidate = |path: &PathBuf| {
+            *path != self.path && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+        };
+        let mut candidates: Vec<PathBuf> = folders.filter(is_candidate).collect();
+        candidates.sort();
+        candidates.into_iter().find_map(|path| {
+            let bytes = crate::file::read(&path.join("run.json"), crate::file::SMALL).ok()?;
+            let header: Header = serde_json::from_slice(&bytes).ok()?;
+            let isa = header.spec.isa().filter(|_| self.header.spec.is_same_elsewhere(&header.spec))?.to_string();
+            Some((path, isa))
+        })
     }
 
     /// Answers that an earlier, interrupted run left.
@@ -106,13 +123,16 @@ impl RunFolder {
 }
 
 /// The header of an earlier, equal run. Its answers are taken over, so it must come from the same version of fairmark.
-fn read_header(path: &Path, bytes: &[u8], spec_sha256: &str, environment: &Environment) -> Result<Header> {
+fn read_header(path: &Path, bytes: &[u8], spec: &Spec, environment: &Environment) -> Result<Header> {
     let hint = "move the folder away, or start anew with `--fresh`";
     let value: serde_json::Value = serde_json::from_slice(bytes)
         .map_err(|e| Error::input("this run's header is damaged").file(path).cause(e).hint(hint))?;
     let version = value.get("format_version").and_then(serde_json::Value::as_u64);
     if version != Some(u64::from(FORMAT_VERSION)) {
-        return Err(Error::input("this run was written by another version of fairmark").file(path).hint(hint));
+        let theirs = version.map_or("an unknown format".to_string(), |version| format!("format {version}"));
+        let problem =
+            format!("this run is written in {theirs} of run folders, and this fairmark writes format {FORMAT_VERSION}");
+        return Err(Error::input(problem).file(path).hint(hint));
     }
     let header: Header = serde_json::from_value(value)
         .map_err(|e| Error::input("this run's header is damaged").file(path).cause(e).hint(hint))?;
@@ -122,7 +142,8 @@ fn read_header(path: &Path, bytes: &[u8], spec_sha256: &str, environment: &Envir
             .file(path)
             .hint(hint));
     }
-    if header.spec_sha256 != spec_sha256 {
+    // A date that nobody chose is kept: it is that of the run's beginning.
+    if header.spec.address() != spec.address() || header.spec_sha256 != header.spec.sha256() {
         return Err(Error::input("this folder holds a run of something else").file(path).hint(hint));
     }
     Ok(header)

@@ -1,16 +1,20 @@
 //! Chat templates of models: a conversation to the text the model was trained on, as transformers renders it.
 
-use super::filters::json_of;
-use super::{environment, plain_error, scan};
+use super::jinja2::Arguments;
+use super::json::{self, Indent};
+use super::moment::{Moment, Precision, precision_of};
+use super::scan::{self, Token, TokenKind};
+use super::{compiled, environment, plain_error, shortened, value};
 use crate::error::{Error, Result};
-use crate::python::json::{Style, dumps_with};
 use crate::python::text;
 use crate::request::{Message, Role};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value};
-use minijinja::{Environment, ErrorKind};
+use minijinja::value::{Rest, Value, ValueOrKwargs};
+use minijinja::{Environment, ErrorKind, State};
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The name under which the environment keeps the one template.
 const NAME: &str = "chat template";
@@ -18,10 +22,20 @@ const NAME: &str = "chat template";
 /// What transformers puts after the message that is continued, to find its end in the rendered text.
 const CONTINUE_TAG: &str = "CONTINUE_FINAL_MESSAGE_TAG ";
 
+/// The function that gives a template the time.
+const CLOCK: &str = "strftime_now";
+
+/// Names that a conversation fills itself.
+const OWN: &[&str] = &["messages", "add_generation_prompt"];
+
 /// A compiled chat template.
 pub struct ChatTemplate {
     env: Environment<'static>,
-    source: String,
+    /// What it takes for now.
+    now: Arc<Mutex<Moment>>,
+    clock: Option<Precision>,
+    /// The names that it asks for.
+    names: HashSet<String>,
 }
 
 /// Why a conversation could not be rendered.
@@ -68,42 +82,66 @@ impl fmt::Display for Raised {
 impl std::error::Error for Raised {}
 
 impl ChatTemplate {
-    /// Compiles a template. Its `strftime_now` gives the time of this call (UTC), however long the run takes.
+    /// Compiles a template. Its `strftime_now` gives the local time of this call until [`ChatTemplate::set_now`] says otherwise.
+    ///
+    /// Errors: no template, or one that is too long to be read.
     pub fn new(source: &str) -> Result<ChatTemplate> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        ChatTemplate::at(source, now)
-    }
-
-    /// Compiles a template whose `strftime_now` gives a fixed time, in seconds since 1970 (UTC).
-    pub fn at(source: &str, unix_seconds: u64) -> Result<ChatTemplate> {
-        let failed = |err: minijinja::Error| plain_error(&err).context("chat template");
+        let in_context = |err: Error| err.context("chat template");
+        let now = Arc::new(Mutex::new(Moment::now()));
         let mut env = environment();
         // Only custom delimiters can fail to build.
         env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default());
         env.add_filter("tojson", to_json);
         env.add_function("raise_exception", |message: &Value| -> Result<Value, minijinja::Error> {
-            let message = super::value::to_str(message);
+            let message = value::excerpt(message);
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Raised(message)))
         });
-        env.add_function("strftime_now", move |format: &str| strftime(format, unix_seconds));
-        let scanned = scan::scan(source, scan::Dialect::Chat).map_err(failed)?;
-        env.add_template_owned(NAME, scanned.source).map_err(failed)?;
-        Ok(ChatTemplate { env, source: source.to_string() })
+        let clock = Arc::clone(&now);
+        env.add_function(CLOCK, move |format: &str| {
+            let now = *clock.lock().unwrap_or_else(PoisonError::into_inner);
+            now.strftime(format)
+                .map_err(|problem| minijinja::Error::new(ErrorKind::InvalidOperation, shortened(&problem)))
+        });
+        let scanned = scan::scan(source, scan::Dialect::Chat).map_err(|refused| in_context(refused.into()))?;
+        let clock = clock_of(&scanned.tokens);
+        let names = compiled(scanned.tokens.len(), || {
+            env.add_template_owned(NAME, scanned.source)?;
+            Ok(env.get_template(NAME)?.undeclared_variables(false))
+        })
+        .map_err(in_context)?;
+        let template = ChatTemplate { env, now, clock, names };
+        template.set_now(Moment::now());
+        Ok(template)
     }
 
-    /// Whether the rendered text depends on the date.
-    pub fn uses_clock(&self) -> bool {
-        self.source.contains("strftime_now")
+    /// The moment that the rendered text depends on, if it does; as much of it as is printed.
+    pub fn now(&self) -> Option<Moment> {
+        self.clock.map(|_| *self.now.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says what time it is.
+    pub fn set_now(&self, now: Moment) {
+        let now = now.to(self.clock.unwrap_or(Precision::Time));
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// Whether it asks for a name.
+    pub fn uses(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Whether a name is the conversation's, and cannot be set.
+    pub fn is_own(name: &str) -> bool {
+        OWN.contains(&name)
     }
 
     /// The text of a conversation. With `add_generation_prompt` it ends where the assistant's answer begins; without, a
-    /// final assistant message is left open, to be continued.
+    /// final assistant message is left open, to be continued. `names`: special tokens and settings, by name.
     pub fn render(
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
-        bos: &str,
-        eos: &str,
+        names: &Map<String, Json>,
     ) -> Result<String, ChatError> {
         let continued = messages.last().filter(|last| !add_generation_prompt && last.role == Role::Assistant);
         let turns: Vec<Value> = messages
@@ -115,14 +153,11 @@ impl ChatTemplate {
                 Value::from_pairs([("role", message.role.as_str()), ("content", &content)])
             })
             .collect();
-        let context = minijinja::context! {
-            messages => turns,
-            tools => (),
-            documents => (),
-            add_generation_prompt,
-            bos_token => bos,
-            eos_token => eos,
-        };
+        // As in transformers, tools and documents are there and none where nobody gives any.
+        let mut context: BTreeMap<&str, Value> = [("tools", Value::from(())), ("documents", Value::from(()))].into();
+        context.extend(names.iter().map(|(name, given)| (name.as_str(), value::from_json(given))));
+        context.insert("messages", Value::from(turns));
+        context.insert("add_generation_prompt", Value::from(add_generation_prompt));
         let rendered = self
             .env
             .get_template(NAME)
@@ -149,6 +184,27 @@ fn cut_after<'a>(rendered: &'a str, content: &str) -> Option<String> {
     Some(if rest.starts_with(CONTINUE_TAG) { kept } else { text::rstrip(kept) }.to_string())
 }
 
+/// What of a moment a template prints: all of it, unless every format is written out and asks for the day only.
+fn clock_of(tokens: &[Token]) -> Option<Precision> {
+    let mut clock = None;
+    for (i, _) in tokens.iter().enumerate().filter(|(_, t)| t.kind == TokenKind::Name && t.text == CLOCK) {
+        let at = |n: usize| tokens.get(i + n);
+        let is_tested = |word: &Token| word.kind == TokenKind::Name && word.text == "is";
+        let precision = match (at(1), at(2), at(3)) {
+            (Some(open), Some(format), Some(close))
+                if open.text == "(" && format.kind == TokenKind::Text && close.text == ")" =>
+            {
+                precision_of(&format.text)
+            }
+            // `strftime_now is defined`
+            (Some(word), ..) if is_tested(word) => continue,
+            _ => Precision::Time,
+        };
+        clock = Some(if clock == Some(Precision::Time) { Precision::Time } else { precision });
+    }
+    clock
+}
+
 fn chat_error(err: &minijinja::Error) -> ChatError {
     let mut cause = std::error::Error::source(err);
     while let Some(inner) = cause {
@@ -160,84 +216,29 @@ fn chat_error(err: &minijinja::Error) -> ChatError {
     ChatError::Failed(plain_error(err))
 }
 
-/// transformers' `tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`, without `separators`.
-fn to_json(value: &Value, kwargs: Kwargs) -> Result<String, minijinja::Error> {
-    let style = Style {
-        indent: kwargs.get::<Option<usize>>("indent")?,
-        ascii: kwargs.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false),
-        sort_keys: kwargs.get::<Option<bool>>("sort_keys")?.unwrap_or(false),
-    };
-    kwargs.assert_all_used()?;
-    Ok(dumps_with(&json_of(value)?, style))
-}
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-
-/// `datetime.strftime` for the codes that templates use.
-fn strftime(format: &str, unix_seconds: u64) -> Result<String, minijinja::Error> {
-    let days = unix_seconds / 86_400;
-    let second = unix_seconds % 86_400;
-    let (year, month, day) = civil(days);
-    let name = |names: &[&'static str], index: u64| names.get(index as usize).copied().unwrap_or_default();
-    let month_name = name(&MONTHS, month - 1);
-    let weekday = name(&WEEKDAYS, (days + 3) % 7);
-    let hour = second / 3600;
-    let mut out = String::new();
-    let mut chars = format.chars();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
+/// transformers' `tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
+fn to_json(state: &State<'_, '_>, value: &Value, rest: Rest<ValueOrKwargs>) -> Result<String, minijinja::Error> {
+    let given = Arguments::new(rest)?;
+    let is_true = |value: Option<Value>| value.is_some_and(|value| value.is_true());
+    let ascii = is_true(given.get(0, "ensure_ascii")?);
+    let indent = given.get(1, "indent")?.map(|indent| Indent::of(&indent)).transpose()?;
+    let separators = given.get(2, "separators")?;
+    let sort_keys = is_true(given.get(3, "sort_keys")?);
+    given.end(4)?;
+    let separators: Option<Vec<String>> = match separators {
+        Some(pair) => {
+            Some(pair.try_iter()?.map(|text| value::to_str_within(&text, 1000).unwrap_or_default()).collect())
         }
-        out.push_str(&match chars.next() {
-            Some('Y') => format!("{year:04}"),
-            Some('y') => format!("{:02}", year % 100),
-            Some('m') => format!("{month:02}"),
-            Some('d') => format!("{day:02}"),
-            Some('B') => month_name.to_string(),
-            Some('b') => month_name.chars().take(3).collect(),
-            Some('A') => weekday.to_string(),
-            Some('a') => weekday.chars().take(3).collect(),
-            Some('H') => format!("{hour:02}"),
-            Some('I') => format!("{:02}", (hour + 11) % 12 + 1),
-            Some('p') => if hour < 12 { "AM" } else { "PM" }.to_string(),
-            Some('M') => format!("{:02}", second / 60 % 60),
-            Some('S') => format!("{:02}", second % 60),
-            Some('%') => "%".to_string(),
-            other => {
-                let code = other.map(String::from).unwrap_or_default();
-                let problem = format!("strftime_now: `%{code}` is not supported");
-                return Err(minijinja::Error::new(ErrorKind::InvalidOperation, problem));
-            }
-        });
-    }
-    Ok(out)
-}
-
-/// Year, month and day of a day number since 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date algorithms").
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+        None => None,
+    };
+    let separators = match separators.as_deref() {
+        Some([items, key]) => Some((items.as_str(), key.as_str())),
+        None => None,
+        Some(_) => {
+            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, "tojson: `separators` are two texts"));
+        }
+    };
+    json::written(state, value, &json::Form { indent, ascii, sort_keys, separators })
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Filters that behave as Jinja2's where minijinja's do not.
 
+use super::json::{self, Indent};
+use super::operators::text_of;
 use super::sub::regex_replace;
-use super::value::{to_json, to_str};
-use crate::python::json::{Style, dumps_with};
+use super::value::to_str;
 use crate::python::text;
 use minijinja::value::{Kwargs, Rest, Value, ValueOrKwargs, from_args};
 use minijinja::{Environment, Error, ErrorKind, State};
@@ -13,6 +14,7 @@ pub const COMMON: &[&str] = &[
     "batch",
     "bool",
     "capitalize",
+    "center",
     "count",
     "d",
     "default",
@@ -52,13 +54,16 @@ pub const COMMON: &[&str] = &[
     "title",
     "tojson",
     "trim",
+    "truncate",
     "unique",
     "upper",
+    "wordcount",
 ];
 
 /// The tests that tasks use, for "did you mean".
 pub const COMMON_TESTS: &[&str] = &[
     "boolean",
+    "callable",
     "defined",
     "divisibleby",
     "eq",
@@ -107,14 +112,15 @@ pub fn add_to(env: &mut Environment<'static>) {
     env.add_filter("regex_replace", regex_replace);
 }
 
-fn refuse_undefined(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+pub fn refuse_undefined(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
     let strict = state.undefined_behavior() == minijinja::UndefinedBehavior::Strict;
     if strict && value.is_undefined() { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(()) }
 }
 
-fn string(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
+/// `str(value)`; in a task's template an undefined name is an error.
+pub fn string(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     refuse_undefined(state, value)?;
-    Ok(to_str(value))
+    text_of(state, value)
 }
 
 /// `join(value, d="", attribute=None)`.
@@ -145,7 +151,7 @@ fn join(
         if i > 0 {
             out.push_str(&separator);
         }
-        out.push_str(&to_str(&item));
+        out.push_str(&text_of(state, &item)?);
     }
     Ok(out)
 }
@@ -193,8 +199,7 @@ fn float(state: &State<'_, '_>, value: &Value, default: Option<Value>, kwargs: K
 }
 
 fn trim(state: &State<'_, '_>, value: &Value, chars: Option<&str>) -> Result<String, Error> {
-    refuse_undefined(state, value)?;
-    let text = to_str(value);
+    let text = string(state, value)?;
     Ok(match chars {
         Some(chars) => text.trim_matches(|c| chars.contains(c)),
         None => text::strip(&text),
@@ -203,8 +208,7 @@ fn trim(state: &State<'_, '_>, value: &Value, chars: Option<&str>) -> Result<Str
 }
 
 fn capitalize(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
-    refuse_undefined(state, value)?;
-    Ok(text::capitalize(&to_str(value)))
+    Ok(text::capitalize(&string(state, value)?))
 }
 
 /// `replace(s, old, new, count=None)`.
@@ -231,15 +235,9 @@ fn replace(
 }
 
 /// Jinja2's own `tojson`: sorted keys, ASCII only, safe inside HTML.
-fn html_json(state: &State<'_, '_>, value: &Value, indent: Option<usize>) -> Result<String, Error> {
+fn html_json(state: &State<'_, '_>, value: &Value, indent: Option<&Value>) -> Result<String, Error> {
     refuse_undefined(state, value)?;
-    let text = dumps_with(&json_of(value)?, Style { indent, ascii: true, sort_keys: true });
+    let indent = indent.filter(|indent| !indent.is_none()).map(Indent::of).transpose()?;
+    let text = json::written(state, value, &json::Form { indent, ascii: true, sort_keys: true, separators: None })?;
     Ok(text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").replace('\'', "\\u0027"))
-}
-
-/// The value as JSON, or an error that says it cannot be.
-pub fn json_of(value: &Value) -> Result<serde_json::Value, Error> {
-    to_json(value).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidOperation, format!("`{}` cannot be written as JSON", to_str(value)))
-    })
 }

@@ -1,6 +1,7 @@
 //! Methods of Python's strings, lists and dicts; what is not here comes from minijinja's own set.
 
-use super::value::to_str;
+use super::jinja2::{centred, padded, room};
+use super::value::excerpt;
 use crate::python::text;
 use minijinja::value::{Kwargs, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, UndefinedBehavior};
@@ -42,6 +43,35 @@ fn string_method(s: &str, method: &str, args: &[Value]) -> Result<Option<Value>,
         "isdigit" => {
             let () = from_args(args)?;
             Value::from(text::isdigit(s))
+        }
+        "swapcase" => {
+            let () = from_args(args)?;
+            Value::from(swapped(s))
+        }
+        "casefold" => {
+            let () = from_args(args)?;
+            Value::from(s.to_lowercase().replace('\u{df}', "ss"))
+        }
+        "center" | "ljust" | "rjust" => justified(s, method, args)?,
+        "expandtabs" => {
+            let (width,): (Option<usize>,) = from_args(args)?;
+            Value::from(expanded(s, width.unwrap_or(8))?)
+        }
+        "isdecimal" => {
+            let () = from_args(args)?;
+            // Digits that make decimal numbers: those that `isdigit` has without superscripts and circled ones.
+            Value::from(
+                !s.is_empty() && s.chars().all(|c| c.is_numeric() && text::isdigit(&c.to_string()) && !is_raised(c)),
+            )
+        }
+        "istitle" => {
+            let () = from_args(args)?;
+            Value::from(is_title(s))
+        }
+        "isidentifier" => {
+            let () = from_args(args)?;
+            let begins = s.starts_with(|c: char| c.is_alphabetic() || c == '_');
+            Value::from(begins && s.chars().all(|c| c.is_alphanumeric() || c == '_'))
         }
         "isspace" => {
             let () = from_args(args)?;
@@ -144,7 +174,7 @@ fn join(separator: &str, items: &Value) -> Result<Value, Error> {
     let mut out = String::new();
     for (i, item) in items.try_iter()?.enumerate() {
         let part =
-            item.as_str().ok_or_else(|| invalid(format!("join: item {i} is `{}`, not a text", to_str(&item))))?;
+            item.as_str().ok_or_else(|| invalid(format!("join: item {i} is `{}`, not a text", excerpt(&item))))?;
         if i > 0 {
             out.push_str(separator);
         }
@@ -169,6 +199,63 @@ fn partition(s: &str, from_right: bool, args: &[Value]) -> Result<Value, Error> 
     )))
 }
 
+fn swapped(s: &str) -> String {
+    let swap =
+        |c: char| if c.is_uppercase() { c.to_lowercase().collect::<String>() } else { c.to_uppercase().collect() };
+    s.chars().map(swap).collect()
+}
+
+fn is_raised(c: char) -> bool {
+    matches!(c, '\u{b2}' | '\u{b3}' | '\u{b9}' | '\u{2070}'..='\u{2089}' | '\u{2460}'..='\u{24ff}' | '\u{2776}'..='\u{2793}')
+}
+
+/// Words begin with capitals and go on without.
+fn is_title(s: &str) -> bool {
+    let (mut in_word, mut any) = (false, false);
+    for c in s.chars() {
+        let fits = if c.is_uppercase() { !in_word } else { !c.is_lowercase() || in_word };
+        if !fits {
+            return false;
+        }
+        in_word = c.is_uppercase() || c.is_lowercase();
+        any |= in_word;
+    }
+    any
+}
+
+fn justified(s: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
+    let (width, fill): (usize, Option<&str>) = from_args(args)?;
+    let mut fill = fill.unwrap_or(" ").chars();
+    let (Some(fill), None) = (fill.next(), fill.next()) else {
+        return Err(invalid("the text is filled up with exactly one character"));
+    };
+    Ok(Value::from(match method {
+        "center" => centred(s, width, fill)?,
+        "ljust" => padded(s, 0, room(s, width)?, fill),
+        _ => padded(s, room(s, width)?, 0, fill),
+    }))
+}
+
+/// Tabs as blanks to the next column that is a multiple of `width`.
+fn expanded(s: &str, width: usize) -> Result<String, Error> {
+    room("", width.saturating_mul(s.matches('\t').count()))?;
+    let (mut out, mut column) = (String::new(), 0);
+    for c in s.chars() {
+        match c {
+            '\t' => {
+                let blanks = if width == 0 { 0 } else { width - column % width };
+                out.extend(std::iter::repeat_n(' ', blanks));
+                column += blanks;
+            }
+            c => {
+                out.push(c);
+                column = if matches!(c, '\n' | '\r') { 0 } else { column + 1 };
+            }
+        }
+    }
+    Ok(out)
+}
+
 fn zfill(s: &str, width: usize) -> Result<Value, Error> {
     const WIDEST: usize = 10_000;
     if width > WIDEST {
@@ -189,7 +276,7 @@ fn list_method(list: &Value, method: &str, args: &[Value]) -> Result<Option<Valu
     let found = list.try_iter()?.skip(start.unwrap_or(0)).position(|item| item == *wanted);
     match found {
         Some(at) => Ok(Some(Value::from(at + start.unwrap_or(0)))),
-        None => Err(invalid(format!("`{}` is not in the list {}", to_str(wanted), to_str(list)))),
+        None => Err(invalid(format!("`{}` is not in the list {}", excerpt(wanted), excerpt(list)))),
     }
 }
 

@@ -4,15 +4,18 @@
 //! is for.
 //!
 //! minijinja does the work; this wing adds Python's manners: values print as Python prints them, strings have Python's
-//! methods and escapes, an undefined name is an error that says which and what is there, and a template that runs away is
-//! stopped. Known differences from Jinja2: `a ~ b` writes floats below 1e-4 or from 1e16 on without an exponent, and lists
-//! without escapes for invisible characters (`(a | string) ~ b` writes both as Python does); a method that is not called (`{{ doc.items }}`) gives the column of that name; lists cannot be changed in place; and there is
-//! nothing to include.
+//! methods and escapes, an undefined name is an error that says which and what is there, and a template that runs away, or is longer
+//! than the parser's stack, is stopped. Differences from Jinja2 that are known and meant are in docs/templates.md.
 
 pub mod chat;
 mod filters;
+mod jinja2;
+mod json;
 mod methods;
 mod own_text;
+pub mod moment;
+mod operands;
+mod operators;
 mod scan;
 mod sub;
 mod value;
@@ -24,7 +27,8 @@ use crate::error::{Error, Result, nearest};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
-use std::sync::LazyLock;
+use std::collections::HashSet;
+use std::sync::{LazyLock, PoisonError, RwLock};
 
 /// Work one rendering may do: about one unit for an instruction, for 64 bytes written and for two list items visited. The
 /// stock tasks need some hundreds; this bounds time to seconds and output to 256 MiB.
@@ -32,6 +36,15 @@ const FUEL: u64 = 4_000_000;
 
 /// How deep expressions, loops and macros may nest.
 const RECURSION_LIMIT: usize = 200;
+
+/// Words and signs of a template that is compiled where the caller is: any stack has room for them.
+const FEW_TOKENS: usize = 400;
+
+/// Bytes of stack for a word or sign, which may be a level of the syntax tree that is read, compiled and dropped by recursion.
+const STACK_PER_TOKEN: usize = 4 << 10;
+
+/// Bytes of stack that a thread has in any case.
+const STACK: usize = 2 << 20;
 
 /// Names that start so are what `include` and its kin ask for; no template has such a name.
 const INCLUDED: char = '\0';
@@ -42,6 +55,8 @@ const PRINTED: &str = "printed";
 /// Renders templates; every source is compiled once.
 pub struct Templates {
     env: Environment<'static>,
+    /// Long templates that are compiled already.
+    long: RwLock<HashSet<String>>,
 }
 
 impl Default for Templates {
@@ -59,10 +74,10 @@ impl Templates {
         // A template's name is its source: the environment then keeps the compiled form of each source it has seen.
         env.set_loader(|source| match source.starts_with(INCLUDED) {
             true => Ok(None),
-            false => scan::scan(source, scan::Dialect::Task).map(|scanned| Some(scanned.source)),
+            false => Ok(Some(scan::scan(source, scan::Dialect::Task)?.source)),
         });
         env.set_path_join_callback(|name, _| format!("{INCLUDED}{name}").into());
-        Templates { env }
+        Templates { env, long: RwLock::default() }
     }
 
     /// The text of a template for one document.
@@ -72,6 +87,7 @@ impl Templates {
 
     /// As [`Templates::render_with`], with what the text was before it was printed.
     pub fn render_traced(&self, source: &str, context: &Context) -> Result<Rendered> {
+        self.compile(source)?;
         let captured = self.env.get_template(source).and_then(|template| template.render_captured(context.0.clone()));
         let captured = captured.map_err(|err| render_error(&err, context))?;
         let printed = captured.state().get_temp(PRINTED);
@@ -86,9 +102,39 @@ impl Templates {
 
     /// As [`Templates::render`], for several templates over one document.
     pub fn render_with(&self, source: &str, context: &Context) -> Result<String> {
+        self.compile(source)?;
         let rendered = self.env.get_template(source).and_then(|template| template.render(context.0.clone()));
         rendered.map_err(|err| render_error(&err, context))
     }
+
+    /// Compiles a long template where there is room for it; short ones are compiled when they are rendered.
+    fn compile(&self, source: &str) -> Result<()> {
+        let is_known = || self.long.read().unwrap_or_else(PoisonError::into_inner).contains(source);
+        if source.len() <= FEW_TOKENS || is_known() {
+            return Ok(());
+        }
+        let tokens = scan::scan(source, scan::Dialect::Task)?.tokens.len();
+        compiled(tokens, || self.env.get_template(source).map(drop))?;
+        self.long.write().unwrap_or_else(PoisonError::into_inner).insert(source.to_string());
+        Ok(())
+    }
+}
+
+/// Does what goes as deep as a template is long, on a stack that has room for it.
+fn compiled<T: Send>(tokens: usize, work: impl FnOnce() -> Result<T, minijinja::Error> + Send) -> Result<T> {
+    let plain = |done: Result<T, minijinja::Error>| done.map_err(|err| plain_error(&err));
+    if tokens <= FEW_TOKENS {
+        return plain(work());
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK + tokens * STACK_PER_TOKEN);
+        let running =
+            thread.spawn_scoped(scope, work).map_err(|err| Error::input("no memory to read a template").cause(err))?;
+        match running.join() {
+            Ok(done) => plain(done),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// A rendered text with what it was before.
@@ -126,10 +172,9 @@ impl Context {
 /// Whether the source is a template whose filters, tests and functions exist. The error carries the line within it.
 pub fn check(source: &str) -> Result<()> {
     static ENV: LazyLock<Environment<'static>> = LazyLock::new(environment);
-    let failed = |err: minijinja::Error| plain_error(&err);
-    let scanned = scan::scan(source, scan::Dialect::Task).map_err(failed)?;
-    let template = ENV.template_from_str(&scanned.source).map_err(failed)?;
-    let undeclared = template.undeclared_variables(false);
+    let scanned = scan::scan(source, scan::Dialect::Task)?;
+    let undeclared =
+        compiled(scanned.tokens.len(), || Ok(ENV.template_from_str(&scanned.source)?.undeclared_variables(false)))?;
     for used in scan::uses(&scanned.tokens) {
         let known: &dyn Fn(&str) -> bool = match used.kind {
             scan::UseKind::Filter => &|name| registered("filter", name, &ENV),
@@ -161,7 +206,7 @@ fn registered(kind: &str, name: &str, env: &Environment<'_>) -> bool {
 fn unknown(used: &scan::Use<'_>, env: &Environment<'_>) -> Error {
     let what = used.kind.as_str();
     let err = Error::input(format!("unknown {what} `{}`", used.name)).line(used.line);
-    let functions: Vec<&str> = env.globals().map(|(name, _)| name).collect();
+    let functions: Vec<&str> = env.globals().map(|(name, _)| name).filter(|name| !operators::is_own(name)).collect();
     let candidates: &[&str] = match used.kind {
         scan::UseKind::Filter => filters::COMMON,
         scan::UseKind::Test => filters::COMMON_TESTS,
@@ -183,11 +228,13 @@ fn environment() -> Environment<'static> {
     env.remove_global("debug");
     env.set_unknown_method_callback(methods::call);
     filters::add_to(&mut env);
+    jinja2::add_to(&mut env);
+    operators::add_to(&mut env);
     env.set_formatter(|out, state, printed| match printed.as_str() {
         Some(text) => out.write_str(text).map_err(minijinja::Error::from),
         None => {
             state.set_temp(PRINTED, printed.clone());
-            out.write_str(&value::to_str(printed)).map_err(minijinja::Error::from)
+            out.write_str(&operators::text_of(state, printed)?).map_err(minijinja::Error::from)
         }
     });
     env
@@ -214,9 +261,9 @@ fn listed(names: &[String]) -> String {
 
 /// The engine's error in our words, with the line within the template.
 fn plain_error(err: &minijinja::Error) -> Error {
-    let part =
-        err.range().and_then(|range| err.template_source()?.get(range)).map(str::trim).filter(|part| !part.is_empty());
-    let detail = err.detail().map(str::to_owned).unwrap_or_else(|| err.kind().to_string());
+    let part = err.range().and_then(|range| err.template_source()?.get(range)).map(operands::as_written);
+    let part = part.as_deref().map(str::trim).filter(|part| !part.is_empty());
+    let detail = shortened(&err.detail().map(str::to_owned).unwrap_or_else(|| err.kind().to_string()));
     let error = match (err.kind(), part) {
         // The detail names what is undefined.
         (ErrorKind::UndefinedError, _) if err.detail().is_some() => Error::input(detail),
@@ -235,6 +282,13 @@ fn plain_error(err: &minijinja::Error) -> Error {
         Some(line) => error.line(line),
         None => error,
     }
+}
+
+/// The beginning of a text that a template or a document wrote, for errors.
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 300;
+    let shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() { format!("{shown}...") } else { shown }
 }
 
 #[cfg(test)]

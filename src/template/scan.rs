@@ -1,8 +1,18 @@
 //! Reads the outer form of a template before minijinja does: line ends and string escapes as Python has them, the tags that
-//! only chat templates know, and the names that are used as filters, tests and functions.
+//! only chat templates know, the operands that Python treats in another way (`operands`), and the names that are used as filters,
+//! tests and functions. What is too long for the parser, which goes as deep as an expression is long, is refused here.
 
+use super::operands::{Operands, Word};
+use crate::error;
 use crate::python::literal::unescape;
 use minijinja::{Error, ErrorKind};
+
+/// Bytes of a template's source. The longest published chat templates have some 20 KB.
+pub const MAX_SOURCE: usize = 1 << 20;
+
+/// Words and signs between a template's delimiters: each may be a level of its syntax tree. The longest published chat templates have
+/// some 6,000.
+pub const MAX_TOKENS: usize = 1 << 16;
 
 /// Which reference reads the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +51,30 @@ pub enum TokenKind {
     Other,
 }
 
-/// Rewrites a template; the error is a bad string escape.
-pub fn scan(source: &str, dialect: Dialect) -> Result<Scanned, Error> {
+/// Why a template cannot be read, and where.
+#[derive(Debug)]
+pub struct Refused {
+    pub problem: String,
+    pub line: usize,
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Error {
+        Error::new(ErrorKind::SyntaxError, format!("{} (line {})", refused.problem, refused.line))
+    }
+}
+
+impl From<Refused> for error::Error {
+    fn from(refused: Refused) -> error::Error {
+        error::Error::input(format!("template: {}", refused.problem)).line(refused.line)
+    }
+}
+
+/// Rewrites a template; the error is a bad string escape, or that the template is too long.
+pub fn scan(source: &str, dialect: Dialect) -> Result<Scanned, Refused> {
+    if source.len() > MAX_SOURCE {
+        return Err(Refused { problem: format!("is longer than {MAX_SOURCE} bytes"), line: 1 });
+    }
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
     let mut scanner =
         Scanner { rest: &source, line: 1, dialect, out: String::with_capacity(source.len()), tokens: Vec::new() };
@@ -94,38 +126,83 @@ impl Scanner<'_> {
     }
 
     /// What stands between delimiters; the scanner is on the opening one.
-    fn expression(&mut self) -> Result<(), Error> {
+    fn expression(&mut self) -> Result<(), Refused> {
         let close = if self.rest.starts_with("{{") { "}}" } else { "%}" };
         self.token(TokenKind::Open, if close == "}}" { "{{" } else { "{%" });
         self.copy(2);
-        let mut depth = 0usize;
+        let mut operands = Operands::new(self.out.len());
         while let Some(c) = self.rest.chars().next() {
             // As in Jinja2, `}}` inside braces does not end the expression.
-            if depth == 0 && self.rest.starts_with(close) {
+            if operands.is_outside() && self.ends(close) {
+                operands.end(&mut self.out);
+                if !self.rest.starts_with(close) {
+                    self.token(TokenKind::Other, &c.to_string());
+                    self.copy(1);
+                }
                 self.token(TokenKind::Close, close);
                 self.copy(2);
                 return Ok(());
             }
             match c {
-                '\'' | '"' => self.text(c)?,
-                c if c.is_alphabetic() || c == '_' => self.name(),
-                c => {
-                    depth = match c {
-                        '(' | '[' | '{' => depth + 1,
-                        ')' | ']' | '}' => depth.saturating_sub(1),
-                        _ => depth,
-                    };
-                    if !c.is_whitespace() {
-                        self.token(TokenKind::Other, &c.to_string());
-                    }
-                    self.copy(c.len_utf8());
+                '\'' | '"' => {
+                    self.text(c)?;
+                    operands.operand();
                 }
+                c if c.is_alphabetic() || c == '_' => self.name(&mut operands),
+                c if c.is_ascii_digit() => {
+                    self.number();
+                    operands.operand();
+                }
+                c if c.is_whitespace() => self.copy(c.len_utf8()),
+                c => self.sign(c, &mut operands),
+            }
+            if self.tokens.len() > MAX_TOKENS {
+                let problem = format!("has more than {MAX_TOKENS} words and signs");
+                return Err(Refused { problem, line: self.line });
             }
         }
+        operands.end(&mut self.out);
         Ok(())
     }
 
-    fn name(&mut self) {
+    /// Whether the tag ends here, perhaps with a sign for white space.
+    fn ends(&self, close: &str) -> bool {
+        let rest = self.rest.strip_prefix(['-', '+']).unwrap_or(self.rest);
+        self.rest.starts_with(close) || rest.starts_with(close)
+    }
+
+    fn sign(&mut self, c: char, operands: &mut Operands) {
+        let doubled = matches!(c, '*' | '/') && self.rest.get(1..).is_some_and(|rest| rest.starts_with(c));
+        let length = if doubled { 2 } else { c.len_utf8() };
+        for _ in 0..if doubled { 2 } else { 1 } {
+            self.token(TokenKind::Other, &c.to_string());
+        }
+        let sign = self.rest.get(..length).unwrap_or_default().to_string();
+        operands.sign(&sign, &mut self.out);
+        self.skip(length);
+    }
+
+    /// A number, with the sign of its exponent.
+    fn number(&mut self) {
+        let digits = |s: &str| s.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(s.len());
+        let tail = |at: usize| self.rest.get(at..).unwrap_or_default();
+        let mut length = digits(self.rest);
+        if tail(length).strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            length += 1 + digits(tail(length + 1));
+        }
+        let written = self.rest.get(..length).unwrap_or_default();
+        let is_exponent = written.ends_with(['e', 'E']) && !written.starts_with("0x") && !written.starts_with("0X");
+        if is_exponent
+            && tail(length).strip_prefix(['-', '+']).is_some_and(|s| s.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            length += 1 + digits(tail(length + 1));
+        }
+        let number = self.rest.get(..length).unwrap_or_default().to_string();
+        self.token(TokenKind::Other, &number);
+        self.copy(length);
+    }
+
+    fn name(&mut self, operands: &mut Operands) {
         let length = self.rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(self.rest.len());
         let name = self.rest[..length].to_string();
         let first = self.tokens.last().is_some_and(|t| t.kind == TokenKind::Open && t.text == "{%")
@@ -135,7 +212,15 @@ impl Scanner<'_> {
         match (self.dialect, name.as_str()) {
             (Dialect::Chat, "generation") if first => self.replace(length, "if true"),
             (Dialect::Chat, "endgeneration") if first => self.replace(length, "endif"),
-            _ => self.copy(length),
+            _ => {
+                let after = self.tokens.iter().rev().nth(1).map_or("", |before| match before.kind {
+                    TokenKind::Text => "",
+                    _ => before.text.as_str(),
+                });
+                let word = Word { name: &name, after, first };
+                operands.word(&word, &mut self.out, &name);
+                self.skip(length);
+            }
         }
     }
 
@@ -145,7 +230,7 @@ impl Scanner<'_> {
     }
 
     /// A string literal: its escapes are read as Python reads them and written so that minijinja reads the same.
-    fn text(&mut self, quote: char) -> Result<(), Error> {
+    fn text(&mut self, quote: char) -> Result<(), Refused> {
         let mut escaped = false;
         let end = self.rest.char_indices().skip(1).find(|(_, c)| match (escaped, *c) {
             (false, '\\') => {
@@ -169,9 +254,7 @@ impl Scanner<'_> {
             self.copy(end + 1);
             return Ok(());
         }
-        let value = unescape(body).map_err(|problem| {
-            Error::new(ErrorKind::SyntaxError, format!("{problem}, in a text on line {}", self.line))
-        })?;
+        let value = unescape(body).map_err(|problem| Refused { problem, line: self.line })?;
         self.token(TokenKind::Text, &value);
         self.out.push('"');
         for c in value.chars() {

@@ -23,12 +23,14 @@ pub fn from_json(json: &Json) -> Value {
     }
 }
 
-/// A template value as JSON; `None` when it holds what JSON does not (undefined, functions, endless nesting).
-pub fn to_json(value: &Value) -> Option<Json> {
-    json_at(value, 0)
+/// A template value as JSON; `None` when it holds what JSON does not (undefined, functions, endless nesting) or more than `most` values.
+pub fn to_json(value: &Value, most: usize) -> Option<Json> {
+    let mut left = most;
+    json_at(value, 0, &mut left)
 }
 
-fn json_at(value: &Value, depth: usize) -> Option<Json> {
+fn json_at(value: &Value, depth: usize, left: &mut usize) -> Option<Json> {
+    *left = left.checked_sub(1)?;
     if depth > MAX_DEPTH {
         return None;
     }
@@ -38,12 +40,12 @@ fn json_at(value: &Value, depth: usize) -> Option<Json> {
         ValueKind::Number => Json::Number(number(value)?),
         ValueKind::String => Json::String(value.as_str()?.to_string()),
         ValueKind::Seq | ValueKind::Iterable => {
-            Json::Array(value.try_iter().ok()?.map(|item| json_at(&item, depth + 1)).collect::<Option<_>>()?)
+            Json::Array(value.try_iter().ok()?.map(|item| json_at(&item, depth + 1, left)).collect::<Option<_>>()?)
         }
         ValueKind::Map => {
             let mut map = Map::new();
             for key in value.try_iter().ok()? {
-                map.insert(json_key(&key)?, json_at(&value.get_item(&key).ok()?, depth + 1)?);
+                map.insert(json_key(&key)?, json_at(&value.get_item(&key).ok()?, depth + 1, left)?);
             }
             Json::Object(map)
         }
@@ -72,55 +74,88 @@ fn json_key(key: &Value) -> Option<String> {
 
 /// Python's `str(value)`; nothing for an undefined value.
 pub fn to_str(value: &Value) -> String {
+    to_str_within(value, usize::MAX).unwrap_or_default()
+}
+
+/// The same, if it is no longer than `most` bytes.
+pub fn to_str_within(value: &Value, most: usize) -> Option<String> {
     match value.as_str() {
-        Some(text) => text.to_string(),
-        None if value.is_undefined() => String::new(),
+        Some(text) => (text.len() <= most).then(|| text.to_string()),
+        None if value.is_undefined() => Some(String::new()),
         None => {
-            let mut out = String::new();
-            write_repr(&mut out, value, 0);
-            out
+            let mut repr = Repr { out: String::new(), most };
+            repr.write(value, 0)?;
+            (repr.out.len() <= most).then_some(repr.out)
         }
     }
 }
 
-fn write_repr(out: &mut String, value: &Value, depth: usize) {
-    if depth > MAX_DEPTH {
-        out.push_str("...");
-        return;
+/// The beginning of `str(value)`, for errors.
+pub fn excerpt(value: &Value) -> String {
+    /// Characters shown.
+    const SHOWN: usize = 100;
+    let mut repr = Repr { out: String::new(), most: 8 * SHOWN };
+    match value.as_str() {
+        // A character has four bytes at most.
+        Some(text) => repr.out.extend(text.chars().take(SHOWN + 1)),
+        None => drop(repr.write(value, 0)),
     }
-    match value.kind() {
-        ValueKind::Undefined => out.push_str("Undefined"),
-        ValueKind::String => out.push_str(&string_repr(value.as_str().unwrap_or_default())),
-        ValueKind::Number if !value.is_integer() => {
-            out.push_str(&f64::try_from(value.clone()).map_or_else(|_| value.to_string(), float_repr));
+    let shown: String = repr.out.chars().take(SHOWN).collect();
+    if shown.len() < repr.out.len() { format!("{shown}...") } else { shown }
+}
+
+/// A text that grows to a limit.
+struct Repr {
+    out: String,
+    most: usize,
+}
+
+impl Repr {
+    /// `None`: it is too long.
+    fn write(&mut self, value: &Value, depth: usize) -> Option<()> {
+        if self.out.len() > self.most {
+            return None;
         }
-        ValueKind::Seq | ValueKind::Iterable => write_sequence(out, value, depth),
-        ValueKind::Map => {
-            out.push('{');
-            for (i, key) in value.try_iter().into_iter().flatten().enumerate() {
-                out.push_str(if i > 0 { ", " } else { "" });
-                write_repr(out, &key, depth + 1);
-                out.push_str(": ");
-                write_repr(out, &value.get_item(&key).unwrap_or_default(), depth + 1);
+        if depth > MAX_DEPTH {
+            self.out.push_str("...");
+            return Some(());
+        }
+        match value.kind() {
+            ValueKind::Undefined => self.out.push_str("Undefined"),
+            ValueKind::String => self.out.push_str(&string_repr(value.as_str().unwrap_or_default())),
+            ValueKind::Number if !value.is_integer() => {
+                self.out.push_str(&f64::try_from(value.clone()).map_or_else(|_| value.to_string(), float_repr));
             }
-            out.push('}');
+            ValueKind::Seq | ValueKind::Iterable => self.sequence(value, depth)?,
+            ValueKind::Map => {
+                self.out.push('{');
+                for (i, key) in value.try_iter().into_iter().flatten().enumerate() {
+                    self.out.push_str(if i > 0 { ", " } else { "" });
+                    self.write(&key, depth + 1)?;
+                    self.out.push_str(": ");
+                    self.write(&value.get_item(&key).unwrap_or_default(), depth + 1)?;
+                }
+                self.out.push('}');
+            }
+            // True, False, None and integers are written as Python writes them.
+            _ => self.out.push_str(&value.to_string()),
         }
-        // True, False, None and integers are written as Python writes them.
-        _ => out.push_str(&value.to_string()),
+        Some(())
     }
-}
 
-fn write_sequence(out: &mut String, value: &Value, depth: usize) {
-    let (open, close) = if value.is_tuple() { ('(', ')') } else { ('[', ']') };
-    out.push(open);
-    let mut count = 0;
-    for item in value.try_iter().into_iter().flatten() {
-        out.push_str(if count > 0 { ", " } else { "" });
-        write_repr(out, &item, depth + 1);
-        count += 1;
+    fn sequence(&mut self, value: &Value, depth: usize) -> Option<()> {
+        let (open, close) = if value.is_tuple() { ('(', ')') } else { ('[', ']') };
+        self.out.push(open);
+        let mut count = 0;
+        for item in value.try_iter().into_iter().flatten() {
+            self.out.push_str(if count > 0 { ", " } else { "" });
+            self.write(&item, depth + 1)?;
+            count += 1;
+        }
+        if value.is_tuple() && count == 1 {
+            self.out.push(',');
+        }
+        self.out.push(close);
+        Some(())
     }
-    if value.is_tuple() && count == 1 {
-        out.push(',');
-    }
-    out.push(close);
 }

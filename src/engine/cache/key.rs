@@ -2,6 +2,7 @@
 
 use crate::engine::{Identity, Outcome};
 use crate::request::{Answer, Request, RequestKind, Response, Unscored};
+use crate::template::moment::Moment;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -37,6 +38,14 @@ pub fn request_hash(request: &Request) -> Hash {
     let key = request.key();
     // The key is 64 hexadecimal digits; whatever else it may become is hashed to as many bytes.
     unhex(&key).and_then(|bytes| bytes.try_into().ok()).unwrap_or_else(|| Sha256::digest(key.as_bytes()).into())
+}
+
+/// The same for a prompt that prints a date, which is no part of the conversation.
+pub fn dated_hash(request: &Request, date: Option<Moment>) -> Hash {
+    match date {
+        Some(date) => Sha256::digest(format!("{} on {date}", request.key()).as_bytes()).into(),
+        None => request_hash(request),
+    }
 }
 
 /// Hexadecimal digits to bytes; `None` for anything else.

@@ -25,7 +25,8 @@ use super::remote::CacheMode;
 use super::{Cancel, Capabilities, Delivery, Engine, Identity, Inspection, Outcome, Sink, Update};
 use crate::error::Result;
 use crate::request::{Prompt, Request};
-use key::{decode, encode, identity_hash, request_hash};
+use crate::template::moment::Moment;
+use key::{dated_hash, decode, encode, identity_hash};
 use std::path::PathBuf;
 
 /// Requests that are looked up at once.
@@ -146,7 +147,8 @@ impl Engine for CachedEngine {
         if self.shelf.is_idle() {
             return self.inner.answer(requests, cancel, sink);
         }
-        let keys: Vec<Hash> = requests.iter().map(request_hash).collect();
+        let date = self.inner.date();
+        let keys: Vec<Hash> = requests.iter().map(|request| dated_hash(request, date)).collect();
         let misses = self.look_up(requests, &keys, cancel, sink)?;
         if misses.is_empty() || cancel.is_cancelled() {
             return Ok(());
@@ -156,6 +158,14 @@ impl Engine for CachedEngine {
         }
         let missed: Vec<Request> = misses.iter().filter_map(|place| requests.get(*place)).cloned().collect();
         self.ask(&missed, &misses, &keys, cancel, sink)
+    }
+
+    fn date(&self) -> Option<Moment> {
+        self.inner.date()
+    }
+
+    fn set_date(&self, date: Moment) {
+        self.inner.set_date(date);
     }
 
     fn load_seconds(&self) -> f64 {

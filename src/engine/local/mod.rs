@@ -31,13 +31,15 @@ pub use super::tokens::SystemFallback;
 pub use crate::model::{Activations, DTypeChoice, DeviceChoice};
 pub use memory::show_bytes;
 
-use super::tokens::{Chat, fit_pair, template_source};
+use super::tokens::{Chat, fit_pair, special_tokens, template_file, template_source};
 use super::{Cancel, Delivery, Engine, EngineOptions, Identity, Inspection, Sink, Update, Workload};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::kernel::Isa;
 use crate::model::{LoadOptions, Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
 use crate::request::{Prompt, Request, RequestKind, Unscored};
+use crate::run::ISA_OPTION;
+use crate::template::moment::Moment;
 use decode::Texts;
 use lm::LanguageModel;
 use plan::{Ledger, Plan};
@@ -45,6 +47,7 @@ use prepare::Prepared;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sampling::Picker;
 use schedule::{Schedule, Settings, Step};
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -62,6 +65,8 @@ pub struct LocalEngine {
     eos: Vec<u32>,
     /// The text of the tokenizer's EOS token, which is a stop string as well.
     eos_text: Option<String>,
+    /// Whether the model thinks, as the user says, and tokens for that.
+    reasoning: (Option<bool>, usize),
     /// Where all of the engine's work is done.
     pool: ThreadPool,
     /// Bytes for keys and values, where the user says how many.
@@ -94,7 +99,11 @@ impl LocalEngine {
             Model::check(&source.dir, &load_options(options)?)?;
         }
         let template = template_source(&source.dir)?;
-        if options.chat { require_template(&template, &source).map(drop) } else { Ok(()) }
+        if options.chat {
+            let source_text = require_template(&template, &source)?;
+            Chat::new(source_text, Map::new(), options).map_err(|e| e.file(template_file(&source.dir)))?;
+        }
+        Ok(())
     }
 
     /// Loads the model.
@@ -108,9 +117,9 @@ impl LocalEngine {
         let text = |token: &Option<crate::model::SpecialToken>| token.as_ref().map(|t| t.text.clone());
         let (bos, eos) = (text(&tokenizer.bos), text(&tokenizer.eos));
         let chat = if options.chat {
-            let source = require_template(&template, &source)?;
-            let (bos, eos) = (bos.as_deref().unwrap_or_default(), eos.as_deref().unwrap_or_default());
-            Some(Chat::new(source, bos, eos, options.system_fallback)?)
+            let special = special_tokens(&source.dir, &tokenizer)?;
+            let chat = Chat::new(require_template(&template, &source)?, special, options);
+            Some(chat.map_err(|e| e.file(template_file(&source.dir)))?)
         } else {
             None
         };
@@ -146,8 +155,10 @@ impl LocalEngine {
             chat_template: template,
             options: identity_options(options, &model),
         };
+        let mut notices = notices_on_load(&model, &tokenizer, options);
+        notices.extend(chat.iter().flat_map(|chat| chat.notices().iter().cloned()));
         Ok(LocalEngine {
-            notices: Mutex::new(notices_on_load(&model, &tokenizer, options)),
+            notices: Mutex::new(notices),
             identity,
             model,
             tokenizer,
@@ -156,6 +167,7 @@ impl LocalEngine {
             max_length,
             eos: eos_ids,
             eos_text,
+            reasoning: (options.remote.reasoning, options.remote.reasoning_tokens),
             pool,
             kv_memory: options.kv_memory,
             load_seconds: started.elapsed().as_secs_f64(),
@@ -250,6 +262,14 @@ impl Engine for LocalEngine {
         self.rendered(prompt).map_err(|reason| Error::input(reason.reason))
     }
 
+    fn date(&self) -> Option<Moment> {
+        self.chat.as_ref().and_then(Chat::date)
+    }
+
+    fn set_date(&self, date: Moment) {
+        self.chat.iter().for_each(|chat| chat.set_date(date));
+    }
+
     fn inspect(&self, request: &Request) -> Result<Inspection> {
         let encoder = self.encoder()?;
         let (rendered, context_ids, continuation_ids, truncated_tokens) = match &request.kind {
@@ -273,7 +293,7 @@ impl Engine for LocalEngine {
             RequestKind::Generate { context, decoding } => {
                 let text = self.render(context)?;
                 let ids = encoder.prompt(&text)?;
-                let fitted = self.generation(0, ids.clone(), decoding);
+                let fitted = self.generation(0, (&text, ids.clone()), decoding);
                 (text, ids, Vec::new(), fitted.map_or(0, |(_, generation)| generation.truncated_tokens))
             }
         };
@@ -360,13 +380,22 @@ fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
     }
     written.extend(options.precision.as_ref().map(|precision| format!("precision={precision}")));
     // Another instruction set or device, other roundings.
-    written.extend(Isa::asked_for().ok().flatten().map(|isa| format!("isa={}", isa.name())));
-    written.extend(Some(model.device()).filter(|device| device != "cpu").map(|device| format!("device={device}")));
+    let device = model.device();
+    let isa = if device == "cpu" { Some(Isa::best()) } else { Isa::asked_for().ok().flatten() };
+    written.extend(isa.map(|isa| format!("{ISA_OPTION}{}", isa.name())));
+    written.extend(Some(device).filter(|device| device != "cpu").map(|device| format!("device={device}")));
     if options.activations != Activations::Exact {
         written.push(format!("activations={}", options.activations.as_str()));
     }
     if options.chat {
         written.push(format!("system_fallback={}", options.system_fallback.as_str()));
+    }
+    if options.chat && !options.chat_template_args.is_empty() {
+        written.push(format!("chat_template_args={}", Value::Object(options.chat_template_args.clone())));
+    }
+    written.extend(options.remote.reasoning.map(|reasoning| format!("reasoning={reasoning}")));
+    if options.remote.reasoning_tokens > 0 {
+        written.push(format!("reasoning_tokens={}", options.remote.reasoning_tokens));
     }
     written
 }

@@ -209,6 +209,7 @@ mod tests {
             truncated_tokens: 0,
             max_new_tokens,
             stops: Vec::new(),
+            thinking: Default::default(),
         };
         let mut plan = Plan::new(2, &|_| 0);
         let response = plan.add_prompt(vec![1, 2], generation(0), Picker::Greedy).unwrap();

@@ -1,8 +1,9 @@
 //! Requests to token ids: rendered, tokenized and cut, on all threads.
 
 use super::LocalEngine;
-use super::decode::Generation;
+use super::decode::{Generation, Thinking};
 use crate::engine::Cancel;
+use crate::engine::thinking::begun_by;
 use crate::engine::tokens::{Context, DEFAULT_MAX_GEN_TOKS, Encoder, Pair, fit_prompt};
 use crate::error::{Error, Result};
 use crate::request::{Decoding, Prompt, Request, RequestKind, Unscored};
@@ -91,7 +92,7 @@ impl LocalEngine {
                     Ok(text) => text,
                     Err(reason) => return Ok(Err(reason)),
                 };
-                let prompt = self.generation(index, encoder.prompt(&text)?, decoding);
+                let prompt = self.generation(index, (&text, encoder.prompt(&text)?), decoding);
                 Ok(prompt.map(|(ids, generation)| Prepared::Prompt { ids, generation }))
             }
         }
@@ -101,19 +102,25 @@ impl LocalEngine {
     pub(super) fn generation(
         &self,
         request: usize,
-        mut ids: Vec<u32>,
+        (text, mut ids): (&str, Vec<u32>),
         decoding: &Decoding,
     ) -> std::result::Result<(Vec<u32>, Generation), Unscored> {
         if ids.is_empty() {
             let prefix = self.tokenizer.prefix().ok_or_else(|| Unscored::new("the prompt has no token"))?;
             ids.push(prefix.id);
         }
-        let max_new_tokens = decoding.max_gen_toks.unwrap_or(DEFAULT_MAX_GEN_TOKS);
+        let mut max_new_tokens = decoding.max_gen_toks.unwrap_or(DEFAULT_MAX_GEN_TOKS);
+        let (expected, for_thoughts) = self.reasoning;
+        let mut thinking = Thinking { expected, begun: begun_by(text), tokens: 0 };
+        if expected != Some(false) && max_new_tokens > 0 {
+            thinking.tokens = for_thoughts;
+            max_new_tokens = max_new_tokens.saturating_add(for_thoughts);
+        }
         let (ids, truncated_tokens) = fit_prompt(ids, max_new_tokens, self.max_length)?;
         let mut stops = decoding.until.clone();
         stops.extend(self.eos_text.iter().filter(|eos| !decoding.until.contains(eos)).cloned());
         let prompt_tokens = ids.len();
-        Ok((ids, Generation { request, prompt_tokens, truncated_tokens, max_new_tokens, stops }))
+        Ok((ids, Generation { request, prompt_tokens, truncated_tokens, max_new_tokens, stops, thinking }))
     }
 
     /// All requests as token ids; empty when cancelled meanwhile.

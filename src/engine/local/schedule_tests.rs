@@ -69,8 +69,14 @@ pub const TEXTS: Texts<'static> = Texts { decode: &decode, eos: &[] };
 
 fn continuation(ids: &[u32], most: usize, draws: bool, sample: u32) -> Continuation {
     let stops = vec!["ca".to_string(), "gg".to_string()];
-    let generation =
-        Generation { request: 0, prompt_tokens: ids.len(), truncated_tokens: 0, max_new_tokens: most, stops };
+    let generation = Generation {
+        request: 0,
+        prompt_tokens: ids.len(),
+        truncated_tokens: 0,
+        max_new_tokens: most,
+        stops,
+        thinking: Default::default(),
+    };
     let decoding = Decoding {
         until: vec![],
         max_gen_toks: Some(most),
@@ -112,7 +118,7 @@ fn directly(toy: &Toy, job: &Job) -> Outcome {
             loop {
                 let next = continuation.picker.pick(toy::argmax(state), &toy::logits(state)).unwrap();
                 if let Some(response) = continuation.push(next, &TEXTS).unwrap() {
-                    return Outcome::Text(response);
+                    return Outcome::Text(response.unwrap());
                 }
                 let len = toy.length_class(ids.len() + continuation.picked());
                 state = toy::after(state, next, len);

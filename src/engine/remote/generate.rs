@@ -3,8 +3,8 @@
 use super::answer::Job;
 use super::client::Miss;
 use super::probe::Turns;
-use super::thinking::{Parted, part};
 use super::wire::{Ask, Input, Reply, Sampling};
+use crate::engine::thinking::{Parted, part, unfinished};
 use crate::engine::tokens::{DEFAULT_MAX_GEN_TOKS, cut_at_stops, fit_prompt, log_sum_exp};
 use crate::request::{Answer, Decoding, Finish, Message, Prompt, Request, Usage};
 
@@ -65,11 +65,11 @@ impl Job<'_> {
         let shown = self.shown(context, max_gen_toks + if thinks { settings.reasoning_tokens } else { 0 }).await?;
         match self.write(request, &shown, decoding, max_gen_toks, thinks).await? {
             Some(written) => Ok(written),
-            None if thinks => Err(Miss::unscored("the model stopped in the middle of its thought")),
+            None if thinks => Err(Miss::unscored(unfinished(0, false))),
             // A stop string has ended the thought: without stop strings, then.
             None => match self.write(request, &shown, decoding, max_gen_toks, true).await? {
                 Some(written) => Ok(written),
-                None => Err(Miss::unscored("the model stopped in the middle of its thought")),
+                None => Err(Miss::unscored(unfinished(0, false))),
             },
         }
     }
@@ -176,7 +176,7 @@ impl Job<'_> {
 
 fn thought_cut_off(usage: &Usage, max_tokens: usize) -> Miss {
     let written = if usage.completion_tokens > 0 { usage.completion_tokens } else { max_tokens };
-    Miss::unscored(format!("the thought was cut off after {written} tokens: raise max_gen_toks or --reasoning-tokens"))
+    Miss::unscored(unfinished(written, true))
 }
 
 /// `thought`: tokens for thoughts, of a model that thinks.

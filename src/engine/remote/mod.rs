@@ -4,7 +4,7 @@
 //! server cannot do is found out before the run (`probe`) and said.
 //!
 //! An address names a wire format (`address`, `wire`); `transport` brings bodies to the servers and back (`client`). Log-likelihoods are
-//! in `score` and `spans`, texts and first tokens in `generate` and `thinking`; `answer` runs many requests at a time, within a `budget`.
+//! in `score` and `spans`, texts and first tokens in `generate`; `answer` runs many requests at a time, within a `budget`.
 
 pub mod address;
 mod answer;
@@ -15,7 +15,6 @@ mod memo;
 mod probe;
 mod score;
 mod spans;
-mod thinking;
 mod tokens;
 pub mod transport;
 pub mod wire;
@@ -28,9 +27,10 @@ mod probe_tests;
 mod testing;
 
 use super::{Cancel, Capabilities, Engine, EngineOptions, Identity, Inspection, Sink};
-use crate::engine::tokens::fit_pair;
+use crate::engine::tokens::{Chat, fit_pair};
 use crate::error::{Error, Result};
 use crate::request::{Prompt, Request, RequestKind};
+use crate::template::moment::Moment;
 use address::Address;
 use answer::Job;
 use budget::Budget;
@@ -174,6 +174,17 @@ impl RemoteEngine {
                 "--max-length cuts nothing here: the server gets texts, not token ids (see --tokenizer)".to_string(),
             );
         }
+        let chat = tokens.as_ref().and_then(Tokens::chat).filter(|_| found.facts.turns == Some(Turns::Tokenizer));
+        match chat {
+            Some(chat) => notices.extend(chat.notices().iter().cloned()),
+            None if !options.chat_template_args.is_empty() || options.date.is_some() => {
+                let flags = "the server renders conversations: --chat-template-args and --date change nothing";
+                let instead =
+                    r#"many servers take --extra-body '{"chat_template_kwargs": {"enable_thinking": false}}'"#;
+                notices.insert(format!("{flags} ({instead})"));
+            }
+            None => {}
+        }
         Ok(RemoteEngine {
             identity: identity(address, &found.client, &found.facts, tokens.as_ref(), options),
             runtime,
@@ -216,6 +227,11 @@ impl RemoteEngine {
         })
     }
 
+    /// The chat template that renders conversations here, if that is not the server's affair.
+    fn chat(&self) -> Option<&Chat> {
+        self.tokens.as_ref().and_then(Tokens::chat).filter(|_| self.facts.turns == Some(Turns::Tokenizer))
+    }
+
     /// Ids of a text, as far as anybody can tell: the tokenizer, or the server's tokenize route.
     fn ids(&self, text: &str) -> Result<Vec<u32>> {
         match (&self.tokens, &self.facts.scoring) {
@@ -245,6 +261,14 @@ impl Engine for RemoteEngine {
             }
             _ => self.now(async |job| job.rendered(prompt).await),
         }
+    }
+
+    fn date(&self) -> Option<Moment> {
+        self.chat().and_then(Chat::date)
+    }
+
+    fn set_date(&self, date: Moment) {
+        self.chat().into_iter().for_each(|chat| chat.set_date(date));
     }
 
     fn inspect(&self, request: &Request) -> Result<Inspection> {
@@ -349,6 +373,9 @@ fn identity(
     }
     if facts.turns == Some(Turns::Tokenizer) {
         written.push(format!("system_fallback={}", options.system_fallback.as_str()));
+        if !options.chat_template_args.is_empty() {
+            written.push(format!("chat_template_args={}", Value::Object(options.chat_template_args.clone())));
+        }
     }
     let text = |token: fn(&crate::model::Tokenizer) -> &Option<crate::model::SpecialToken>| {
         tokens.and_then(|tokens| token(&tokens.tokenizer).as_ref()).map(|token| token.text.clone())

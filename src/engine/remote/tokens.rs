@@ -3,7 +3,7 @@
 use super::memo::Memo;
 use crate::embedded::{self, Unpacked};
 use crate::engine::EngineOptions;
-use crate::engine::tokens::{Chat, Context, Encoder, template_source};
+use crate::engine::tokens::{Chat, Context, Encoder, special_tokens, template_source};
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::model::{ModelSource, Part, Tokenizer, find};
@@ -42,11 +42,8 @@ impl Tokens {
         let tokenizer = Tokenizer::alone(&path).map_err(named)?;
         let folder = if path.is_dir() || is_gguf(&path) { path.as_path() } else { path.parent().unwrap_or(&path) };
         let template = template_source(folder)?;
-        let text =
-            |token: &Option<crate::model::SpecialToken>| token.as_ref().map(|t| t.text.clone()).unwrap_or_default();
-        let (bos, eos) = (text(&tokenizer.bos), text(&tokenizer.eos));
         let chat = match &template {
-            Some(source) if options.chat => Some(Chat::new(source, &bos, &eos, options.system_fallback)?),
+            Some(source) if options.chat => Some(Chat::new(source, special_tokens(folder, &tokenizer)?, options)?),
             _ => None,
         };
         Ok(Tokens {
@@ -67,6 +64,11 @@ impl Tokens {
     /// Whether it has a template, and conversations are wanted.
     pub fn has_chat(&self) -> bool {
         self.chat.is_some()
+    }
+
+    /// The chat template that comes with it, if conversations are wanted.
+    pub fn chat(&self) -> Option<&Chat> {
+        self.chat.as_ref()
     }
 
     /// A conversation as text, with what the user should know about it.

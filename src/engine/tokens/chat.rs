@@ -1,11 +1,14 @@
 //! Conversations to prompts: the model's chat template, and what to do when it has no place for a system turn.
 
+use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
-use crate::model::{gguf, read_json};
+use crate::file;
+use crate::model::{Tokenizer, gguf, read_json};
 use crate::request::{Message, Role};
 use crate::template::chat::{ChatError, ChatTemplate};
-use serde_json::Value;
-use std::path::Path;
+use crate::template::moment::Moment;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
 
 /// What happens to a system turn that the chat template refuses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,15 +35,57 @@ const MARK: &str = "\u{e000}fairmark continues here\u{e000}";
 /// A model's chat template, ready to render.
 pub struct Chat {
     template: ChatTemplate,
-    bos: String,
-    eos: String,
+    /// Special tokens and the user's settings, by name.
+    names: Map<String, Value>,
     fallback: SystemFallback,
+    notices: Vec<String>,
 }
 
 /// A rendered conversation, with what the user should know about it.
 pub struct Rendered {
     pub text: String,
     pub notice: Option<&'static str>,
+}
+
+/// The special tokens that transformers gives to templates by name.
+const SPECIAL_TOKENS: &[&str] =
+    &["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// Further special tokens, as a list.
+const MORE_TOKENS: &[&str] = &["additional_special_tokens", "extra_special_tokens"];
+
+/// The texts of a tokenizer's special tokens by their names, those that it has.
+pub fn special_tokens(dir: &Path, tokenizer: &Tokenizer) -> Result<Map<String, Value>> {
+    let mut tokens = Map::new();
+    if !gguf::is_gguf(dir) {
+        for name in ["special_tokens_map.json", "tokenizer_config.json"] {
+            let written: Option<Map<String, Value>> = read_json(&dir.join(name))?;
+            for (key, value) in written.into_iter().flatten() {
+                tokens.extend(special_token(&key, &value).map(|text| (key.clone(), text)));
+            }
+        }
+    }
+    let known = [("bos_token", &tokenizer.bos), ("eos_token", &tokenizer.eos), ("pad_token", &tokenizer.pad)];
+    for (name, token) in known {
+        tokens.extend(token.as_ref().map(|token| (name.to_string(), Value::from(token.text.as_str()))));
+    }
+    Ok(tokens)
+}
+
+/// The text of a special token, or the texts of several.
+fn special_token(key: &str, value: &Value) -> Option<Value> {
+    let text = |token: &Value| Some(Value::from(token.as_str().or_else(|| token.get("content")?.as_str())?));
+    match value {
+        Value::Array(list) if MORE_TOKENS.contains(&key) => list.iter().map(text).collect(),
+        _ if SPECIAL_TOKENS.contains(&key) => text(value),
+        _ => None,
+    }
+}
+
+/// The file that a model's chat template stands in.
+pub fn template_file(dir: &Path) -> PathBuf {
+    let own = ["chat_template.jinja", "tokenizer_config.json"].map(|name| dir.join(name));
+    own.into_iter().find(|file| file.exists()).unwrap_or_else(|| dir.to_path_buf())
 }
 
 /// The source of a model's chat template: of a GGUF file that in its header; of a folder `chat_template.jinja`, else the entry of `tokenizer_config.json` (of several, the one
@@ -50,7 +95,7 @@ pub fn template_source(dir: &Path) -> Result<Option<String>> {
         return gguf::chat_template(dir);
     }
     let file = dir.join("chat_template.jinja");
-    match std::fs::read_to_string(&file) {
+    match file::read_to_string(&file, file::SMALL) {
         Ok(source) => return Ok(Some(source)),
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
         Err(err) => return Err(Error::io("cannot read", &file, err)),
@@ -77,9 +122,41 @@ pub fn template_source(dir: &Path) -> Result<Option<String>> {
 }
 
 impl Chat {
-    pub fn new(source: &str, bos: &str, eos: &str, fallback: SystemFallback) -> Result<Chat> {
+    /// `special`: the special tokens by name.
+    ///
+    /// Errors: no template, and settings that are not the user's to make.
+    pub fn new(source: &str, special: Map<String, Value>, options: &EngineOptions) -> Result<Chat> {
         let template = ChatTemplate::new(source).map_err(|e| e.context("the model's chat template"))?;
-        Ok(Chat { template, bos: bos.to_string(), eos: eos.to_string(), fallback })
+        let args = &options.chat_template_args;
+        if let Some(own) = args.keys().find(|name| ChatTemplate::is_own(name)) {
+            return Err(Error::input(format!("`{own}` is the conversation's own")).key("--chat-template-args"));
+        }
+        let unused = args.keys().filter(|name| !template.uses(name));
+        let mut notices: Vec<String> =
+            unused.map(|name| format!("the chat template does not ask for `{name}` (--chat-template-args)")).collect();
+        match (options.date, template.now()) {
+            (Some(date), Some(_)) => template.set_now(date),
+            (Some(_), None) => notices.push("the chat template prints no date: --date changes nothing".to_string()),
+            (None, _) => {}
+        }
+        let mut names = special;
+        names.extend(args.clone());
+        Ok(Chat { template, names, fallback: options.system_fallback, notices })
+    }
+
+    /// What the user should know about the template's settings.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// The date that the template prints, if it prints one.
+    pub fn date(&self) -> Option<Moment> {
+        self.template.now()
+    }
+
+    /// Says which date it prints.
+    pub fn set_date(&self, date: Moment) {
+        self.template.set_now(date);
     }
 
     /// The prompt of a conversation. A system turn that the template refuses (or, when it is to be folded, leaves out) is dealt
@@ -112,11 +189,11 @@ impl Chat {
 
     fn with_turns(&self, messages: &[Message]) -> std::result::Result<String, ChatError> {
         let Some((last, before)) = messages.split_last().filter(|(last, _)| last.role == Role::Assistant) else {
-            return self.template.render(messages, true, &self.bos, &self.eos);
+            return self.template.render(messages, true, &self.names);
         };
         let mut marked = before.to_vec();
         marked.push(Message { role: Role::Assistant, content: format!("{}{MARK} ", last.content) });
-        let text = self.template.render(&marked, false, &self.bos, &self.eos)?;
+        let text = self.template.render(&marked, false, &self.names)?;
         Ok(match text.rsplit_once(MARK) {
             Some((start, end)) if end.starts_with(' ') => start.to_string(),
             // The template trims what it is given, so the answer's start is trimmed as well.
@@ -154,9 +231,14 @@ mod tests {
         Message { role, content: content.into() }
     }
 
+    fn chat(source: &str, fallback: SystemFallback) -> Chat {
+        let special = json!({"bos_token": "<bos>", "eos_token": "<eos>"}).as_object().unwrap().clone();
+        Chat::new(source, special, &EngineOptions { system_fallback: fallback, ..EngineOptions::default() }).unwrap()
+    }
+
     fn gemma(fallback: SystemFallback) -> Option<Chat> {
         let source = template_source(&shared_model("tiny-gemma")?).unwrap().unwrap();
-        Some(Chat::new(&source, "<bos>", "<eos>", fallback).unwrap())
+        Some(chat(&source, fallback))
     }
 
     // Expected texts: tokenizer.apply_chat_template of transformers 5.23 with the folder's template.
@@ -180,8 +262,7 @@ mod tests {
         let Some(chat) = gemma(SystemFallback::Fold) else { return };
         let text = chat.render(&[turn(Role::User, "Hi"), turn(Role::Assistant, "Well, ")]).unwrap().text;
         assert_eq!(text, "<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\nWell,");
-        let keeps =
-            Chat::new("{% for m in messages %}[{{ m['content'] }}]{% endfor %}", "", "", SystemFallback::Fold).unwrap();
+        let keeps = self::chat("{% for m in messages %}[{{ m['content'] }}]{% endfor %}", SystemFallback::Fold);
         assert_eq!(
             keeps.render(&[turn(Role::User, "Hi"), turn(Role::Assistant, "Well, ")]).unwrap().text,
             "[Hi][Well, "
@@ -198,10 +279,49 @@ mod tests {
     #[test]
     fn a_template_that_ignores_the_system_turn_gets_it_folded() {
         let source = "{% for m in messages if m['role'] == 'user' %}{{ m['content'] }}{% endfor %}";
-        let chat = Chat::new(source, "", "", SystemFallback::Fold).unwrap();
-        let rendered = chat.render(&[turn(Role::System, "Be brief."), turn(Role::User, "Hi")]).unwrap();
+        let rendered = chat(source, SystemFallback::Fold)
+            .render(&[turn(Role::System, "Be brief."), turn(Role::User, "Hi")])
+            .unwrap();
         assert_eq!(rendered.text, "Be brief.\n\nHi");
         assert!(rendered.notice.is_some());
+    }
+
+    #[test]
+    fn special_tokens_have_their_names() {
+        let Some(model) = shared_model("tiny-llama") else { return };
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["config.json", "tokenizer.json"] {
+            std::fs::copy(model.join(name), dir.path().join(name)).unwrap();
+        }
+        let config = json!({"bos_token": "<s>", "unk_token": {"content": "<unk>"}, "pad_token": null,
+                            "additional_special_tokens": ["<a>", {"content": "<b>"}], "model_max_length": 9});
+        std::fs::write(dir.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+        std::fs::write(dir.path().join("special_tokens_map.json"), r#"{"sep_token": "<sep>"}"#).unwrap();
+        let tokenizer = Tokenizer::load(dir.path(), &crate::model::ModelConfig::load(dir.path()).unwrap()).unwrap();
+        let special = special_tokens(dir.path(), &tokenizer).unwrap();
+        assert_eq!(special["unk_token"], "<unk>");
+        assert_eq!(special["sep_token"], "<sep>");
+        assert_eq!(special["additional_special_tokens"], json!(["<a>", "<b>"]));
+        assert!(!special.contains_key("pad_token") && !special.contains_key("model_max_length"));
+    }
+
+    #[test]
+    fn settings_and_dates_are_the_templates() {
+        let source = "{{ enable_thinking }}|{{ strftime_now('%d %b %Y') }}|{{ pad_token is defined }}";
+        let mut options = EngineOptions { date: "2026-11-30".parse().ok(), ..EngineOptions::default() };
+        options.chat_template_args = json!({"enable_thinking": false, "typo": 1}).as_object().unwrap().clone();
+        let chat = Chat::new(source, Map::new(), &options).unwrap();
+        let text = || chat.render(&[turn(Role::User, "Hi")]).unwrap().text;
+        assert_eq!(text(), "False|30 Nov 2026|False");
+        assert_eq!(chat.date(), options.date);
+        chat.set_date("2020-01-02".parse().unwrap());
+        assert_eq!(text(), "False|02 Jan 2020|False");
+        assert!(chat.notices().iter().any(|notice| notice.contains("`typo`")), "{:?}", chat.notices());
+        assert!(!chat.notices().iter().any(|notice| notice.contains("thinking")));
+        let plain = Chat::new("{{ messages }}", Map::new(), &options).unwrap();
+        assert!(plain.date().is_none() && plain.notices().iter().any(|notice| notice.contains("--date")));
+        options.chat_template_args = json!({"messages": []}).as_object().unwrap().clone();
+        assert!(Chat::new(source, Map::new(), &options).err().unwrap().to_string().contains("own"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod encode;
 mod stops;
 mod windows;
 
-pub use chat::{Chat, Rendered, SystemFallback, template_source};
+pub use chat::{Chat, Rendered, SystemFallback, special_tokens, template_file, template_source};
 pub use encode::{Context, Encoder, Pair};
 pub use stops::{DEFAULT_MAX_GEN_TOKS, contains_stop, cut_at_stops};
 pub use windows::{fit_pair, fit_prompt, rolling_windows};

@@ -7,10 +7,7 @@ use crate::request::Unscored;
 pub fn fit_pair(pair: &Pair, max_length: usize) -> Result<(Vec<u32>, usize), Unscored> {
     let Pair { context, continuation } = pair;
     if continuation.len() > max_length {
-        return Err(Unscored::new(format!(
-            "the continuation has {} tokens and the window only {max_length}",
-            continuation.len()
-        )));
+        return Err(Unscored::new(format!("the continuation has more tokens than the window of {max_length}")));
     }
     let total = context.len() + continuation.len();
     let cut = total.saturating_sub(max_length + 1);
@@ -68,7 +65,7 @@ mod tests {
         assert_eq!(fit_pair(&pair(&[1, 2, 3], &[4, 5]), 4).unwrap(), (vec![1, 2, 3, 4], 0));
         assert_eq!(fit_pair(&pair(&[1, 2, 3], &[4, 5]), 3).unwrap(), (vec![2, 3, 4], 1));
         assert_eq!(fit_pair(&pair(&[1, 2, 3], &[4, 5]), 2).unwrap(), (vec![3, 4], 2));
-        assert!(fit_pair(&pair(&[1, 2, 3], &[4, 5]), 1).unwrap_err().reason.contains("window only 1"));
+        assert!(fit_pair(&pair(&[1, 2, 3], &[4, 5]), 1).unwrap_err().reason.contains("window of 1"));
     }
 
     // Expected windows: get_rolling_token_windows and make_disjoint_window of lm-eval 0.4.13 with prefix 100, max_seq_len 4,

@@ -127,7 +127,7 @@ impl<M: LanguageModel> Schedule<'_, M> {
             let outcome = match heard.choice(&place, continuation.picker.draws()) {
                 Ok((argmax, logits)) => {
                     let next = continuation.picker.pick(argmax, logits)?;
-                    continuation.push(next, texts)?.map(Ok)
+                    continuation.push(next, texts)?
                 }
                 Err(reason) => Some(Err(reason)),
             };

@@ -1,11 +1,11 @@
 //! One server in one format: a few tiny requests.
 
 use super::super::client::{self, Client};
-use super::super::thinking::shows;
 use super::super::transport::ProbeFailure;
 use super::super::wire::{Ask, Input, Reply, Sampling};
 use super::scoring::{Proof, Scored, judge, leading};
 use super::{Facts, Prober, Scoring, Turns};
+use crate::engine::thinking::shows;
 use crate::error::Error;
 use crate::request::{Message, Role};
 

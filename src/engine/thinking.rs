@@ -1,4 +1,4 @@
-//! What a model thought, told apart from what it answered.
+//! What a model thought, told apart from what it answered: for servers and for models in this process.
 
 /// How models write thoughts into their texts: what opens and what closes one. The opening may stand in the chat template, and is then
 /// not part of the text.
@@ -12,6 +12,62 @@ const TAGS: &[(&str, &str)] = &[
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("◁think▷", "◁/think▷"),
 ];
+
+/// What opens and what closes a thought.
+pub type Tag = (&'static str, &'static str);
+
+/// How a text begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// With a thought.
+    Thought(Tag),
+    /// So few characters that it may become one.
+    Unclear,
+    /// With an answer.
+    Answer,
+}
+
+/// How a text begins that is being written.
+pub fn beginning(text: &str) -> Beginning {
+    let begun = text.trim_start();
+    match TAGS.iter().find(|(open, _)| begun.starts_with(open)) {
+        Some(tag) => Beginning::Thought(*tag),
+        None if TAGS.iter().any(|(open, _)| open.starts_with(begun)) => Beginning::Unclear,
+        None => Beginning::Answer,
+    }
+}
+
+/// The thought that a prompt begins for the model.
+pub fn begun_by(prompt: &str) -> Option<Tag> {
+    let prompt = prompt.trim_end();
+    TAGS.iter().find(|(open, _)| prompt.ends_with(open)).copied()
+}
+
+/// What stands behind the end of a thought: of that tag, or of any where the beginning was not seen.
+pub fn behind(text: &str, tag: Option<Tag>) -> Option<&str> {
+    match tag {
+        Some((_, close)) => text.split_once(close).map(|(_, behind)| behind),
+        None => TAGS.iter().find_map(|(_, close)| text.split_once(close).map(|(_, behind)| behind)),
+    }
+}
+
+/// A thought without its tags.
+pub fn bare(thought: &str) -> &str {
+    let thought = thought.trim();
+    let thought = TAGS.iter().find_map(|(open, _)| thought.strip_prefix(open)).unwrap_or(thought);
+    TAGS.iter().find_map(|(_, close)| thought.split_once(close)).map_or(thought, |(thought, _)| thought).trim()
+}
+
+/// Bytes of the longest tag.
+pub const LONGEST_TAG: usize = 20;
+
+/// Why an answer is none that ends inside of a thought after so many tokens; `cut_off`: because it was long enough.
+pub fn unfinished(tokens: usize, cut_off: bool) -> String {
+    match cut_off {
+        true => format!("the thought was cut off after {tokens} tokens: raise max_gen_toks or --reasoning-tokens"),
+        false => "the model stopped in the middle of its thought".to_string(),
+    }
+}
 
 /// A text, parted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +165,19 @@ mod tests {
             };
             assert_eq!(found, expected, "{text:?} {field:?} {reasoning:?} {cut_off}");
         }
+    }
+
+    #[test]
+    fn thoughts_begin_and_end() {
+        let tag = ("<think>", "</think>");
+        assert_eq!(beginning("\n<think>hm"), Beginning::Thought(tag));
+        assert_eq!((beginning(" <thi"), beginning("")), (Beginning::Unclear, Beginning::Unclear));
+        assert_eq!(beginning("42 <think>"), Beginning::Answer);
+        assert_eq!((begun_by("assistant\n<think>\n"), begun_by("<think>\n\n</think>\n")), (Some(tag), None));
+        assert_eq!(behind("a</think>\n42", Some(tag)), Some("\n42"));
+        assert_eq!((behind("a[/THINK]b", None), behind("a[/THINK]b", Some(tag))), (Some("b"), None));
+        assert_eq!((bare("<think>\nhm\n</think>x"), bare(" hm </think>")), ("hm", "hm"));
+        assert!(TAGS.iter().all(|(open, close)| open.len() <= LONGEST_TAG && close.len() <= LONGEST_TAG));
     }
 
     #[test]
