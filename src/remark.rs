@@ -81,6 +81,31 @@ pub fn gather(remarks: &[Remark]) -> Vec<Gathered> {
     all
 }
 
+/// A text without its numbers and quotations: what texts that say the same of different things have in common.
+pub fn pattern(text: &str) -> String {
+    let mut pattern = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '`' | '"' => {
+                // A quotation without an end is none.
+                let quoted: String = rest.clone().take_while(|inner| *inner != c).collect();
+                let ends = rest.clone().nth(quoted.chars().count()).is_some();
+                if ends {
+                    rest.nth(quoted.chars().count());
+                }
+                pattern.push(c);
+            }
+            c if c.is_ascii_digit() => {
+                while rest.next_if(|c| c.is_ascii_digit() || *c == '.' || *c == ',').is_some() {}
+                pattern.push('0');
+            }
+            c => pattern.push(c),
+        }
+    }
+    pattern
+}
+
 impl Gathered {
     /// Subjects that are named; the others are counted.
     const NAMED: usize = 3;
@@ -119,5 +144,13 @@ mod tests {
             lines,
             ["t0, t1, t2 and 2 more: prompts hold their own answer (10 of 50 prompts)", "t0: another thing"]
         );
+    }
+
+    #[test]
+    fn a_pattern_has_no_numbers_and_quotations() {
+        let alike = ["`a b` has 12 tokens, 1.5 of 3", "`c` has 3 tokens, 2.5 of 40"].map(pattern);
+        assert_eq!(alike[0], alike[1]);
+        assert_ne!(pattern("it's `a` token"), pattern("it's `a` word"));
+        assert_eq!(pattern("an open \" stays 7"), "an open \" stays 0");
     }
 }

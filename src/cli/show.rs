@@ -2,6 +2,7 @@
 
 use super::args::{ModelArgs, TaskArgs};
 use super::precision::only;
+use super::talk;
 use crate::catalog::Catalog;
 use crate::engine::{self, Engine, Inspection, Prompts};
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use crate::request::{Prompt, Request, RequestKind};
 use crate::runner::plan_protocol;
 use crate::score::{nodes_under, protocol_of};
 use crate::task::Task;
+use crate::visible;
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -74,7 +76,7 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
     })?;
     super::print(&describe(task, item, engine.as_deref())?)?;
     for notice in engine.iter().flat_map(|e| e.notices()) {
-        eprintln!("note: {notice}");
+        talk::note(notice);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -82,7 +84,7 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
 fn describe(task: &Task, item: &Item, engine: Option<&dyn Engine>) -> Result<String> {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "task       {} ({})", task.name, task.output_type.as_str());
+    let _ = writeln!(out, "task       {} ({})", visible::message(&task.name), task.output_type.as_str());
     let _ = writeln!(out, "document   {} (sha256 {})", item.doc.id, item.doc.hash());
     let _ = writeln!(out, "shots      {}", item.num_fewshot);
     let _ = writeln!(out, "target     {}", repr::repr(&item.target_written));

@@ -86,6 +86,14 @@ pub struct JudgeRow {
     pub open: fn(&JudgeOptions) -> Result<Box<dyn Judge>>,
 }
 
+impl JudgeRow {
+    /// Whether a value that was kept somewhere can be this judge's: those that the user does not choose say yes or no.
+    pub fn can_give(&self, value: f64) -> bool {
+        let (least, most) = self.range;
+        (least..=most).contains(&value) && (self.chosen || value == least || value == most)
+    }
+}
+
 /// All judges.
 pub const JUDGES: &[JudgeRow] = &[
     JudgeRow {

@@ -54,7 +54,7 @@ impl<'a> Row<'a> {
         self.fields.get(name).cloned().ok_or_else(|| {
             let columns: Vec<&str> = self.fields.keys().map(String::as_str).collect();
             self.error(key, format!("wants the column `{name}`, which is not there"))
-                .hint(format!("columns: {}", columns.join(", ")))
+                .hint(format!("columns: {}", crate::visible::list(&columns)))
         })
     }
 }

@@ -108,3 +108,30 @@ fn without_its_judge_a_task_is_not_run() {
     assert!(finished.is_whole(), "the same run goes on");
     assert_eq!(finished.groups[0].estimates.len(), 1);
 }
+
+#[test]
+fn a_judgement_that_the_judge_cannot_have_given_is_asked_again() {
+    let bench = Bench::new(|i| "a".repeat(i + 1));
+    bench.session(&judges(Lengths::new("x")));
+    let folder = std::fs::read_dir(bench.out.path()).unwrap().next().unwrap().unwrap().path();
+    let journal = folder.join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let changed = text.replace(r#""judgement":{"value":5.0}"#, r#""judgement":{"value":5000.0}"#);
+    assert_ne!(changed, text);
+    std::fs::write(&journal, changed.replace(r#""judgement":{"value":6.0}"#, r#""judgement":{"value":-6.0}"#)).unwrap();
+    let judge = Lengths::new("x");
+    let asked = Rc::clone(&judge.asked);
+    let finished = bench.session(&judges(judge));
+    assert_eq!((asked.get(), value(&finished, "judged")), (2, Some(5.5)));
+}
+
+#[test]
+fn judges_of_right_and_wrong_give_nothing_between() {
+    let row = |name: &str| crate::judge::JUDGES.iter().find(|row| row.name == name).unwrap();
+    for (name, value, can) in
+        [("code", 1.0, true), ("code", 0.5, false), ("math", 2.0, false), ("math", f64::NAN, false)]
+    {
+        assert_eq!(row(name).can_give(value), can, "{name} {value}");
+    }
+    assert!(row("toxicity").can_give(0.5) && !row("toxicity").can_give(1.5) && !row("toxicity").can_give(f64::NAN));
+}
