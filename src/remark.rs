@@ -1,5 +1,7 @@
 //! What a user should know and what ends nothing: remarks on tasks, data and flags. Plain data.
 
+use std::collections::{HashMap, HashSet};
+
 /// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Weight {
@@ -12,7 +14,7 @@ pub enum Weight {
 /// One thing to know about one subject.
 ///
 /// Remarks of equal weight and text on different subjects are one line with a count: see [`gather`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Remark {
     pub weight: Weight,
     /// What it is about: a task's name, a file. `None` for the whole command.
@@ -53,29 +55,25 @@ pub struct Gathered {
 /// Puts equal remarks together, in the order of their first appearance; the same remark on the same subject counts once.
 pub fn gather(remarks: &[Remark]) -> Vec<Gathered> {
     let mut all: Vec<Gathered> = Vec::new();
-    let mut seen: Vec<&Remark> = Vec::new();
+    let (mut seen, mut places) = (HashSet::new(), HashMap::new());
     for remark in remarks {
-        if seen.contains(&remark) {
+        if !seen.insert(remark) {
             continue;
         }
-        seen.push(remark);
-        let what = |count: Option<(usize, usize, &'static str)>| count.map(|(_, _, what)| what);
-        let same = |g: &&mut Gathered| {
-            g.weight == remark.weight && g.text == remark.text && what(g.count) == what(remark.count)
-        };
-        match all.iter_mut().find(same) {
-            Some(gathered) => {
-                gathered.subjects.extend(remark.subject.clone());
-                if let (Some(sum), Some(more)) = (&mut gathered.count, remark.count) {
-                    (sum.0, sum.1) = (sum.0 + more.0, sum.1 + more.1);
-                }
-            }
-            None => all.push(Gathered {
+        let what = remark.count.map(|(_, _, what)| what);
+        let place = *places.entry((remark.weight, &remark.text, what)).or_insert_with(|| {
+            all.push(Gathered {
                 weight: remark.weight,
-                subjects: remark.subject.iter().cloned().collect(),
+                subjects: Vec::new(),
                 text: remark.text.clone(),
-                count: remark.count,
-            }),
+                count: what.map(|what| (0, 0, what)),
+            });
+            all.len() - 1
+        });
+        let Some(gathered) = all.get_mut(place) else { continue };
+        gathered.subjects.extend(remark.subject.clone());
+        if let (Some(sum), Some(more)) = (&mut gathered.count, remark.count) {
+            (sum.0, sum.1) = (sum.0 + more.0, sum.1 + more.1);
         }
     }
     all

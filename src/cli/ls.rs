@@ -116,9 +116,7 @@ fn price_rows(file: Option<&Path>) -> Result<Vec<Vec<String>>> {
 
 fn entries(include_path: &[PathBuf], kind: Kind) -> Result<Vec<Vec<String>>> {
     let catalog = Catalog::load(include_path)?;
-    for warning in catalog.warnings() {
-        talk::warning(warning);
-    }
+    talk::warnings(&catalog.warnings());
     Ok(catalog.entries().filter(|e| e.kind == kind).map(entry_row).collect())
 }
 

@@ -105,9 +105,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         engine::check(&column.model, &column.options)?;
     }
     let catalog = Catalog::load(&args.task.include_path)?;
-    for warning in catalog.warnings() {
-        talk::warning(warning);
-    }
+    talk::warnings(&catalog.warnings());
     let nodes = nodes_sampled(&catalog.select(&args.tasks)?, &args.judging.sampling())?;
     let judges = open_judges(&nodes, args, &engine_options)?;
     let source = args.task.data_source(!talk)?;
@@ -141,6 +139,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     if let (Some(err), true) = (&stopped, runs.is_empty()) {
         return Ok(ExitCode::from(err.kind().exit_code()));
     }
+    drop(heard);
     disambiguate(&mut runs, &asked);
     let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
     let (style, width) = screen(args.markdown);

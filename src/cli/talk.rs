@@ -10,6 +10,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
+/// Warnings of one kind that are said.
+const MOST_WARNINGS: usize = 20;
+
 /// Says one line on stderr.
 pub fn say(text: impl Display) {
     let text = visible::message(&text.to_string());
@@ -25,6 +28,14 @@ pub fn note(text: impl Display) {
 /// Says a warning.
 pub fn warning(text: impl Display) {
     say(format_args!("warning: {text}"));
+}
+
+/// Says warnings, of many the first ones and how many more there are.
+pub fn warnings(all: &[String]) {
+    all.iter().take(MOST_WARNINGS).for_each(warning);
+    if all.len() > MOST_WARNINGS {
+        warning(format_args!("and {} more of this kind", all.len() - MOST_WARNINGS));
+    }
 }
 
 /// Says an error, with its hint in a second line. `of`: whose it is, where it does not end the command.

@@ -17,6 +17,9 @@ pub enum Style {
     Markdown,
 }
 
+/// Characters of a name in a table.
+const LONGEST_NAME: usize = 100;
+
 /// Notes that are shown; the results files have all of it.
 const MOST_NOTES: usize = 20;
 
@@ -60,8 +63,7 @@ fn draw(comparison: &Comparison, models: Range<usize>, style: Style) -> String {
     let look = if style == Style::Markdown { Look::Markdown } else { Look::Lines };
     let mut grid = Grid::new(look, style == Style::Colour);
     let ours = ["Task", "n", "Shots", "Metric", ""].map(GridCell::ours);
-    let names =
-        comparison.models.get(models.clone()).unwrap_or_default().iter().map(|name| GridCell::new(name.as_str()));
+    let names = comparison.models.get(models.clone()).unwrap_or_default().iter().map(|name| GridCell::new(cut(name)));
     grid.header(ours.into_iter().chain(names).map(GridCell::bold));
     for row in &comparison.rows {
         grid.row(cells(row, models.clone(), style));
@@ -86,8 +88,10 @@ fn notes(notes: &[Note]) -> Vec<String> {
 /// Lines with a mark; below a Markdown table a list.
 fn listed(lines: Vec<String>, style: Style) -> String {
     let (head, mark) = if style == Style::Markdown { ("\n", "- ") } else { ("", "! ") };
-    let shown =
-        |line: String| if style == Style::Markdown { visible::markdown(&line) } else { visible::message(&line) };
+    let shown = |line: String| match style {
+        Style::Markdown => visible::markdown(&visible::message(&line)),
+        _ => visible::message(&line),
+    };
     let lines: Vec<String> = lines.into_iter().map(|line| format!("{mark}{}\n", shown(line))).collect();
     if lines.is_empty() { String::new() } else { format!("{head}{}", lines.concat()) }
 }
@@ -116,7 +120,7 @@ fn note(note: &Note) -> String {
 fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<GridCell> {
     let indent = if style == Style::Markdown { "&nbsp;&nbsp;" } else { "  " };
     let name = match row.first {
-        true => GridCell::new(row.name.as_str()).after(indent.repeat(row.depth)),
+        true => GridCell::new(cut(&row.name)).after(indent.repeat(row.depth)),
         false => GridCell::ours(""),
     };
     let count = |value: Option<usize>| value.filter(|_| row.first).map(|v| v.to_string()).unwrap_or_default();
@@ -129,7 +133,7 @@ fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<GridCell> {
         if row.is_group { name.bold() } else { name },
         GridCell::ours(count(row.n)),
         GridCell::ours(count(row.num_fewshot)),
-        GridCell::new(row.metric.as_str()),
+        GridCell::new(cut(&row.metric)),
         GridCell::ours(direction),
     ];
     cells.extend(row.cells.get(models).unwrap_or_default().iter().map(|cell| match cell {
@@ -138,6 +142,11 @@ fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<GridCell> {
         None => GridCell::ours(""),
     }));
     cells
+}
+
+/// A name that leaves room for the others.
+fn cut(name: &str) -> String {
+    visible::excerpt(name, LONGEST_NAME)
 }
 
 /// `*0.4400 ± 0.0709`: a star for the best, `!` when documents are missing from the figure.
