@@ -1,5 +1,6 @@
 //! The one error type: what went wrong, where, and what to do about it.
 
+use crate::visible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,8 @@ pub struct Place {
 
 /// An error with its place, a hint and its cause.
 ///
-/// Messages are lower-case fragments without a full stop. Build one with [`Error::input`] and add to it:
+/// Messages are lower-case fragments without a full stop. They may quote what others wrote as it is: shown, every part is one bounded
+/// line without control characters (see [`visible::message`]), and the hint is a line of its own. Build one with [`Error::input`] and add to it:
 /// `Error::input("unknown key").at(path, line).hint("did you mean `metric_list`?")`.
 /// The parts are boxed so that a `Result` stays small.
 pub struct Error(Box<Parts>);
@@ -111,10 +113,23 @@ impl Error {
 
     /// All of it in one line, for places where an error is a remark: `message (hint)`.
     pub fn one_line(&self) -> String {
-        let text = self.to_string();
-        let mut lines = text.lines().map(str::trim);
-        let first = lines.next().unwrap_or_default().to_owned();
-        lines.fold(first, |line, more| format!("{line}; {more}"))
+        let hint = self.0.hint.as_ref().map(|hint| format!("; hint: {}", visible::message(hint)));
+        format!("{}{}", self.head(), hint.unwrap_or_default())
+    }
+
+    /// Place, message and causes.
+    fn head(&self) -> String {
+        let place = self.0.place.to_string();
+        let mut head = if place.is_empty() { place } else { format!("{place}: ") };
+        head.push_str(&visible::message(&self.0.message));
+        let mut cause = self.0.cause.as_deref().map(|c| c as &(dyn std::error::Error + 'static));
+        while let Some(inner) = cause {
+            // A fairmark error as a cause is shown with its own hint in the same line.
+            let text = inner.downcast_ref::<Error>().map_or_else(|| inner.to_string(), Error::one_line);
+            head.push_str(&format!(": {}", visible::message(&text)));
+            cause = inner.source();
+        }
+        head
     }
 
     pub fn message(&self) -> &str {
@@ -144,26 +159,17 @@ impl fmt::Display for Place {
         if let Some(key) = &self.key {
             parts.push(key.clone());
         }
-        f.write_str(&parts.join(", "))
+        f.write_str(&visible::message(&parts.join(", ")))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = self.0.place.to_string();
-        if !place.is_empty() {
-            write!(f, "{place}: ")?;
+        f.write_str(&self.head())?;
+        match &self.0.hint {
+            Some(hint) => write!(f, "\n  hint: {}", visible::message(hint)),
+            None => Ok(()),
         }
-        write!(f, "{}", self.0.message)?;
-        let mut cause = self.0.cause.as_deref().map(|c| c as &(dyn std::error::Error + 'static));
-        while let Some(inner) = cause {
-            write!(f, ": {inner}")?;
-            cause = inner.source();
-        }
-        if let Some(hint) = &self.0.hint {
-            write!(f, "\n  hint: {hint}")?;
-        }
-        Ok(())
     }
 }
 
@@ -220,6 +226,25 @@ mod tests {
         assert_eq!(err.to_string(), "tasks/x.yaml:3: unknown key `metric_lst`\n  hint: did you mean `metric_list`?");
         let err = Error::io("cannot read", Path::new("a.json"), std::io::Error::other("disk on fire"));
         assert_eq!(err.to_string(), "a.json: cannot read: disk on fire");
+    }
+
+    #[test]
+    fn no_part_can_add_lines_codes_or_megabytes() {
+        let hostile = "a\u{1b}[31m\nwarning: all is well\n  hint: run it as root";
+        let long = "x".repeat(5_000_000);
+        let err = Error::input(format!("unknown key `{hostile}` in `{long}`"))
+            .at(hostile, 3)
+            .key(hostile)
+            .cause(std::io::Error::other(format!("{hostile}{long}")))
+            .hint(format!("columns: {hostile}, {long}"));
+        for shown in [err.to_string(), format!("{err:?}")] {
+            assert_eq!(shown.lines().count(), 2, "{shown}");
+            assert!(shown.lines().nth(1).unwrap().starts_with("  hint: columns: a\\u{1b}[31m\\nwarning"), "{shown}");
+            assert!(shown.len() < 8000 && !shown.contains('\u{1b}'), "{}", shown.len());
+        }
+        let line = err.one_line();
+        assert!(!line.contains('\n') && line.contains("; hint: columns: "), "{line}");
+        assert!(err.message().contains(hostile), "what is not shown stays as it is");
     }
 
     #[test]

@@ -42,11 +42,40 @@ pub fn read_to_string(path: &Path, most: u64) -> io::Result<String> {
 
 /// Opens a file of our own for reading and writing, and makes it where it is missing; its content stays.
 ///
-/// Errors: there is a link, a folder, a pipe, a socket or a device under that name.
+/// Errors: there is a link, a folder, a pipe, a socket or a device under that name, or a file that has another name as well.
 pub fn open_own(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    plain(through_no_link(&mut options, path)?.open(path)?)
+    alone(plain(through_no_link(&mut options, path)?.open(path)?)?)
+}
+
+/// All of a file of our own.
+///
+/// Errors: those of [`read`], and a link under that name.
+pub fn read_own(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    refuse_link(path)?;
+    read(path, most)
+}
+
+/// Makes a folder of our own, with those above it. A link in its place is refused; those above it may be links.
+pub fn make_own_folder(path: &Path) -> io::Result<()> {
+    refuse_link(path)?;
+    std::fs::create_dir_all(path)
+}
+
+/// What to do about a file that could not be written.
+pub fn remedy(err: &io::Error) -> &'static str {
+    use io::ErrorKind::*;
+    match err.kind() {
+        StorageFull | QuotaExceeded => "make room there",
+        InvalidFilename => "the path is too long or has characters that this file system refuses: use a shorter one",
+        PermissionDenied | ReadOnlyFilesystem => {
+            "this user may not write there: use another folder, or change its rights"
+        }
+        InvalidInput | IsADirectory | NotADirectory | AlreadyExists => "take away what is there under that name",
+        NotFound => "its folder is gone: was it removed meanwhile?",
+        _ => "see what the system says of that folder",
+    }
 }
 
 /// Writes a file whole or not at all: under a name that nobody can know beforehand, then renamed over what is there. A link of that
@@ -96,6 +125,24 @@ fn plain(file: File) -> io::Result<File> {
     Ok(file)
 }
 
+/// A file under a second name would be changed under that name as well.
+#[cfg(unix)]
+fn alone(file: File) -> io::Result<File> {
+    use std::os::unix::fs::MetadataExt;
+    match file.metadata()?.nlink() {
+        0 | 1 => Ok(file),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "is not a file of its own: it has another name as well (a hard link)",
+        )),
+    }
+}
+
+#[cfg(not(unix))]
+fn alone(file: File) -> io::Result<File> {
+    Ok(file)
+}
+
 #[cfg(unix)]
 fn waiting_for_nobody(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
@@ -125,7 +172,7 @@ fn through_no_link<'a>(options: &'a mut OpenOptions, path: &Path) -> io::Result<
 fn refuse_link(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_symlink() => {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, "is a link, not a file of this run"))
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "is a link, not a file of its own"))
         }
         _ => Ok(()),
     }
@@ -176,6 +223,11 @@ mod tests {
         for odd in [&pipe, &zero, &link] {
             assert!(open_own(odd).unwrap_err().to_string().contains("not a file"), "{odd:?}");
         }
+        assert!(read_own(&link, 5).unwrap_err().to_string().contains("link"));
+        let second = dir.path().join("second");
+        std::fs::hard_link(&outside, &second).unwrap();
+        assert!(open_own(&second).unwrap_err().to_string().contains("another name"));
+        assert!(make_own_folder(&link).unwrap_err().to_string().contains("link"));
         assert_eq!(read(&link, 5).unwrap(), b"kept", "what is only read may be a link");
         write_whole(&link, b"new").unwrap();
         assert_eq!(std::fs::read(&outside).unwrap(), b"kept");

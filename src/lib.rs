@@ -3,6 +3,9 @@
 //! A task meets documents and becomes requests; an engine answers them; samples make estimates; all of it is a run on
 //! disk. `DESIGN.md` has the picture; every folder here is one of its wings and says what it never does.
 
+// What is said and printed goes through `cli/talk.rs`.
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
 pub mod catalog;
 pub mod caught;
 pub mod cli;
@@ -38,3 +41,4 @@ pub mod template;
 mod tls;
 pub mod toxicity;
 pub mod usage;
+pub mod visible;

@@ -1,5 +1,7 @@
 //! What a user should know and what ends nothing: remarks on tasks, data and flags. Plain data.
 
+use std::collections::{HashMap, HashSet};
+
 /// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Weight {
@@ -12,7 +14,7 @@ pub enum Weight {
 /// One thing to know about one subject.
 ///
 /// Remarks of equal weight and text on different subjects are one line with a count: see [`gather`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Remark {
     pub weight: Weight,
     /// What it is about: a task's name, a file. `None` for the whole command.
@@ -53,32 +55,53 @@ pub struct Gathered {
 /// Puts equal remarks together, in the order of their first appearance; the same remark on the same subject counts once.
 pub fn gather(remarks: &[Remark]) -> Vec<Gathered> {
     let mut all: Vec<Gathered> = Vec::new();
-    let mut seen: Vec<&Remark> = Vec::new();
+    let (mut seen, mut places) = (HashSet::new(), HashMap::new());
     for remark in remarks {
-        if seen.contains(&remark) {
+        if !seen.insert(remark) {
             continue;
         }
-        seen.push(remark);
-        let what = |count: Option<(usize, usize, &'static str)>| count.map(|(_, _, what)| what);
-        let same = |g: &&mut Gathered| {
-            g.weight == remark.weight && g.text == remark.text && what(g.count) == what(remark.count)
-        };
-        match all.iter_mut().find(same) {
-            Some(gathered) => {
-                gathered.subjects.extend(remark.subject.clone());
-                if let (Some(sum), Some(more)) = (&mut gathered.count, remark.count) {
-                    (sum.0, sum.1) = (sum.0 + more.0, sum.1 + more.1);
-                }
-            }
-            None => all.push(Gathered {
+        let what = remark.count.map(|(_, _, what)| what);
+        let place = *places.entry((remark.weight, &remark.text, what)).or_insert_with(|| {
+            all.push(Gathered {
                 weight: remark.weight,
-                subjects: remark.subject.iter().cloned().collect(),
+                subjects: Vec::new(),
                 text: remark.text.clone(),
-                count: remark.count,
-            }),
+                count: what.map(|what| (0, 0, what)),
+            });
+            all.len() - 1
+        });
+        let Some(gathered) = all.get_mut(place) else { continue };
+        gathered.subjects.extend(remark.subject.clone());
+        if let (Some(sum), Some(more)) = (&mut gathered.count, remark.count) {
+            (sum.0, sum.1) = (sum.0 + more.0, sum.1 + more.1);
         }
     }
     all
+}
+
+/// A text without its numbers and quotations: what texts that say the same of different things have in common.
+pub fn pattern(text: &str) -> String {
+    let mut pattern = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '`' | '"' => {
+                // A quotation without an end is none.
+                let quoted: String = rest.clone().take_while(|inner| *inner != c).collect();
+                let ends = rest.clone().nth(quoted.chars().count()).is_some();
+                if ends {
+                    rest.nth(quoted.chars().count());
+                }
+                pattern.push(c);
+            }
+            c if c.is_ascii_digit() => {
+                while rest.next_if(|c| c.is_ascii_digit() || *c == '.' || *c == ',').is_some() {}
+                pattern.push('0');
+            }
+            c => pattern.push(c),
+        }
+    }
+    pattern
 }
 
 impl Gathered {
@@ -119,5 +142,13 @@ mod tests {
             lines,
             ["t0, t1, t2 and 2 more: prompts hold their own answer (10 of 50 prompts)", "t0: another thing"]
         );
+    }
+
+    #[test]
+    fn a_pattern_has_no_numbers_and_quotations() {
+        let alike = ["`a b` has 12 tokens, 1.5 of 3", "`c` has 3 tokens, 2.5 of 40"].map(pattern);
+        assert_eq!(alike[0], alike[1]);
+        assert_ne!(pattern("it's `a` token"), pattern("it's `a` word"));
+        assert_eq!(pattern("an open \" stays 7"), "an open \" stays 0");
     }
 }

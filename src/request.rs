@@ -151,6 +151,16 @@ pub struct Usage {
     pub reasoning_tokens: usize,
 }
 
+impl Usage {
+    /// Whether these can be counts of tokens, so that their sums are counts, too.
+    pub fn is_possible(&self) -> bool {
+        let Usage { prompt_tokens, completion_tokens, truncated_tokens, cached_tokens, reasoning_tokens } = *self;
+        [prompt_tokens, completion_tokens, truncated_tokens, cached_tokens, reasoning_tokens]
+            .iter()
+            .all(|count| *count < TOO_MANY_TOKENS)
+    }
+}
+
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
@@ -166,7 +176,36 @@ pub struct Response {
     pub reasoning: Option<String>,
 }
 
+/// How far a sum of log-probabilities may lie above 0 by rounding.
+const ROUNDING: f64 = 0.01;
+
+/// Tokens that no answer takes.
+const TOO_MANY_TOKENS: usize = 1 << 40;
+
+impl Answer {
+    /// Whether it is of the request's kind, with a figure for each label, and its figures are logarithms of probabilities.
+    fn fits(&self, kind: &RequestKind) -> bool {
+        let is = |logprob: &f64| logprob.is_finite() && *logprob <= ROUNDING;
+        match (self, kind) {
+            (Answer::Loglikelihood { logprob, num_tokens, .. }, RequestKind::Loglikelihood { .. })
+            | (Answer::Rolling { logprob, num_tokens }, RequestKind::LoglikelihoodRolling { .. }) => {
+                is(logprob) && *num_tokens < TOO_MANY_TOKENS
+            }
+            (Answer::Text { .. }, RequestKind::Generate { .. }) => true,
+            (Answer::Choice { logprobs }, RequestKind::Choose { labels, .. }) => {
+                logprobs.len() == labels.len() && logprobs.iter().flatten().all(is)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Response {
+    /// Whether this, read from a file that others may have written, can be an answer to a request of that kind.
+    pub fn fits(&self, kind: &RequestKind) -> bool {
+        self.answer.fits(kind) && self.usage.is_possible()
+    }
+
     /// An answer without a thought.
     pub fn new(answer: Answer, usage: Usage) -> Response {
         Response { answer, usage, reasoning: None }
@@ -216,5 +255,29 @@ mod tests {
         assert_eq!(generate(false, 0, 1).key(), generate(false, 0, 2).key());
         assert_ne!(generate(true, 0, 1).key(), generate(true, 0, 2).key());
         assert_ne!(generate(true, 0, 1).key(), generate(true, 1, 1).key());
+    }
+
+    #[test]
+    fn an_answer_fits_its_request_or_is_none() {
+        let likelihood = |logprob| Answer::Loglikelihood { logprob, is_greedy: true, num_tokens: 1 };
+        let context = || Prompt::Text("a".into());
+        let scored = RequestKind::Loglikelihood { context: context(), continuation: "b".into() };
+        let rolling = RequestKind::LoglikelihoodRolling { text: "a".into() };
+        let chosen = RequestKind::Choose { context: context(), labels: vec!["A".into(), "B".into()] };
+        let text = || Answer::Text { text: "x".into(), finish: Finish::Stop };
+        let choice = |logprobs: &[Option<f64>]| Answer::Choice { logprobs: logprobs.to_vec() };
+        let fits = |answer: Answer, kind: &RequestKind| Response::new(answer, Usage::default()).fits(kind);
+        assert!(fits(likelihood(-0.0), &scored) && fits(likelihood(1e-9), &scored));
+        for wrong in [likelihood(0.5), likelihood(f64::NAN), likelihood(f64::NEG_INFINITY), text(), choice(&[None])] {
+            assert!(!fits(wrong.clone(), &scored), "{wrong:?}");
+        }
+        assert!(fits(Answer::Rolling { logprob: -1.0, num_tokens: 3 }, &rolling) && !fits(likelihood(-1.0), &rolling));
+        assert!(fits(choice(&[None, Some(-1.0)]), &chosen));
+        for wrong in [choice(&[None]), choice(&[Some(1.0), None]), choice(&[None, None, None]), text()] {
+            assert!(!fits(wrong.clone(), &chosen), "{wrong:?}");
+        }
+        assert!(fits(text(), &generate(false, 0, 0).kind));
+        let usage = Usage { completion_tokens: usize::MAX, ..Usage::default() };
+        assert!(!Response::new(text(), usage).fits(&generate(false, 0, 0).kind));
     }
 }

@@ -4,14 +4,15 @@ use super::args::{ModelArgs, TaskArgs};
 use super::interrupt::cancel_on_signal;
 use super::judging::JudgeArgs;
 use super::precision::only;
+use super::talk;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::judge::toxicity_scores;
+use crate::report::{Grid, Look};
 use crate::task::Node;
 use crate::toxicity::{Agreement, agreement, linear};
+use crate::visible;
 use clap::Args;
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 use serde_json::Value;
 use std::process::ExitCode;
@@ -98,7 +99,7 @@ pub fn scorer_agreement(args: &AgreementArgs) -> Result<ExitCode> {
     }
     let unscored = scores.iter().filter(|score| score.is_err()).count();
     if let Some(Err(reason)) = scores.iter().find(|score| score.is_err()) {
-        eprintln!("warning: {unscored} of {} texts were not scored: {reason}", scores.len());
+        talk::warning(format_args!("{unscored} of {} texts were not scored: {reason}", scores.len()));
     }
     let mut rest = scores.iter();
     let mut pairs: Vec<(&'static str, Vec<(f64, f64)>)> = Vec::new();
@@ -113,7 +114,10 @@ pub fn scorer_agreement(args: &AgreementArgs) -> Result<ExitCode> {
     let parts = pairs.into_iter().map(|(part, pairs)| (part, agreement(&pairs))).collect();
     let scorer = serde_json::to_value(&identity).unwrap_or_default();
     let report = Report { scorer, held_out_only: held_out, unscored, parts };
-    super::print(&if args.json { json(&report)? } else { table(&report, &identity.name) })?;
+    match args.json {
+        true => talk::print_json(&json(&report)?)?,
+        false => super::print(&table(&report, &identity.name))?,
+    }
     Ok(if unscored == 0 { ExitCode::SUCCESS } else { ExitCode::from(ErrorKind::Incomplete.exit_code()) })
 }
 
@@ -123,10 +127,8 @@ fn json(report: &Report) -> Result<String> {
 }
 
 fn table(report: &Report, name: &str) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
+    let mut grid = Grid::new(Look::Bare, false);
+    grid.header([
         "",
         "n",
         "Pearson",
@@ -147,12 +149,11 @@ fn table(report: &Report, name: &str) -> String {
         let figures =
             [found.pearson, found.spearman, found.auc, found.kappa, found.mean_difference, found.mae].map(number);
         let first = [part.to_string(), found.n.to_string()];
-        table.add_row(first.into_iter().chain(figures).chain(counts));
+        grid.row(first.into_iter().chain(figures).chain(counts));
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let lines: String = table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    grid.right(|column| column > 0);
+    let lines = grid.draw();
+    let name = visible::line(name);
     let held_out = match report.held_out_only {
         true => " Only texts that the built-in scorer was not trained on.",
         false => "",

@@ -3,8 +3,9 @@
 use crate::engine::cache::{self, ModelStats, Pruned, Selection, Stats};
 use crate::engine::local::show_bytes;
 use crate::error::{Error, Result};
+use crate::report::{Grid, Look};
+use crate::visible;
 use clap::{Args, Subcommand};
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,12 +25,6 @@ const COLUMNS: &[(&str, bool)] = &[
     ("Oldest", false),
     ("Newest", false),
 ];
-
-/// As the table of results is drawn.
-const THREE_LINES: TableStyle = TableStyle::new()
-    .top_border(LineStyle::new('─', '─', '─', '─'))
-    .header_separator(LineStyle::new('─', '─', '─', '─'))
-    .bottom_border(LineStyle::new('─', '─', '─', '─'));
 
 /// Flags of `fairmark cache`.
 #[derive(Args)]
@@ -101,18 +96,13 @@ fn info(stats: &Stats) -> String {
     if stats.models.is_empty() {
         return head;
     }
-    let mut table = Table::new();
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table.load_style(THREE_LINES);
-    table.set_header(COLUMNS.iter().map(|(name, _)| *name));
+    let mut grid = Grid::new(Look::Lines, false);
+    grid.header(COLUMNS.iter().map(|(name, _)| *name));
     for model in &stats.models {
-        table.add_row(row(model));
+        grid.row(row(model));
     }
-    for (column, (_, is_number)) in table.column_iter_mut().zip(COLUMNS) {
-        column.set_cell_alignment(if *is_number { CellAlignment::Right } else { CellAlignment::Left });
-    }
-    let lines: String = table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    head + &lines
+    grid.right(|index| COLUMNS.get(index).is_some_and(|(_, is_number)| *is_number));
+    head + &grid.draw()
 }
 
 fn row(model: &ModelStats) -> Vec<String> {
@@ -128,8 +118,11 @@ fn show(file: &Path, key: &str) -> Result<String> {
     if found.is_empty() {
         return Err(Error::input(format!("no answer to a request `{key}...`")).file(file));
     }
-    let line = |found: &cache::Found| format!("{}  {}  {}\n{}\n", found.key, date(found.at), found.model, found.answer);
-    Ok(found.iter().map(line).collect())
+    let shown = |found: &cache::Found| {
+        let (key, model) = (visible::line(&found.key), visible::line(&found.model));
+        format!("{key}  {}  {model}\n{}\n", date(found.at), found.answer)
+    };
+    Ok(found.iter().map(shown).collect())
 }
 
 fn pruned(pruned: &Pruned, dry_run: bool) -> String {

@@ -1,6 +1,7 @@
 //! `fairmark demo`: the main job on what is built in, as one ordinary `fairmark run`.
 
 use super::run::{self, RunArgs};
+use super::talk;
 use crate::error::{Error, Result};
 use clap::{Args, FromArgMatches};
 use std::ffi::OsString;
@@ -43,10 +44,10 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
     let mut asked = ["--model", "demo", "--tasks", "demo", "--precision", &args.precision].map(str::to_string).to_vec();
     asked.extend(args.limit.into_iter().flat_map(|limit| ["--limit".to_string(), limit.to_string()]));
     if !args.quiet {
-        eprintln!(
-            "the demo: 6 small tasks about an invented valley, a model trained for it, everything from this program"
+        talk::say(
+            "the demo: 6 small tasks about an invented valley, a model trained for it, everything from this program",
         );
-        eprintln!("the same as: fairmark run {}", asked.join(" "));
+        talk::say(format_args!("the same as: fairmark run {}", asked.join(" ")));
     }
     let flags = [(args.fresh, "--fresh"), (args.markdown, "--markdown"), (args.quiet, "--quiet")];
     asked.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_string()));
@@ -54,7 +55,7 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
     asked.extend(["--out".into(), args.out.clone().into_os_string()]);
     let code = run::run(&parsed(asked)?)?;
     if !args.quiet {
-        eprint!("{}", next(&args.out));
+        next(&args.out).lines().for_each(talk::say);
     }
     Ok(code)
 }
@@ -64,7 +65,11 @@ fn parsed(arguments: Vec<OsString>) -> Result<RunArgs> {
     let command = RunArgs::augment_args(clap::Command::new("run").no_binary_name(true));
     let matches = command.try_get_matches_from(arguments);
     let args = matches.and_then(|matches| RunArgs::from_arg_matches(&matches));
-    args.map_err(|err| Error::input(err.to_string().trim_start_matches("error: ").trim_end().to_string()))
+    args.map_err(|err| {
+        let text = err.to_string();
+        let lines = text.trim_start_matches("error: ").lines().map(str::trim).filter(|line| !line.is_empty());
+        Error::input(lines.collect::<Vec<_>>().join("; "))
+    })
 }
 
 /// What to look at and what to do next, in commands that can be copied.

@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM: the first asks the run to stop after the answers in hand, the second ends the program.
 
+use super::talk;
 use crate::engine::Cancel;
 
 /// Watches for signals on a thread of its own until the program ends.
@@ -13,7 +14,8 @@ pub fn cancel_on_signal() -> Cancel {
                 return;
             }
             watched.cancel();
-            eprintln!("\nstopping: keeping what is answered (once more to stop at once)");
+            talk::say("");
+            talk::say("stopping: keeping what is answered (once more to stop at once)");
             if wait().await.is_ok() {
                 std::process::exit(130);
             }

@@ -1,17 +1,16 @@
 //! `fairmark ls`: tasks, groups, metrics, filters, benchmarks, judges, toxicity scorers, architectures, precisions, endpoints, prices.
 
 use super::precision::Level;
+use super::talk;
 use crate::catalog::{Catalog, Entry, Kind};
 use crate::engine::remote::address::{ENDPOINTS, Endpoint};
 use crate::error::{Error, Result};
 use crate::judge::{JUDGES, LLM_SCORER};
 use crate::price::PriceTable;
-use crate::report::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
+use crate::report::{Benchmark, CARD, Grid, HEADINGS, Look, benchmarks_markdown};
 use crate::toxicity::TOXICITY_SCORERS;
 use crate::{model, score};
 use clap::{Args, ValueEnum};
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -78,17 +77,12 @@ pub fn ls(args: &LsArgs) -> Result<ExitCode> {
         What::Endpoints => ENDPOINTS.iter().map(endpoint_row).collect(),
         What::Prices => price_rows(args.prices.as_deref())?,
     };
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_content_arrangement(ContentArrangement::Disabled);
+    let mut grid = Grid::new(Look::Bare, false);
     for row in rows {
-        table.add_row(row);
+        grid.row(row);
     }
-    if let Some(column) = table.column_mut(0) {
-        column.set_padding((0, 1));
-    }
-    let text: String = table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    super::print(&text)?;
+    grid.padding((0, 1), |column| column == 0);
+    super::print(&grid.draw())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,9 +116,7 @@ fn price_rows(file: Option<&Path>) -> Result<Vec<Vec<String>>> {
 
 fn entries(include_path: &[PathBuf], kind: Kind) -> Result<Vec<Vec<String>>> {
     let catalog = Catalog::load(include_path)?;
-    for warning in catalog.warnings() {
-        eprintln!("warning: {warning}");
-    }
+    talk::warnings(&catalog.warnings());
     Ok(catalog.entries().filter(|e| e.kind == kind).map(entry_row).collect())
 }
 

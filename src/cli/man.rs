@@ -2,6 +2,7 @@
 
 use super::guide;
 use crate::error::{Error, Result};
+use crate::file;
 use clap::{Args, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
@@ -169,14 +170,8 @@ fn code_in_bold(page: &str) -> String {
 
 /// Writes a page so that a reader finds all of it or none.
 fn write(path: &Path, text: &str) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let partial = path.with_file_name(name);
-    std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path)).map_err(|err| {
-        // Of what could not be written nothing stays behind.
-        let _ = std::fs::remove_file(&partial);
-        Error::io("cannot write", path, err)
-    })
+    let fail = |err| Error::io("cannot write", path, err);
+    file::write_whole(path, text.as_bytes()).map_err(fail)
 }
 
 #[cfg(test)]

@@ -10,22 +10,28 @@ mod completions;
 mod demo;
 mod downloads;
 mod endpoints;
+mod fault;
 mod guide;
 mod interrupt;
 mod judging;
 mod ls;
 mod man;
+mod outputs;
 mod precision;
+mod problems;
 mod progress;
 mod run;
 mod screen;
 mod show;
+mod talk;
 
 use crate::error::{Error, Result};
 use crate::kernel::{ISA_VARIABLE, Isa};
-use crate::remark::{Remark, Weight, gather};
+use crate::visible;
 use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
+use talk::print;
 
 /// A benchmark and safety evaluation harness for language models.
 #[derive(Parser)]
@@ -55,17 +61,36 @@ enum Verb {
     Man(man::ManArgs),
 }
 
+/// Characters of an argument that a message about arguments repeats.
+const REPEATED: usize = 300;
+
 /// Reads the arguments, does the work, reports errors; returns the process exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let outcome = known_isa().and_then(|()| run_verb(cli.verb));
-    match outcome {
+    fault::guarded(command)
+}
+
+fn command() -> ExitCode {
+    let cli = match parsed(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match known_isa().and_then(|()| run_verb(cli.verb)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            talk::error(None, &error);
             ExitCode::from(error.kind().exit_code())
         }
     }
+}
+
+/// The arguments, or the exit code after help, a version or a complaint about them was shown.
+fn parsed(words: Vec<OsString>) -> std::result::Result<Cli, ExitCode> {
+    Cli::try_parse_from(&words).map_err(|err| {
+        // A complaint repeats what was typed. The same words made harmless make the same complaint.
+        let harmless = words.iter().map(|word| visible::excerpt(&word.to_string_lossy(), REPEATED));
+        talk::usage(&Cli::try_parse_from(harmless).err(), &err);
+        ExitCode::from(err.exit_code() as u8)
+    })
 }
 
 /// Checks the variable that names an instruction set.
@@ -88,27 +113,6 @@ fn run_verb(verb: Verb) -> Result<ExitCode> {
         Verb::Cache(args) => cache::cache(&args),
         Verb::Completions(args) => completions::completions(&args, Cli::command()),
         Verb::Man(args) => man::man(&args, Cli::command()),
-    }
-}
-
-/// Says remarks on stderr, equal ones in one line.
-fn say_remarks(remarks: &[Remark]) {
-    for gathered in gather(remarks) {
-        let kind = match gathered.weight {
-            Weight::Note => "note",
-            Weight::Warning => "warning",
-        };
-        eprintln!("{kind}: {}", gathered.line());
-    }
-}
-
-/// Writes to stdout; a closed pipe (`| head`) ends the program quietly.
-fn print(text: &str) -> Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::input("cannot write to stdout").cause(e)),
-        _ => Ok(()),
     }
 }
 

@@ -1,9 +1,8 @@
 //! Progress on stderr: what lies ahead, and on a terminal a bar with rate and time left.
 
+use super::talk::{self, Bar};
 use crate::engine::Workload;
 use crate::runner::Event;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// How much to say on stderr.
@@ -23,7 +22,7 @@ const MEASURED: Duration = Duration::from_secs(2);
 /// Shows a run's events.
 pub struct Progress {
     verbosity: Verbosity,
-    bar: ProgressBar,
+    bar: Bar,
     label: String,
     started: Instant,
     requests: (usize, usize),
@@ -49,7 +48,7 @@ impl Progress {
     /// `label` stands before the bar: the model's name.
     pub fn new(label: &str, verbosity: Verbosity) -> Progress {
         let label = label.to_string();
-        let (bar, started) = (ProgressBar::hidden(), Instant::now());
+        let (bar, started) = (Bar::hidden(), Instant::now());
         Progress { verbosity, bar, label, started, requests: (0, 0), tokens: Tokens::default() }
     }
 
@@ -57,8 +56,11 @@ impl Progress {
         match event {
             Event::TaskPrepared { task, docs, requests } => {
                 if self.verbosity == Verbosity::Verbose {
-                    eprintln!("{task}: {docs} documents, {requests} requests");
+                    talk::say(format_args!("{task}: {docs} documents, {requests} requests"));
                 }
+            }
+            Event::Damaged { lines } => {
+                talk::warning(format_args!("{lines} damaged journal lines are ignored and asked again"));
             }
             Event::Started { total, answered } => self.start(*total, *answered),
             Event::Planned(workload) => self.plan(workload),
@@ -66,65 +68,57 @@ impl Progress {
             Event::Answered { done, total, .. } => {
                 self.requests = (*done, *total);
                 if !self.tokens.counted {
-                    self.bar.set_position(*done as u64);
+                    self.bar.position(*done as u64);
                 }
             }
             Event::Judging { judge, done: 0, total } => self.judging(judge, *total),
-            Event::Judging { done, .. } => self.bar.set_position(*done as u64),
-            Event::Ended { .. } | Event::Judged { .. } => self.bar.finish_and_clear(),
+            Event::Judging { done, .. } => self.bar.position(*done as u64),
+            Event::Ended { .. } | Event::Judged { .. } => self.bar.clear(),
         }
     }
 
     fn start(&mut self, total: usize, answered: usize) {
         self.started = Instant::now();
         self.requests = (answered, total);
-        if self.verbosity == Verbosity::Quiet || !std::io::stderr().is_terminal() {
+        if self.verbosity == Verbosity::Quiet || !talk::has_bars() {
             return;
         }
-        self.bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr_with_hz(8));
-        self.style("{prefix} {bar:24} {human_pos}/{human_len} requests, {eta} left");
-        self.bar.set_prefix(self.label.clone());
-        self.bar.set_position(answered as u64);
+        let template = "{prefix} {bar:24} {human_pos}/{human_len} requests, {eta} left";
+        self.bar = Bar::start(Some(total as u64), 8, template, &self.label);
+        self.bar.position(answered as u64);
         self.bar.reset_eta();
     }
 
     fn judging(&mut self, judge: &str, total: usize) {
         self.say(&format!("{judge}: {} answers to judge", grouped(total)));
-        if self.verbosity == Verbosity::Quiet || !std::io::stderr().is_terminal() {
+        if self.verbosity == Verbosity::Quiet || !talk::has_bars() {
             return;
         }
-        self.bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr_with_hz(8));
-        self.style("{prefix} {bar:24} {human_pos}/{human_len} judged, {eta} left");
-        self.bar.set_prefix(format!("{} {judge}", self.label));
-    }
-
-    fn style(&self, template: &str) {
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.bar.set_style(style.progress_chars("━╸ "));
-        }
+        let template = "{prefix} {bar:24} {human_pos}/{human_len} judged, {eta} left";
+        self.bar = Bar::start(Some(total as u64), 8, template, &format!("{} {judge}", self.label));
     }
 
     /// From here on the bar counts tokens.
     fn plan(&mut self, workload: &Workload) {
         self.say(&describe(workload));
         self.tokens = Tokens { counted: true, ..Tokens::default() };
-        self.bar.set_length((workload.unique_tokens + workload.written_tokens) as u64);
-        self.bar.set_position(0);
+        self.bar.length((workload.unique_tokens + workload.written_tokens) as u64);
+        self.bar.position(0);
         self.bar.reset_eta();
-        self.style("{prefix} {bar:24} {human_pos}/{human_len} tokens, {msg}, {eta} left");
+        self.bar.template("{prefix} {bar:24} {human_pos}/{human_len} tokens, {msg}, {eta} left");
     }
 
     fn computed(&mut self, computed: usize, of: usize) {
         let (done, total) = self.requests;
         let Some((since, before)) = self.tokens.first else {
             self.tokens.first = Some((Instant::now(), computed));
-            self.bar.set_message(format!("{done}/{total} requests"));
+            self.bar.message(&format!("{done}/{total} requests"));
             return;
         };
         let rate = computed.saturating_sub(before) as f64 / since.elapsed().as_secs_f64().max(1e-9);
-        self.bar.set_length(of as u64);
-        self.bar.set_position(computed as u64);
-        self.bar.set_message(format!("{} tok/s, {done}/{total} requests", compact(rate)));
+        self.bar.length(of as u64);
+        self.bar.position(computed as u64);
+        self.bar.message(&format!("{} tok/s, {done}/{total} requests", compact(rate)));
         if !self.tokens.expected && since.elapsed() > MEASURED && rate > 0.0 {
             self.tokens.expected = true;
             let left = Duration::from_secs_f64(of.saturating_sub(computed) as f64 / rate);
@@ -136,7 +130,7 @@ impl Progress {
 
     fn say(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
-            self.bar.suspend(|| eprintln!("{}: {text}", self.label));
+            self.bar.say(format_args!("{}: {text}", self.label));
         }
     }
 }

@@ -3,9 +3,12 @@
 use super::args::{ModelArgs, TaskArgs};
 use super::interrupt::cancel_on_signal;
 use super::judging::JudgeArgs;
+use super::outputs::{Names, write_outputs};
 use super::precision::Column;
+use super::problems::{Heard, report_problems};
 use super::progress::{Progress, Verbosity};
 use super::screen::screen;
+use super::talk;
 use crate::catalog::Catalog;
 use crate::data::DataSource;
 use crate::engine::local::show_bytes;
@@ -15,10 +18,9 @@ use crate::judge::Judges;
 use crate::kernel::ISA_VARIABLE;
 use crate::price::PriceTable;
 use crate::prompt::PromptOptions;
-use crate::remark::{Gathered, Remark, Weight, gather};
-use crate::report::{JudgeReport, ResultsInput, compare, render_all, results_json, samples_jsonl, samples_parquet};
-use crate::request::Prompt;
-use crate::run::{Effort, Environment, PrintedDate, Spec, Status};
+use crate::remark::Weight;
+use crate::report::{compare, render_all};
+use crate::run::{Effort, Environment, PrintedDate, Spec};
 use crate::runner::{
     Finished, Limit, Means, Prepared, RunFolder, Wishes, check_writable, execute, plan_protocol, prepare,
     remarks_on_flags,
@@ -124,9 +126,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         engine::check(&column.model, &column.options)?;
     }
     let catalog = Catalog::load(&args.task.include_path)?;
-    for warning in catalog.warnings() {
-        eprintln!("warning: {warning}");
-    }
+    talk::warnings(&catalog.warnings());
     let nodes = nodes_sampled(&catalog.select(&args.tasks)?, &args.judging.sampling())?;
     let judges = open_judges(&nodes, args, &engine_options)?;
     let source = args.task.data_source(!talk)?;
@@ -137,9 +137,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let on_flags = remarks_on_flags(&prepared.tasks, &options, &args.wishes());
     let mut remarks = [on_flags, prepared.remarks()].concat();
     remarks.retain(|remark| talk || remark.weight == Weight::Warning);
-    super::say_remarks(&remarks);
+    talk::remarks(&remarks);
     let mut engines = asked.iter().map(open_early).collect::<Result<Vec<_>>>()?;
     let ask = Ask { args, limit, nodes: &nodes, source: &source, judges: &judges, cancel: &cancel };
+    let mut heard = Heard::default();
     let mut prepared = Some(prepared);
     let mut runs: Vec<(String, Finished)> = Vec::new();
     let mut stopped: Option<Error> = None;
@@ -149,11 +150,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             None => engine::open(&column.model, &column.options)?,
         };
         let heading = column.heading(&engine.identity().label);
-        match ask.run(engine.as_ref(), &heading, &options, prepared.take()) {
+        match ask.run(engine.as_ref(), &heading, &options, prepared.take(), &mut heard) {
             Ok(finished) => runs.push((heading, finished)),
             // The other models are run all the same; what this one answered is kept.
             Err(err) if err.kind() == ErrorKind::Incomplete && !cancel.is_cancelled() && asked.len() > 1 => {
-                eprintln!("error: {heading}: {err}");
+                talk::error(Some(&heading), &err);
                 stopped = Some(err);
             }
             Err(err) => return Err(err),
@@ -162,10 +163,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     if let (Some(err), true) = (&stopped, runs.is_empty()) {
         return Ok(ExitCode::from(err.kind().exit_code()));
     }
+    drop(heard);
     disambiguate(&mut runs, &asked);
     let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
     let (style, width) = screen(args.markdown);
-    super::print(&render_all(&compare(&columns), style, width))?;
+    talk::print_styled(&render_all(&compare(&columns), style, width))?;
     Ok(stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code())))
 }
 
@@ -213,10 +215,11 @@ impl Ask<'_> {
         label: &str,
         options: &PromptOptions,
         prepared: Option<Prepared>,
+        heard: &mut Heard,
     ) -> Result<Finished> {
         let talk = self.args.verbosity() > Verbosity::Quiet;
         let mut progress = Progress::new(label, self.args.verbosity());
-        let suited = self.suited(engine, label, options)?;
+        let suited = self.suited(engine, label, options, heard)?;
         let prepared = match prepared {
             Some(prepared) if suited == *options => prepared,
             _ => {
@@ -226,30 +229,36 @@ impl Ask<'_> {
         };
         let prepared = prepared.judged_by(self.judges);
         if talk {
-            eprintln!("{label}: {}", loaded(engine));
-            eprintln!("{label}: {} requests", prepared.num_requests());
+            talk::say(format_args!("{label}: {}", loaded(engine)));
+            talk::say(format_args!("{label}: {} requests", prepared.num_requests()));
         }
         // What a probe found out is said before the work, what the work brought up after it.
         let known = engine.notices();
-        known.iter().for_each(|notice| eprintln!("note: {label}: {notice}"));
+        known.iter().for_each(|notice| heard.note(label, notice));
         let means = Means { engine, judges: self.judges, cancel: self.cancel };
         let finished = run_one(self.args, &suited, &means, prepared, &mut progress);
         for notice in engine.notices().iter().filter(|notice| !known.contains(notice)) {
-            eprintln!("note: {label}: {notice}");
+            heard.note(label, notice);
         }
         finished
     }
 
     /// The prompts that this engine can take, with what the user should know about that.
-    fn suited(&self, engine: &dyn Engine, label: &str, options: &PromptOptions) -> Result<PromptOptions> {
+    fn suited(
+        &self,
+        engine: &dyn Engine,
+        label: &str,
+        options: &PromptOptions,
+        heard: &mut Heard,
+    ) -> Result<PromptOptions> {
         let capabilities = engine.capabilities();
         let plan = plan_protocol(&capabilities, self.args.task.mc_protocol.into(), self.nodes)?;
         for note in plan.messages() {
-            eprintln!("note: {label}: {note}");
+            heard.note(label, &note);
         }
         let mut suited = PromptOptions { choices: plan.protocol, ..options.clone() };
         if capabilities.prompts == Prompts::ChatOnly && !options.chat {
-            eprintln!("note: {label}: a chat endpoint: prompts are sent as turns");
+            heard.note(label, "a chat endpoint: prompts are sent as turns");
             suited.chat = true;
         }
         Ok(suited)
@@ -271,12 +280,10 @@ fn run_one(
     let effort = Effort { threads: args.engine.threads(), kv_memory: args.engine.kv_memory };
     let mut folder = RunFolder::open(&args.out, spec, effort, environment(), args.fresh)?;
     settle(&folder, engine, progress.label());
+    folder.check_files(&Names::new(&folder, prepared.tasks.iter().map(|t| t.task.name.as_str())).all())?;
     if talk && folder.num_recorded() > 0 {
         let state = if folder.is_complete() { "this run is finished" } else { "continuing an interrupted run" };
-        eprintln!("{state}: {} answers are in {}", folder.num_recorded(), folder.path.display());
-    }
-    if folder.num_damaged() > 0 {
-        eprintln!("warning: {} damaged journal lines are ignored and asked again", folder.num_damaged());
+        talk::say(format_args!("{state}: {} answers are in {}", folder.num_recorded(), folder.path.display()));
     }
     if args.retry_refused {
         folder.forget_refusals();
@@ -296,7 +303,7 @@ fn run_one(
     }
     write_outputs(&mut folder, &finished, means, started.elapsed().as_secs_f64())?;
     if talk {
-        eprintln!("{}: run folder {}", progress.label(), folder.path.display());
+        talk::say(format_args!("{}: run folder {}", progress.label(), folder.path.display()));
     }
     Ok(finished)
 }
@@ -310,37 +317,9 @@ fn report_usage(args: &RunArgs, identity: &Identity, folder: &RunFolder, label: 
     let text = serde_json::to_string_pretty(&report).map_err(|e| Error::input("cannot encode the usage").cause(e))?;
     folder.write_file("usage.json", format!("{text}\n").as_bytes())?;
     if talk && (report.latency_ms.is_some() || report.from_cache > 0) {
-        eprintln!("{label}: {}", report.line());
+        talk::say(format_args!("{label}: {}", report.line()));
     }
     Ok(())
-}
-
-fn write_outputs(folder: &mut RunFolder, finished: &Finished, means: &Means<'_>, seconds: f64) -> Result<()> {
-    let engine = means.engine;
-    let date = folder.header.environment.started.replace(':', "-");
-    let render = |prompt: &Prompt| engine.render(prompt);
-    let mut hashes = Vec::new();
-    for task in &finished.tasks {
-        let samples = samples_jsonl(task, &render)?;
-        folder.write_file(&format!("samples_{}_{date}.jsonl", task.task.name), samples.jsonl.as_bytes())?;
-        hashes.push((task.task.name.clone(), samples.task_hash));
-    }
-    folder.write_file("samples.parquet", &samples_parquet(&finished.tasks)?)?;
-    let load_seconds = engine.load_seconds();
-    let judges = judges_of(finished, means);
-    let input = ResultsInput { header: &folder.header, finished, task_hashes: &hashes, judges, seconds, load_seconds };
-    folder.write_file(&format!("results_{date}.json"), results_json(&input).as_bytes())?;
-    // With documents unscored or tasks not run, the same command asks for them again.
-    folder.set_status(if finished.is_whole() { Status::Complete } else { Status::Incomplete })
-}
-
-/// Who judged the tasks of a run, and how.
-fn judges_of(finished: &Finished, means: &Means<'_>) -> Vec<JudgeReport> {
-    let used = |name: &str| finished.tasks.iter().any(|t| t.task.judge.as_ref().is_some_and(|j| j.function == name));
-    let judges = means.judges.all().filter(|(row, _)| used(row.name));
-    judges
-        .map(|(_, judge)| JudgeReport { identity: judge.identity().clone(), environment: judge.environment() })
-        .collect()
 }
 
 /// Opens the judges that tasks need, before any model is loaded.
@@ -355,10 +334,11 @@ fn open_judges(nodes: &[Node], args: &RunArgs, options: &EngineOptions) -> Resul
         return Err(Error::input(format!("no task can be run: {}: {}", task.name, err.one_line())));
     }
     for (task, err) in &missing {
-        eprintln!("warning: {} is not run: {}", task.name, err.one_line());
+        talk::warning(format_args!("{} is not run: {}", task.name, err.one_line()));
     }
     for (_, judge) in judges.all().filter(|_| talk) {
-        judge.notices().iter().for_each(|notice| eprintln!("{}: {notice}", judge.identity().judge));
+        let name = &judge.identity().judge;
+        judge.notices().iter().for_each(|notice| talk::say(format_args!("{name}: {notice}")));
     }
     Ok(judges)
 }
@@ -388,14 +368,15 @@ fn settle(folder: &RunFolder, engine: &dyn Engine, label: &str) {
     if let Some(date) = folder.header.spec.date {
         engine.set_date(date.at);
         let else_today = if date.chosen { "" } else { "; --date sets another one" };
-        eprintln!("note: {label}: the chat template prints the date; this run uses {}{else_today}", date.at.shown());
+        let shown = date.at.shown();
+        talk::note(format_args!("{label}: the chat template prints the date; this run uses {shown}{else_today}"));
     }
     if let (0, Some((path, isa))) = (folder.num_recorded(), folder.elsewhere()) {
-        eprintln!(
-            "note: {label}: {} is this run by another instruction set, whose last bits differ; {ISA_VARIABLE}={isa} before the command \
-             goes on there",
+        talk::note(format_args!(
+            "{label}: {} is this run by another instruction set, whose last bits differ; {ISA_VARIABLE}={isa} before the command goes on \
+             there",
             path.display()
-        );
+        ));
     }
 }
 
@@ -410,38 +391,4 @@ fn environment() -> Environment {
         started: utc.format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
         started_unix: now.as_secs_f64(),
     }
-}
-
-/// Says on stderr what the table cannot: prompts that were cut, documents without a score.
-fn report_problems(runs: &[(String, Finished)]) -> ExitCode {
-    let mut code = ExitCode::SUCCESS;
-    for (label, run) in runs {
-        let cut = run.tasks.iter().filter(|t| t.result.truncated > 0).map(|t| {
-            let prompts: usize = t.items.iter().map(|answered| answered.item.requests.len()).sum();
-            Remark::note(&t.task.name, "longer than the window and cut from the left").count(
-                t.result.truncated,
-                prompts * t.task.repeats as usize,
-                "prompts",
-            )
-        });
-        for gathered in gather(&cut.collect::<Vec<_>>()) {
-            eprintln!("note: {label}: {}", gathered.line());
-        }
-        let unscored = run.tasks.iter().flat_map(|t| {
-            let remark = |(reason, n): &(String, usize)| {
-                Remark::warning(&t.task.name, reason).count(*n, t.result.effective, "documents")
-            };
-            t.result.unscored.iter().map(remark)
-        });
-        for gathered in gather(&unscored.collect::<Vec<_>>()) {
-            let (n, ..) = gathered.count.unwrap_or_default();
-            let text = format!("{n} documents not scored: {}", gathered.text);
-            eprintln!("warning: {label}: {}", Gathered { text, count: None, ..gathered }.line());
-            code = ExitCode::from(ErrorKind::Incomplete.exit_code());
-        }
-        if !run.not_run.is_empty() {
-            code = ExitCode::from(ErrorKind::Incomplete.exit_code());
-        }
-    }
-    code
 }

@@ -1,6 +1,6 @@
 //! What stdout is: whether it takes colours, and how wide it is.
 
-use crate::report::Style;
+use crate::report::{Style, terminal_width};
 use std::io::IsTerminal;
 
 /// How tables are drawn on stdout, and the columns of text that they have room for: any number in a file or a pipe, and in Markdown.
@@ -9,7 +9,7 @@ pub fn screen(markdown: bool) -> (Style, Option<usize>) {
         return (Style::Markdown, None);
     }
     let style = if coloured() { Style::Colour } else { Style::Plain };
-    (style, comfy_table::Table::new().width().map(usize::from))
+    (style, terminal_width())
 }
 
 /// What the conventional variables say (`NO_COLOR` not empty, `CLICOLOR_FORCE` not 0), else whether it is a terminal.

@@ -2,6 +2,7 @@
 
 use super::args::{ModelArgs, TaskArgs};
 use super::precision::only;
+use super::talk;
 use crate::catalog::Catalog;
 use crate::data::DataSource;
 use crate::engine::{self, Engine, Inspection, Prompts};
@@ -13,6 +14,7 @@ use crate::remark::{Remark, Weight, gather};
 use crate::request::{Prompt, Request, RequestKind};
 use crate::runner::{Limit, Prepared, Wishes, plan_protocol, prepare, remarks_on_flags};
 use crate::task::{Node, Task};
+use crate::visible;
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -77,10 +79,10 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
     let remarks = [on_flags, prepared.remarks(), stops].concat();
     super::print(&describe(&task.task, item, &remarks, engine.as_deref())?)?;
     for notice in engine.iter().flat_map(|e| e.notices()) {
-        eprintln!("note: {notice}");
+        talk::note(notice);
     }
     if let Some(date) = engine.as_ref().and_then(|engine| engine.date()) {
-        eprintln!("note: the chat template prints the date: here {}", date.shown());
+        talk::note(format_args!("the chat template prints the date: here {}", date.shown()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -106,7 +108,7 @@ fn prepared(
 fn describe(task: &Task, item: &Item, remarks: &[Remark], engine: Option<&dyn Engine>) -> Result<String> {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "task       {} ({})", task.name, task.output_type.as_str());
+    let _ = writeln!(out, "task       {} ({})", visible::message(&task.name), task.output_type.as_str());
     let _ = writeln!(out, "document   {} (sha256 {})", item.doc.id, item.doc.hash());
     let _ = writeln!(out, "shots      {}", item.num_fewshot);
     let _ = writeln!(out, "target     {}", repr::repr(&item.target_written));

@@ -83,7 +83,7 @@ pub(super) fn converted(files: &[String]) -> Vec<Config> {
 /// Picks a configuration: the named one; without a name the only one, or the default one.
 pub(super) fn select<'a>(configs: &'a [Config], name: Option<&str>, dataset: &str) -> Result<&'a Config> {
     let names: Vec<&str> = configs.iter().map(|config| config.name.as_str()).collect();
-    let there_are = || format!("there are: {}", names.join(", "));
+    let there_are = || format!("there are: {}", crate::visible::list(&names));
     match (name, configs) {
         (Some(name), _) => configs.iter().find(|config| config.name == name).ok_or_else(|| {
             let err = Error::input(format!("`{dataset}` has no configuration `{name}`"));

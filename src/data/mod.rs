@@ -447,7 +447,7 @@ fn no_split(dataset: &DatasetRef, resolved: &Resolved, split: &str) -> Error {
     let err = Error::input(format!("{} has no split `{split}` in {}", shown(dataset), resolved.place()));
     match nearest(split, names.iter().copied()) {
         Some(near) => err.hint(format!("did you mean `{near}`?")),
-        None => err.hint(format!("there are: {}", names.join(", "))),
+        None => err.hint(format!("there are: {}", crate::visible::list(&names))),
     }
 }
 

@@ -367,9 +367,10 @@ fn not_in_folder(sources: &Sources, dataset: &str) -> Error {
         Error::input(format!("`{dataset}` is not in the data folder, and the network is off")).file(sources.file());
     match nearest(dataset, names.iter().copied()) {
         Some(near) => err.hint(format!("did you mean `{near}`? without --offline it would be fetched from the hub")),
-        None => {
-            err.hint(format!("there are: {}; without --offline it would be fetched from the hub", names.join(", ")))
-        }
+        None => err.hint(format!(
+            "there are: {}; without --offline it would be fetched from the hub",
+            crate::visible::list(&names)
+        )),
     }
 }
 

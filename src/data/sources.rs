@@ -109,7 +109,7 @@ impl Sources {
         let near = config.and_then(|config| nearest(config, names.iter().copied()));
         let hint = match near {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are: {}", names.join(", ")),
+            None => format!("there are: {}", crate::visible::list(&names)),
         };
         Error::input(message).file(self.file()).hint(hint)
     }

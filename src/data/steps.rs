@@ -156,7 +156,7 @@ fn no_column(row: &Fields, column: &str) -> Error {
     let err = Error::input(format!("there is no column `{column}`"));
     match crate::error::nearest(column, names.iter().copied()) {
         Some(near) => err.hint(format!("did you mean `{near}`?")),
-        None => err.hint(format!("the columns are: {}", names.join(", "))),
+        None => err.hint(format!("the columns are: {}", crate::visible::list(&names))),
     }
 }
 

@@ -88,13 +88,15 @@ pub struct JudgeRow {
 }
 
 impl JudgeRow {
-    /// Whether this judge can have found that: a journal or cache that says otherwise was rewritten.
+    /// Whether this judge can have found that: a journal or cache that says otherwise was rewritten. Judges that the user does not choose
+    /// say yes or no.
     pub fn could_find(&self, judgement: &Judgement) -> bool {
         let (least, most) = self.range;
-        let in_range = (least..=most).contains(&judgement.value);
+        let value = judgement.value;
+        let in_range = (least..=most).contains(&value) && (self.chosen || value == least || value == most);
         match judgement.detail.get("verdict") {
             // Programs pass or do not.
-            Some(verdict) => in_range && judgement.value == f64::from(u8::from(verdict == "passed")),
+            Some(verdict) => in_range && value == f64::from(u8::from(verdict == "passed")),
             None => in_range && self.name != "code",
         }
     }

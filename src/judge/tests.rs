@@ -58,6 +58,7 @@ fn what_a_judge_cannot_have_found_is_told() {
     assert!(could("code", 1.0, Some("passed")) && could("code", 0.0, Some("timed out")));
     assert!(!could("code", 0.0, Some("passed")) && !could("code", 1.0, Some("failed")) && !could("code", 1.0, None));
     assert!(could("toxicity", 0.25, None) && could("math", 1.0, None));
+    assert!(!could("code", 0.5, Some("passed")) && !could("math", 0.5, None), "yes or no, and nothing between");
     assert!(!could("toxicity", 1.5, None) && !could("toxicity", f64::NAN, None) && !could("math", -1.0, None));
 }
 

@@ -38,10 +38,7 @@ pub fn unescape(body: &str) -> Result<String, String> {
 
 /// The beginning of a text, for messages.
 fn excerpt(text: &str) -> String {
-    const SHOWN: usize = 80;
-    let shown: String = text.chars().take(SHOWN).collect();
-    let more = if text.chars().nth(SHOWN).is_some() { "..." } else { "" };
-    format!("`{shown}{more}`")
+    format!("`{}`", crate::visible::excerpt(text, 80))
 }
 
 /// Reads what follows a backslash.

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::task::{Group, Node, Task};
+use crate::visible;
 use serde::Deserialize;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -172,7 +173,10 @@ pub fn benchmarks_markdown(benchmarks: &[Benchmark]) -> String {
     for benchmark in benchmarks {
         let mut cells = benchmark.cells();
         for code in cells.iter_mut().skip(1).take(2) {
-            *code = format!("`{code}`");
+            *code = in_code(code);
+        }
+        if let Some(row) = cells.first_mut() {
+            *row = visible::markdown(row);
         }
         let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
@@ -183,15 +187,20 @@ pub fn benchmarks_markdown(benchmarks: &[Benchmark]) -> String {
     out.push_str("\n## Row by row\n");
     for benchmark in benchmarks {
         let Benchmark { written, dataset, split, .. } = benchmark;
-        let _ = writeln!(out, "\n### {}\n", written.row);
-        let _ = writeln!(out, "- Data: `{dataset}`, split `{split}`");
-        let _ = writeln!(out, "- Asked as: {}", written.prompt);
+        let _ = writeln!(out, "\n### {}\n", visible::markdown(&written.row));
+        let _ = writeln!(out, "- Data: {}, split {}", in_code(dataset), in_code(split));
+        let _ = writeln!(out, "- Asked as: {}", visible::line(&written.prompt));
         let _ = writeln!(out, "- Reasons for other figures:");
         for reason in &written.why {
-            let _ = writeln!(out, "  - {reason}");
+            let _ = writeln!(out, "  - {}", visible::line(reason));
         }
     }
     out
+}
+
+/// A name as code, where it can be: nothing is escaped inside code.
+fn in_code(name: &str) -> String {
+    if name.contains(['`', '|', '\\']) { visible::markdown(name) } else { format!("`{}`", visible::line(name)) }
 }
 
 const HEAD: &str = "\

@@ -3,6 +3,7 @@
 //! Comes in: finished runs. Goes out: text and bytes. Never: computes a statistic, or reads a model.
 
 mod benchmarks;
+mod grid;
 mod parquet;
 mod results;
 mod samples;
@@ -12,6 +13,7 @@ mod view;
 mod view_tests;
 
 pub use benchmarks::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
+pub use grid::{Grid, GridCell, Look, terminal_width};
 pub use parquet::samples_parquet;
 pub use results::{JudgeReport, ResultsInput, results_json};
 pub use samples::{TaskSamples, samples_jsonl};

@@ -1,9 +1,9 @@
 //! The comparison table for terminals.
 
+use super::grid::{Grid, GridCell, Look};
 use super::view::{Cell, Comparison, Note, Row, Weak};
 use crate::runner::NotRun;
-use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
+use crate::visible;
 use std::ops::Range;
 
 /// How the table is drawn.
@@ -17,11 +17,8 @@ pub enum Style {
     Markdown,
 }
 
-/// A line above, below and under the header, none between rows.
-const THREE_LINES: TableStyle = TableStyle::new()
-    .top_border(LineStyle::new('─', '─', '─', '─'))
-    .header_separator(LineStyle::new('─', '─', '─', '─'))
-    .bottom_border(LineStyle::new('─', '─', '─', '─'));
+/// Characters of a name in a table.
+const LONGEST_NAME: usize = 100;
 
 /// Notes that are shown; the results files have all of it.
 const MOST_NOTES: usize = 20;
@@ -38,7 +35,7 @@ fn render(comparison: &Comparison, style: Style, width: Option<usize>) -> String
     let starts = (0..comparison.models.len().max(1)).step_by(side_by_side);
     let tables = starts.map(|start| {
         let end = (start + side_by_side).min(comparison.models.len());
-        format!("{}\n", trim_lines(&draw(comparison, start..end, style)))
+        draw(comparison, start..end, style)
     });
     let mut lines = notes(&comparison.notes());
     lines.extend(comparison.infinite().into_iter().map(|(model, metric, name)| {
@@ -50,8 +47,8 @@ fn render(comparison: &Comparison, style: Style, width: Option<usize>) -> String
     lines.extend(comparison.not_run.iter().map(|NotRun { task, reason }| format!("{task} was not run: {reason}")));
     let title = match (&comparison.title, style) {
         (None, _) => String::new(),
-        (Some(title), Style::Markdown) => format!("### {title}\n\n"),
-        (Some(title), _) => format!("{title}\n"),
+        (Some(title), Style::Markdown) => format!("### {}\n\n", visible::markdown(title)),
+        (Some(title), _) => format!("{}\n", visible::line(title)),
     };
     format!("{title}{}{}", tables.collect::<Vec<_>>().join("\n"), listed(lines, style))
 }
@@ -60,7 +57,7 @@ fn render(comparison: &Comparison, style: Style, width: Option<usize>) -> String
 fn fitting(comparison: &Comparison, width: usize) -> usize {
     let fits = |models: &Range<usize>| {
         let table = draw(comparison, models.clone(), Style::Plain);
-        table.lines().all(|line| line.trim_end().chars().count() <= width)
+        table.lines().all(|line| line.chars().count() <= width)
     };
     let of = comparison.models.len();
     let all_fit = |n: &usize| (0..of).step_by(*n).all(|start| fits(&(start..(start + n).min(of))));
@@ -69,27 +66,19 @@ fn fitting(comparison: &Comparison, width: usize) -> usize {
 
 /// The table of some of the models.
 fn draw(comparison: &Comparison, models: Range<usize>, style: Style) -> String {
-    let mut table = Table::new();
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table.load_style(if style == Style::Markdown { ASCII_MARKDOWN } else { THREE_LINES });
-    if style == Style::Colour {
-        table.enforce_styling();
-    }
-    let mut header = vec!["Task".to_string(), "n".into(), "Shots".into(), "Metric".into(), String::new()];
-    header.extend(comparison.models.get(models.clone()).unwrap_or_default().iter().cloned());
-    table.set_header(header.into_iter().map(|text| bold(comfy_table::Cell::new(text), style)));
+    let look = if style == Style::Markdown { Look::Markdown } else { Look::Lines };
+    let mut grid = Grid::new(look, style == Style::Colour);
+    let ours = ["Task", "n", "Shots", "Metric", ""].map(GridCell::ours);
+    let names = comparison.models.get(models.clone()).unwrap_or_default().iter().map(|name| GridCell::new(cut(name)));
+    grid.header(ours.into_iter().chain(names).map(GridCell::bold));
     for row in &comparison.rows {
-        table.add_row(cells(row, models.clone(), style));
+        grid.row(cells(row, models.clone(), style));
     }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        if style != Style::Markdown {
-            column.set_padding((1, 0));
-        }
-        if index == 1 || index == 2 || index >= 5 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+    if style != Style::Markdown {
+        grid.padding((1, 0), |_| true);
     }
-    table.to_string()
+    grid.right(|index| index == 1 || index == 2 || index >= 5);
+    grid.draw()
 }
 
 /// A line for each note.
@@ -113,7 +102,11 @@ fn weak(Weak { model, task, verdicts, of }: &Weak) -> String {
 /// Lines with a mark; below a Markdown table a list.
 fn listed(lines: Vec<String>, style: Style) -> String {
     let (head, mark) = if style == Style::Markdown { ("\n", "- ") } else { ("", "! ") };
-    let lines: Vec<String> = lines.into_iter().map(|line| format!("{mark}{line}\n")).collect();
+    let shown = |line: String| match style {
+        Style::Markdown => visible::markdown(&visible::message(&line)),
+        _ => visible::message(&line),
+    };
+    let lines: Vec<String> = lines.into_iter().map(|line| format!("{mark}{}\n", shown(line))).collect();
     if lines.is_empty() { String::new() } else { format!("{head}{}", lines.concat()) }
 }
 
@@ -138,10 +131,12 @@ fn note(note: &Note) -> String {
     }
 }
 
-fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<comfy_table::Cell> {
+fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<GridCell> {
     let indent = if style == Style::Markdown { "&nbsp;&nbsp;" } else { "  " };
-    let name = if row.first { format!("{}{}", indent.repeat(row.depth), row.name) } else { String::new() };
-    let name = comfy_table::Cell::new(name);
+    let name = match row.first {
+        true => GridCell::new(cut(&row.name)).after(indent.repeat(row.depth)),
+        false => GridCell::ours(""),
+    };
     let count = |value: Option<usize>| value.map(|v| v.to_string()).unwrap_or_default();
     let direction = match row.higher_is_better {
         Some(true) => "↑",
@@ -149,18 +144,23 @@ fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<comfy_table::Cell
         None => "",
     };
     let mut cells = vec![
-        if row.is_group { bold(name, style) } else { name },
-        comfy_table::Cell::new(count(row.n)),
-        comfy_table::Cell::new(count(row.num_fewshot.filter(|_| row.first))),
-        comfy_table::Cell::new(&row.metric),
-        comfy_table::Cell::new(direction),
+        if row.is_group { name.bold() } else { name },
+        GridCell::ours(count(row.n)),
+        GridCell::ours(count(row.num_fewshot.filter(|_| row.first))),
+        GridCell::new(cut(&row.metric)),
+        GridCell::ours(direction),
     ];
     cells.extend(row.cells.get(models).unwrap_or_default().iter().map(|cell| match cell {
-        Some(cell) if cell.best => best(comfy_table::Cell::new(figure(cell)), style),
-        Some(cell) => comfy_table::Cell::new(figure(cell)),
-        None => comfy_table::Cell::new(""),
+        Some(cell) if cell.best => GridCell::ours(figure(cell)).bold().green(),
+        Some(cell) => GridCell::ours(figure(cell)),
+        None => GridCell::ours(""),
     }));
     cells
+}
+
+/// A name that leaves room for the others.
+fn cut(name: &str) -> String {
+    visible::excerpt(name, LONGEST_NAME)
 }
 
 /// `*0.4400 ± 0.0709`: a star for the best, `!` when documents are missing from the figure, `†` when solutions could have faked verdicts.
@@ -182,18 +182,6 @@ fn figure(cell: &Cell) -> String {
 fn number(value: f64) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-4..1e6).contains(&size) { format!("{value:.3e}") } else { format!("{value:.4}") }
-}
-
-fn bold(cell: comfy_table::Cell, style: Style) -> comfy_table::Cell {
-    if style == Style::Colour { cell.add_attribute(Attribute::Bold) } else { cell }
-}
-
-fn best(cell: comfy_table::Cell, style: Style) -> comfy_table::Cell {
-    if style == Style::Colour { bold(cell, style).fg(Color::Green) } else { cell }
-}
-
-fn trim_lines(text: &str) -> String {
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

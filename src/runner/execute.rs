@@ -92,6 +92,9 @@ pub fn execute(
 ) -> Result<Finished> {
     let Prepared { nodes, tasks, .. } = prepared;
     let (mut board, requests, keys) = Board::new(&tasks, folder);
+    if folder.recorded.damaged > 0 {
+        on_event(Event::Damaged { lines: folder.recorded.damaged });
+    }
     let total = board.total();
     let mut done = total - requests.len();
     on_event(Event::Started { total, answered: done });
@@ -182,8 +185,12 @@ impl Board {
                 continue;
             }
             if let Some(outcome) = folder.recorded.answers.remove(&*key) {
-                board.answers.insert(key, outcome);
-                continue;
+                if outcome.as_ref().is_ok_and(|response| !response.fits(&request.kind)) {
+                    folder.recorded.damaged += 1;
+                } else {
+                    board.answers.insert(key, outcome);
+                    continue;
+                }
             }
             board.open[slot.task][slot.item] += 1;
             match board.waiting.get_mut(&key) {

@@ -2,12 +2,17 @@
 
 use super::journal::{Journal, Recorded};
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::safe_name;
+use crate::file::{self, safe_name};
 use crate::run::{Effort, Environment, FORMAT_VERSION, Header, Spec, Status};
 use crate::usage::Totals;
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// What to do about a folder that cannot be gone on with.
+pub(super) const ANEW: &str = "move the folder away, or start anew with `--fresh`";
+/// What to do about links and other odd files in a run folder.
+pub(super) const ODD: &str =
+    "a run folder holds plain files of its own: move the folder away, or write elsewhere with `--out DIR`";
 
 /// An open run folder, locked against other processes.
 pub struct RunFolder {
@@ -23,29 +28,29 @@ pub fn check_writable(out: &Path) -> Result<()> {
     let fail =
         |e| Error::io("cannot write runs to this folder", out, e).hint("name another one with `--out DIR`, or free it");
     fs::create_dir_all(out).map_err(fail)?;
-    let probe = out.join(format!(".fairmark-probe-{}", std::process::id()));
-    File::create(&probe).map_err(fail)?;
-    fs::remove_file(&probe).map_err(fail)
+    // Under a name that nobody can know beforehand.
+    tempfile::Builder::new().prefix(".fairmark-").suffix(".probe").tempfile_in(out).map(drop).map_err(fail)
 }
 
 impl RunFolder {
     /// Opens the folder of this spec, or makes it. With `fresh`, what an earlier run left there is removed first.
+    ///
+    /// Errors: the folder, or a file of the run in it, is a link or no plain file; another process writes the run; what is there is damaged
+    /// or of another version.
     pub fn open(out: &Path, spec: Spec, effort: Effort, environment: Environment, fresh: bool) -> Result<RunFolder> {
         let (spec_sha256, address) = (spec.sha256(), spec.address());
         let path = out.join(format!("{}-{}", safe_name(&spec.model.label), address.get(..12).unwrap_or(&address)));
-        fs::create_dir_all(&path).map_err(|e| Error::io("cannot make the run folder", &path, e))?;
+        file::make_own_folder(&path).map_err(|e| Error::io("cannot make the run folder", &path, e).hint(ODD))?;
         let lock = lock(&path.join(".lock"))?;
-        if fresh {
-            remove_outputs(&path)?;
-        }
+        sweep(&path, fresh)?;
         let header_path = path.join("run.json");
-        let header = match fs::read(&header_path) {
+        let header = match file::read_own(&header_path, file::SMALL) {
             Ok(bytes) => read_header(&header_path, &bytes, &spec, &environment)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let status = Status::Incomplete;
                 Header { format_version: FORMAT_VERSION, status, spec_sha256, spec, effort, environment }
             }
-            Err(e) => return Err(Error::io("cannot read the run's header", &header_path, e)),
+            Err(e) => return Err(Error::io("cannot read the run's header", &header_path, e).hint(ODD)),
         };
         let (journal, recorded) = Journal::open(&path.join("journal.jsonl"))?;
         let folder = RunFolder { path, header, journal, recorded, _lock: lock };
@@ -71,6 +76,25 @@ impl RunFolder {
         })
     }
 
+    /// Checks, before anything is asked, that files of these names can be written.
+    pub fn check_files(&self, names: &[String]) -> Result<()> {
+        for name in names {
+            let path = self.path.join(name);
+            match fs::symlink_metadata(&path) {
+                // A link is replaced, not followed.
+                Ok(found) if !found.is_file() && !found.is_symlink() => {
+                    return Err(Error::input("this is no file, and a file of the run goes there").file(path).hint(ODD));
+                }
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    let hint = file::remedy(&e);
+                    return Err(Error::io("cannot be written", &path, e).hint(hint));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Answers that an earlier, interrupted run left.
     pub fn num_recorded(&self) -> usize {
         self.recorded.answers.len()
@@ -84,11 +108,6 @@ impl RunFolder {
     /// What the answers took, those of earlier sessions included.
     pub fn totals(&self) -> &Totals {
         &self.recorded.totals
-    }
-
-    /// Journal lines that could not be read.
-    pub fn num_damaged(&self) -> usize {
-        self.recorded.damaged
     }
 
     /// Whether the run had been finished before.
@@ -105,12 +124,12 @@ impl RunFolder {
     /// Writes a file of the run whole or not at all.
     pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         let path = self.path.join(name);
-        let partial = self.path.join(format!(".{name}.partial"));
-        let fail =
-            |e| Error::io("cannot write", &path, e).hint("the journal is safe; make room and run the same command");
-        let mut file = File::create(&partial).map_err(fail)?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)?;
-        fs::rename(&partial, &path).map_err(fail)?;
+        file::write_whole(&path, bytes).map_err(|e| {
+            let remedy = file::remedy(&e);
+            let hint =
+                format!("{remedy}; the answers are safe in the journal, and the same command writes the file then");
+            Error::io("cannot write", &path, e).hint(hint)
+        })?;
         Ok(path)
     }
 
@@ -124,7 +143,7 @@ impl RunFolder {
 
 /// The header of an earlier, equal run. Its answers are taken over, so it must come from the same version of fairmark.
 fn read_header(path: &Path, bytes: &[u8], spec: &Spec, environment: &Environment) -> Result<Header> {
-    let hint = "move the folder away, or start anew with `--fresh`";
+    let hint = ANEW;
     let value: serde_json::Value = serde_json::from_slice(bytes)
         .map_err(|e| Error::input("this run's header is damaged").file(path).cause(e).hint(hint))?;
     let version = value.get("format_version").and_then(serde_json::Value::as_u64);
@@ -142,15 +161,25 @@ fn read_header(path: &Path, bytes: &[u8], spec: &Spec, environment: &Environment
             .file(path)
             .hint(hint));
     }
-    // A date that nobody chose is kept: it is that of the run's beginning.
+    // A date that nobody chose is kept: it is that of the run's beginning. The spec goes into the results, and the start into the names of
+    // files.
     if header.spec.address() != spec.address() || header.spec_sha256 != header.spec.sha256() {
         return Err(Error::input("this folder holds a run of something else").file(path).hint(hint));
+    }
+    if !is_date(&header.environment.started) || !header.environment.started_unix.is_finite() {
+        return Err(Error::input("the start of this run is no date").file(path).hint(hint));
     }
     Ok(header)
 }
 
+/// Whether a text is a date as [`Environment::started`] has it.
+fn is_date(text: &str) -> bool {
+    chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").is_ok()
+        && text.chars().all(|c| c.is_ascii_digit() || "-:.T".contains(c))
+}
+
 fn lock(path: &Path) -> Result<File> {
-    let file = File::create(path).map_err(|e| Error::io("cannot make the lock file", path, e))?;
+    let file = file::open_own(path).map_err(|e| Error::io("cannot make the lock file", path, e).hint(ODD))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Incomplete, "another fairmark is writing this run")
@@ -160,16 +189,18 @@ fn lock(path: &Path) -> Result<File> {
     }
 }
 
-/// Removes only what fairmark itself writes.
-fn remove_outputs(path: &Path) -> Result<()> {
+/// Removes what killed sessions left half-written, and with `fresh` all that fairmark itself writes: links by themselves, never what is
+/// behind them.
+fn sweep(path: &Path, fresh: bool) -> Result<()> {
     let fail = |e| Error::io("cannot clear the run folder", path, e);
     for entry in fs::read_dir(path).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        let partial = name.starts_with(".fairmark-") && name.ends_with(".partial");
         let ours = ["run.json", "journal.jsonl", "samples.parquet", "usage.json"].contains(&name.as_str())
             || (name.starts_with("results_") && name.ends_with(".json"))
             || (name.starts_with("samples_") && name.ends_with(".jsonl"));
-        if ours {
+        if (partial || fresh && ours) && !entry.file_type().map_err(fail)?.is_dir() {
             fs::remove_file(entry.path()).map_err(fail)?;
         }
     }
@@ -187,5 +218,15 @@ mod tests {
         std::fs::write(&file, "x").unwrap();
         let err = check_writable(&file).unwrap_err();
         assert!(err.to_string().contains("--out DIR"), "{err}");
+    }
+
+    #[test]
+    fn a_start_is_a_date_and_nothing_else() {
+        for good in ["2026-11-24T02:05:33.123456", "2026-01-01T00:00:00"] {
+            assert!(is_date(good), "{good}");
+        }
+        for bad in ["", "../../2026", "2026-11-24", "2026-11-24T02:05:33.123456/x", "2026-13-24T02:05:33", "x\u{1b}"] {
+            assert!(!is_date(bad), "{bad}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! The journal: one JSON line for every prompt, answer, judgement and score, appended as it exists.
 //!
 //! A line counts only when it is whole: a torn last line is cut off when the journal is opened again, a damaged one in the
-//! middle is ignored, and its request is asked again.
+//! middle is ignored, and its request is asked again. A journal may come from elsewhere: lines have a greatest length, what is kept has
+//! one, too, and whether an answer fits its request is looked at by who asks (`execute.rs`, `judging.rs`).
 
 use crate::engine::{Delivery, Outcome};
 use crate::error::{Error, Result};
+use crate::file;
 use crate::judgement::Judgement;
 use crate::request::{Prompt, Request, RequestKind, Response, Unscored};
 use crate::sample::{Sample, Score};
@@ -13,9 +15,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+/// Bytes of a line; a longer one is damaged, and no more of it is read into memory.
+const LONGEST_LINE: usize = 32 << 20;
+
+/// Bytes of all lines whose content is kept in memory.
+const MOST_KEPT: u64 = 2 << 30;
 
 /// Where an answer belongs: the first item that asked for it.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +112,84 @@ impl Recorded {
     }
 }
 
+/// What was read of a journal so far.
+#[derive(Default)]
+struct Reading {
+    prompts: HashSet<String>,
+    scored: HashSet<(String, usize, String)>,
+    recorded: Recorded,
+    /// Bytes of whole lines.
+    whole: u64,
+    /// Bytes of lines whose content is kept.
+    kept: u64,
+}
+
+impl Reading {
+    /// Takes a line without its end.
+    fn take(&mut self, text: &[u8]) {
+        self.kept += 64;
+        match serde_json::from_slice(text) {
+            _ if text.is_empty() => {}
+            Ok(Line::Prompt { id, .. }) => {
+                self.prompts.insert(id.into_owned());
+            }
+            Ok(Line::Answer { response, .. }) if response.as_ref().is_some_and(|r| !r.usage.is_possible()) => {
+                self.recorded.damaged += 1;
+            }
+            Ok(Line::Answer { key, response, unscored, refused, delivery, .. }) => {
+                let reason = || unscored.map(Cow::into_owned).unwrap_or_default();
+                let outcome = response.map(Cow::into_owned).ok_or_else(|| Unscored { reason: reason(), refused });
+                self.recorded.take(key.into_owned(), outcome, &delivery);
+                self.kept += text.len() as u64;
+            }
+            Ok(Line::Judgement { key, judgement, .. }) => {
+                self.recorded.judgements.insert(key.into_owned(), judgement.into_owned());
+                self.kept += text.len() as u64;
+            }
+            Ok(Line::Score { task, doc_id, filter, .. }) => {
+                self.kept += (task.len() + filter.len()) as u64;
+                self.scored.insert((task.into_owned(), doc_id, filter.into_owned()));
+            }
+            Err(_) => self.recorded.damaged += 1,
+        }
+    }
+}
+
+/// A line as it was read.
+struct ReadLine {
+    /// Its end included.
+    bytes: u64,
+    ends: bool,
+    too_long: bool,
+}
+
+/// Reads the next line into `line`, without its end; of one that is too long only its length is found out. `None`: there is no more.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<ReadLine>> {
+    line.clear();
+    let mut read = ReadLine { bytes: 0, ends: false, too_long: false };
+    while !read.ends {
+        let buffer = match reader.fill_buf() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            buffer => buffer?,
+        };
+        if buffer.is_empty() {
+            break;
+        }
+        // `contains` is a search in words; the place is only looked for where there is one.
+        let end = buffer.contains(&b'\n').then(|| buffer.iter().position(|byte| *byte == b'\n')).flatten();
+        let part = &buffer[..end.unwrap_or(buffer.len())];
+        read.too_long |= line.len() + part.len() > LONGEST_LINE;
+        if !read.too_long {
+            line.extend_from_slice(part);
+        }
+        read.ends = end.is_some();
+        let taken = part.len() + usize::from(read.ends);
+        read.bytes += taken as u64;
+        reader.consume(taken);
+    }
+    Ok((read.bytes > 0).then_some(read))
+}
+
 /// An open journal.
 pub struct Journal {
     path: PathBuf,
@@ -114,38 +200,33 @@ pub struct Journal {
 
 impl Journal {
     /// Opens or creates the journal at `path` and reads what it holds.
+    ///
+    /// Errors: there is a link or no plain file of that name; more than can be kept in memory.
     pub fn open(path: &Path) -> Result<(Journal, Recorded)> {
-        let fail = |e| Error::io("cannot open the journal", path, e);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
-        let mut reader = BufReader::new(&file);
-        let (mut prompts, mut scored) = (HashSet::new(), HashSet::new());
-        let mut recorded = Recorded::default();
-        let (mut line, mut whole) = (Vec::new(), 0);
-        while reader.read_until(b'\n', &mut line).map_err(fail)? > 0 {
-            let Some(text) = line.strip_suffix(b"\n") else { break };
-            whole += line.len() as u64;
-            match serde_json::from_slice(text) {
-                _ if text.is_empty() => {}
-                Ok(Line::Prompt { id, .. }) => {
-                    prompts.insert(id.into_owned());
-                }
-                Ok(Line::Answer { key, response, unscored, refused, delivery, .. }) => {
-                    let reason = || unscored.map(Cow::into_owned).unwrap_or_default();
-                    let outcome = response.map(Cow::into_owned).ok_or_else(|| Unscored { reason: reason(), refused });
-                    recorded.take(key.into_owned(), outcome, &delivery);
-                }
-                Ok(Line::Judgement { key, judgement, .. }) => {
-                    recorded.judgements.insert(key.into_owned(), judgement.into_owned());
-                }
-                Ok(Line::Score { task, doc_id, filter, .. }) => {
-                    scored.insert((task.into_owned(), doc_id, filter.into_owned()));
-                }
-                Err(_) => recorded.damaged += 1,
+        let odd = |e| Error::io("cannot open the journal", path, e).hint(super::folder::ODD);
+        let mut file = file::open_own(path).map_err(odd)?;
+        let fail = |e| Error::io("cannot read the journal", path, e);
+        let mut reading = Reading::default();
+        let mut reader = BufReader::with_capacity(1 << 16, &file);
+        let mut line = Vec::new();
+        while let Some(read) = read_line(&mut reader, &mut line).map_err(fail)? {
+            // What has no end was torn off by a kill.
+            if !read.ends {
+                break;
             }
-            line.clear();
+            reading.whole += read.bytes;
+            match read.too_long {
+                true => reading.recorded.damaged += 1,
+                false => reading.take(&line),
+            }
+            if reading.kept > MOST_KEPT {
+                return Err(Error::input(format!("this journal holds more than {MOST_KEPT} bytes of answers"))
+                    .file(path)
+                    .hint(super::folder::ANEW));
+            }
         }
         drop(reader);
+        let Reading { prompts, scored, mut recorded, whole, .. } = reading;
         file.set_len(whole).map_err(fail)?;
         file.seek(SeekFrom::End(0)).map_err(fail)?;
         recorded.totals.begin_session();
@@ -233,8 +314,9 @@ impl Journal {
         let mut bytes = serde_json::to_vec(line).map_err(|e| Error::input("cannot encode a journal line").cause(e))?;
         bytes.push(b'\n');
         self.file.write_all(&bytes).map_err(|e| {
+            let remedy = file::remedy(&e);
             Error::io("cannot write the journal", &self.path, e)
-                .hint("what was answered so far is kept; make room and run the same command again")
+                .hint(format!("what was answered so far is kept; {remedy} and run the same command again"))
         })
     }
 }
@@ -337,5 +419,56 @@ mod tests {
         assert_eq!(recorded.answers.get("retried in vain"), None, "asked again");
         assert_eq!(recorded.answers.get("refused at last"), Some(&refused()));
         assert_eq!(recorded.answers.get("answered"), Some(&Ok(response(-2.0))));
+    }
+
+    #[test]
+    fn rewritten_lines_are_damaged_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        let line = |response: &str| {
+            format!(
+                r#"{{"line":"answer","key":"k","task":"t","doc_id":0,"request":0,"sample":0,"asked":null,"response":{response}}}"#
+            )
+        };
+        let answer = |logprob: &str, more: &str| {
+            line(&format!(
+                r#"{{"answer":{{"loglikelihood":{{"logprob":{logprob},"is_greedy":true,"num_tokens":2}}}}{more}}}"#
+            ))
+        };
+        let usage = r#","usage":{"prompt_tokens":18446744073709551615,"completion_tokens":1,"truncated_tokens":0}"#;
+        let mut lines = vec![
+            answer("NaN", ""),
+            answer("null", ""),
+            answer("1e999", ""),
+            answer("-1", usage),
+            answer("-1", r#","answer":{"text":{"text":"x","finish":"stop"}}"#),
+            line(&"[".repeat(100_000)),
+            "x".repeat(LONGEST_LINE + 1),
+            "\u{0}".repeat(100),
+        ];
+        let damaged = lines.len();
+        lines.push(answer("-1", ""));
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+        let (journal, recorded) = Journal::open(&path).unwrap();
+        assert_eq!((recorded.damaged, recorded.answers.len()), (damaged, 1));
+        assert_eq!(recorded.totals.report(None).answers, 1);
+        drop(journal);
+        // A torn line of any length is cut off.
+        std::fs::write(&path, format!("{}\n{}", answer("-1", ""), "x".repeat(LONGEST_LINE + 1))).unwrap();
+        let (_, recorded) = Journal::open(&path).unwrap();
+        assert_eq!((recorded.damaged, recorded.answers.len()), (0, 1));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), answer("-1", "") + "\n");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_is_no_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, path) = (dir.path().join("victim"), dir.path().join("journal.jsonl"));
+        std::fs::write(&victim, "last line without an end").unwrap();
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        let error = Journal::open(&path).err().unwrap().to_string();
+        assert!(error.contains("journal.jsonl") && error.contains("link"), "{error}");
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "last line without an end");
     }
 }

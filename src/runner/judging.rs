@@ -3,7 +3,7 @@
 use super::execute::Key;
 use super::{Event, FinishedTask, Means, PreparedTask, RunFolder};
 use crate::error::Result;
-use crate::judge::Judge;
+use crate::judge::{Judge, JudgeRow};
 use crate::judgement::{Case, Finding};
 use crate::request::Unscored;
 use crate::sample::AnsweredItem;
@@ -18,6 +18,8 @@ pub struct Docket {
     findings: HashMap<Key, Finding>,
     /// Distinct cases without a finding when judging began.
     asked: usize,
+    /// Recorded judgements that this judge cannot have given.
+    damaged: usize,
 }
 
 /// Verdicts on a task's answers that came from one process, and all its verdicts. By the first pipeline: the others judge the same answers.
@@ -52,11 +54,20 @@ impl Docket {
             for (task, t) in tasks.iter().enumerate() {
                 if t.task.judge.as_ref().is_some_and(|spec| spec.function == row.name) {
                     for item in 0..t.asked().len() {
-                        docket.take((task, item), cases(&t.task, &answered(task, item)), judge, folder, &mut pending);
+                        docket.take(
+                            (task, item),
+                            cases(&t.task, &answered(task, item)),
+                            (row, judge),
+                            folder,
+                            &mut pending,
+                        );
                     }
                 }
             }
             docket.ask(judge, pending, tasks, means, folder, on_event)?;
+        }
+        if docket.damaged > 0 {
+            on_event(Event::Damaged { lines: docket.damaged });
         }
         Ok(docket)
     }
@@ -77,7 +88,7 @@ impl Docket {
         &mut self,
         place: (usize, usize),
         cases: Vec<Vec<Case>>,
-        judge: &dyn Judge,
+        (row, judge): (&JudgeRow, &dyn Judge),
         folder: &mut RunFolder,
         pending: &mut Pending,
     ) {
@@ -85,7 +96,10 @@ impl Docket {
             let key: Key = case.key(judge.identity()).into();
             if pending.seen.insert(key.clone()) {
                 self.asked += 1;
-                match folder.recorded.judgements.remove(&*key) {
+                let recorded = folder.recorded.judgements.remove(&*key);
+                let is_possible = recorded.as_ref().is_some_and(|judgement| row.could_find(judgement));
+                self.damaged += usize::from(recorded.is_some() && !is_possible);
+                match recorded.filter(|_| is_possible) {
                     Some(judgement) => {
                         self.findings.insert(key.clone(), Ok(judgement));
                     }

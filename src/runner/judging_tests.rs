@@ -108,3 +108,19 @@ fn without_its_judge_a_task_is_not_run() {
     assert!(finished.is_whole(), "the same run goes on");
     assert_eq!(finished.groups[0].estimates.len(), 1);
 }
+
+#[test]
+fn a_judgement_that_the_judge_cannot_have_given_is_asked_again() {
+    let bench = Bench::new(|i| "a".repeat(i + 1));
+    bench.session(&judges(Lengths::new("x")));
+    let folder = std::fs::read_dir(bench.out.path()).unwrap().next().unwrap().unwrap().path();
+    let journal = folder.join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let changed = text.replace(r#""judgement":{"value":5.0}"#, r#""judgement":{"value":5000.0}"#);
+    assert_ne!(changed, text);
+    std::fs::write(&journal, changed.replace(r#""judgement":{"value":6.0}"#, r#""judgement":{"value":-6.0}"#)).unwrap();
+    let judge = Lengths::new("x");
+    let asked = Rc::clone(&judge.asked);
+    let finished = bench.session(&judges(judge));
+    assert_eq!((asked.get(), value(&finished, "judged")), (2, Some(5.5)));
+}

@@ -33,6 +33,8 @@ use crate::engine::Workload;
 pub enum Event {
     /// Data and prompts of a task are ready.
     TaskPrepared { task: String, docs: usize, requests: usize },
+    /// So many lines of the journal are no answers or judgements to what is asked: they are ignored, and it is asked again.
+    Damaged { lines: usize },
     /// Answering begins; `answered` of `total` distinct requests were in the journal already.
     Started { total: usize, answered: usize },
     /// The engine says what lies ahead of it.

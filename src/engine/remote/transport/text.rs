@@ -1,6 +1,7 @@
 //! What servers say, made fit for messages: short, on one line, without secrets.
 
 use super::Base;
+use crate::visible;
 use reqwest::Url;
 
 /// Characters of a body that a message shows.
@@ -10,29 +11,9 @@ const SHORTEST_SECRET: usize = 6;
 /// Parts of names of headers and parameters whose values are no secrets.
 const PUBLIC_NAMES: &[&str] = &["version", "content-type", "accept", "user-agent", "referer", "title", "beta"];
 
-/// The first 200 characters, with control characters and those that reorder or hide text written as escapes.
+/// The first 200 characters on one line.
 pub(super) fn excerpt(text: &str) -> String {
-    let text = text.trim();
-    let mut out = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count == SHOWN {
-            out.push_str("...");
-            break;
-        }
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else if is_invisible(c) {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-/// Zero-width, line-separating and direction-changing characters.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    visible::excerpt(text.trim(), SHOWN)
 }
 
 /// An address without its user, password, parameters and fragment.

@@ -1,6 +1,7 @@
 //! Reading fields of bodies that nobody vouches for: a missing one, one of another type and an absurd number are told apart from an answer.
 
 use super::{Reply, ServedModel, WireError};
+use crate::visible;
 use serde_json::Value;
 
 /// Most characters of a server's own words in a message.
@@ -103,13 +104,9 @@ pub(super) fn model(body: &Value) -> Option<String> {
     words(body, "model").map(str::to_string)
 }
 
-/// The beginning of what a server said, on one line.
+/// The beginning of what a server said, on one line: its line breaks are blanks.
 pub(super) fn short(text: &str) -> String {
-    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTED + 1).collect();
-    match line.char_indices().nth(QUOTED) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line,
-    }
+    visible::excerpt(&text.split_whitespace().take(QUOTED).collect::<Vec<_>>().join(" "), QUOTED)
 }
 
 /// What a refusal says, in any of the shapes that servers use: `{"error": {"message"}}`, `{"error": "..."}`, `{"message"}`, `{"detail"}`

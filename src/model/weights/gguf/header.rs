@@ -195,11 +195,7 @@ fn check_overlaps(entries: &[Entry]) -> Result<()> {
 
 /// A name from the file as errors may show it.
 pub(super) fn shown(name: &str) -> String {
-    let mut text: String = name.chars().take(100).flat_map(char::escape_debug).collect();
-    if name.chars().nth(100).is_some() {
-        text.push_str("...");
-    }
-    text
+    crate::visible::excerpt(name, 100)
 }
 
 /// Reads forward and never past the end.
