@@ -4,6 +4,7 @@
 //! disk. `DESIGN.md` has the picture; every folder here is one of its wings and says what it never does.
 
 pub mod catalog;
+pub mod caught;
 pub mod cli;
 pub mod data;
 pub mod doc;
