@@ -23,7 +23,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 /// All of a plain file.
 ///
-/// Errors: those of [`open`], and a file of more than `most` bytes.
+/// Errors: those of [`open`], a file of more than `most` bytes, and what git leaves where git-lfs did not fetch the file.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let length = file.metadata()?.len();
@@ -32,7 +32,19 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > most {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("is larger than {most} bytes")));
     }
+    if is_lfs_pointer(&bytes) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, LFS_POINTER));
+    }
     Ok(bytes)
+}
+
+/// What to say of a file that [`is_lfs_pointer`].
+pub const LFS_POINTER: &str = "is a pointer of git-lfs, not the file: run `git lfs pull` in its folder";
+
+/// Whether a file's bytes only name the file, as git leaves them where git-lfs is not there.
+/// Source: <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>; pointers are shorter than 1024 bytes.
+pub fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.len() < 1024 && bytes.starts_with(b"version https://git-lfs.github.com/spec/")
 }
 
 /// The same as text. Errors: those of [`read`], and bytes that are no UTF-8.
@@ -202,6 +214,14 @@ mod tests {
         assert!(read(&file, 4).unwrap_err().to_string().contains("larger than 4 bytes"));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing partial is left");
         assert!(read(dir.path(), 5).unwrap_err().to_string().contains("folder"));
+    }
+
+    #[test]
+    fn pointers_of_git_lfs_are_no_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n").unwrap();
+        assert!(read(&file, 5000).unwrap_err().to_string().contains("git lfs pull"));
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub struct Column {
     /// Where several levels stand side by side.
     pub level: Option<Level>,
     pub options: EngineOptions,
+    /// How its matrices are stored, once it is loaded.
+    pub storage: Option<String>,
 }
 
 impl Column {
@@ -91,20 +93,32 @@ impl Column {
         for model in models {
             let fixed = is_remote(model) || mock::is_mock(model);
             if levels.is_empty() || fixed {
-                columns.push(Column { model: model.clone(), level: None, options: options.clone() });
+                columns.push(Column { model: model.clone(), level: None, options: options.clone(), storage: None });
                 continue;
             }
             for level in levels {
                 let shown = (levels.len() > 1).then_some(*level);
-                columns.push(Column { model: model.clone(), level: shown, options: level.applied(options.clone())? });
+                columns.push(Column {
+                    model: model.clone(),
+                    level: shown,
+                    options: level.applied(options.clone())?,
+                    storage: None,
+                });
             }
         }
         Ok(columns)
     }
 
-    /// The heading of the column of a model that is called `label`.
+    /// The heading of the column of a model that is called `label`. Where its matrices are not what the level says, what they are is
+    /// named: `tiny q4_k (q5_0)`.
     pub fn heading(&self, label: &str) -> String {
-        self.level.map_or(label.to_string(), |level| format!("{label} {level}"))
+        let asked = self.options.precision;
+        let other = self.storage.as_deref().filter(|storage| asked.is_some_and(|asked| asked.name() != *storage));
+        match (other.zip(asked), self.level) {
+            (Some((storage, asked)), _) => format!("{label} {asked} ({storage})"),
+            (None, Some(level)) => format!("{label} {level}"),
+            (None, None) => label.to_string(),
+        }
     }
 }
 
@@ -147,6 +161,22 @@ mod tests {
         // One level needs no name in the heading.
         let alone = Column::all(&models[..1], &levels[1..], &EngineOptions::default()).unwrap();
         assert_eq!(alone[0].heading("m"), "m");
+        // What was made stands in the heading where it is not what was asked for.
+        let made = |at: usize, storage: &str| {
+            let column = &Column::all(&models, &levels, &EngineOptions::default()).unwrap()[at];
+            let column = Column {
+                model: column.model.clone(),
+                options: column.options.clone(),
+                storage: Some(storage.into()),
+                ..*column
+            };
+            column.heading("m")
+        };
+        assert_eq!((made(0, "bfloat16"), made(1, "nf4")), ("m bf16".to_string(), "m nf4".to_string()));
+        assert_eq!(
+            (made(1, "q5_0"), made(1, "nf4, bfloat16")),
+            ("m nf4 (q5_0)".into(), "m nf4 (nf4, bfloat16)".into())
+        );
         let f32 = EngineOptions { dtype: DTypeChoice::F32, ..EngineOptions::default() };
         assert!(Column::all(&models[..1], &levels[..1], &f32).err().unwrap().to_string().contains("--dtype"));
         assert!(only(&levels, EngineOptions::default()).is_err());

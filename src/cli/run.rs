@@ -121,7 +121,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let mut engine_options = args.engine.engine_options(&args.task, !talk)?;
     engine_options.remote.retry_refused = args.retry_refused;
     check_writable(&args.out)?;
-    let asked = Column::all(&args.model, &args.engine.precision, &engine_options)?;
+    let mut asked = Column::all(&args.model, &args.engine.precision, &engine_options)?;
     for column in &asked {
         engine::check(&column.model, &column.options)?;
     }
@@ -144,16 +144,18 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let mut prepared = Some(prepared);
     let mut runs: Vec<(String, Finished)> = Vec::new();
     let mut stopped: Option<Error> = None;
-    for (column, engine) in asked.iter().zip(&mut engines) {
+    let several = asked.len() > 1;
+    for (column, engine) in asked.iter_mut().zip(&mut engines) {
         let engine = match engine.take() {
             Some(engine) => engine,
             None => engine::open(&column.model, &column.options)?,
         };
+        column.storage = engine.identity().storage.clone();
         let heading = column.heading(&engine.identity().label);
         match ask.run(engine.as_ref(), &heading, &options, prepared.take(), &mut heard) {
             Ok(finished) => runs.push((heading, finished)),
             // The other models are run all the same; what this one answered is kept.
-            Err(err) if err.kind() == ErrorKind::Incomplete && !cancel.is_cancelled() && asked.len() > 1 => {
+            Err(err) if err.kind() == ErrorKind::Incomplete && !cancel.is_cancelled() && several => {
                 talk::error(Some(&heading), &err);
                 stopped = Some(err);
             }

@@ -1,9 +1,10 @@
 //! What tells one checkpoint from another, without reading gigabytes.
 
 use super::config::{CONFIG, GENERATION_CONFIG};
-use super::tokenizer::{SPECIAL_TOKENS_MAP, TOKENIZER, TOKENIZER_CONFIG};
+use super::tokenizer::{ADDED_TOKENS, MERGES, MODEL, SPECIAL_TOKENS_MAP, TOKENIZER, TOKENIZER_CONFIG, VOCAB};
 use super::weights::{HEADER_LENGTH, OLD_AWQ, OLD_GPTQ, gguf};
 use crate::error::{Error, Result};
+use crate::file;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -16,10 +17,14 @@ const SMALL: &[&str] = &[
     TOKENIZER,
     TOKENIZER_CONFIG,
     SPECIAL_TOKENS_MAP,
+    ADDED_TOKENS,
     "chat_template.jinja",
     OLD_GPTQ,
     OLD_AWQ,
 ];
+
+/// Old tokenizers, which decide where there is no `tokenizer.json`.
+const OLD_TOKENIZERS: &[&str] = &[MODEL, VOCAB, MERGES];
 
 /// Weight files up to this size are hashed whole.
 const WHOLE: u64 = 64 << 20;
@@ -44,9 +49,10 @@ pub fn fingerprint(dir: &Path) -> Result<String> {
         }
         return Ok(hex(hash));
     }
-    for name in SMALL {
+    let old = if dir.join(TOKENIZER).exists() { &[] } else { OLD_TOKENIZERS };
+    for name in SMALL.iter().chain(old) {
         let path = dir.join(name);
-        match std::fs::read(&path) {
+        match file::read(&path, file::SMALL) {
             Ok(bytes) => add(&mut hash, name, bytes.len() as u64, &bytes),
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
             Err(err) => return Err(Error::io("cannot read", &path, err)),
@@ -96,7 +102,7 @@ fn header_length(file: &mut File) -> std::io::Result<u64> {
 
 /// Size and bytes of a file; of a large one its `beginning` and the stretches.
 fn sample(path: &Path, beginning: impl Fn(&mut File) -> std::io::Result<u64>) -> std::io::Result<(u64, Vec<u8>)> {
-    let mut file = File::open(path)?;
+    let mut file = file::open(path)?;
     let size = file.metadata()?.len();
     let mut bytes = Vec::new();
     if size <= WHOLE {

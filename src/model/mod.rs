@@ -8,7 +8,9 @@ mod backend;
 mod config;
 mod decoder;
 mod fingerprint;
+mod folder;
 mod layer;
+mod leftover;
 pub mod profile;
 mod rotary;
 mod rows;
@@ -29,6 +31,7 @@ pub use decoder::Decoder;
 pub use fingerprint::fingerprint;
 pub use layer::{Branch, Kv};
 pub use source::{ModelSource, Part, find};
+pub(crate) use tokenizer::guard;
 pub use tokenizer::{SpecialToken, Tokenizer};
 pub use weights::{Found, Precision, StoredMatrix, Weights, gguf};
 
@@ -87,6 +90,12 @@ impl Model {
         let mut weights = open_weights(path, &config, options)?;
         let decoder = (arch.build)(&config, &mut weights)?;
         weights.check_values()?;
+        weights.check_precision()?;
+        let leftover = leftover::look(&weights, &config)?;
+        let mut notices = config.notices.clone();
+        notices.extend(folder::notice(path));
+        notices.extend(weights.notices());
+        notices.extend(leftover.notices);
         Ok(Model {
             num_parameters: weights.num_parameters(),
             dtype: weights.backend().dtype_name().to_string(),
@@ -95,8 +104,8 @@ impl Model {
             stored_bytes: weights.stored_bytes(),
             packed_bytes: decoder.packed_bytes(),
             load_time: started.elapsed(),
-            notices: weights.notices(),
-            unused_tensors: weights.unused(),
+            notices,
+            unused_tensors: leftover.unused,
             backend: weights.backend().clone(),
             shapes: decoder.shapes(),
             config,

@@ -140,7 +140,7 @@ impl RotaryTable {
     }
 
     /// Frequencies in a sequence of a length. `[rotary_dim / 2]`
-    fn frequencies(&self, sequence_len: usize) -> Cow<'_, [f32]> {
+    pub fn frequencies(&self, sequence_len: usize) -> Cow<'_, [f32]> {
         match &self.longer {
             Longer::Switched { threshold, inv_freq } if sequence_len > *threshold => Cow::Borrowed(inv_freq),
             Longer::Growing { threshold, theta, factor, dim } if sequence_len > *threshold => {

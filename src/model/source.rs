@@ -1,7 +1,8 @@
 //! Where a model is: a folder, a GGUF file, or a repository of the hub.
 
 use super::config::{CONFIG, GENERATION_CONFIG};
-use super::tokenizer::{SPECIAL_TOKENS_MAP, TOKENIZER, TOKENIZER_CONFIG};
+use super::folder::ADAPTER;
+use super::tokenizer::{ADDED_TOKENS, MERGES, MODEL, SPECIAL_TOKENS_MAP, TOKENIZER, TOKENIZER_CONFIG, VOCAB};
 use super::weights::{OLD_AWQ, OLD_GPTQ, gguf};
 use crate::embedded::{self, Unpacked};
 use crate::error::{Error, Result};
@@ -15,14 +16,22 @@ const METADATA: &[&str] = &[
     TOKENIZER,
     TOKENIZER_CONFIG,
     SPECIAL_TOKENS_MAP,
+    ADDED_TOKENS,
     "chat_template.jinja",
-    // Old tokenizers of text classifiers.
+    // Old tokenizers, the first of text classifiers only.
     "vocab.txt",
-    "vocab.json",
-    "merges.txt",
+    VOCAB,
+    MERGES,
     OLD_GPTQ,
     OLD_AWQ,
+    // What says that a repository holds something else.
+    ADAPTER,
+    "model_index.json",
+    "params.json",
 ];
+
+/// Bytes of a file that is looked at to say what it is.
+const PEEKED: u64 = 1 << 20;
 
 /// How much of a model is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +75,11 @@ pub fn find(model: &str, hub: &Hub, part: Part) -> Result<ModelSource> {
         return local(file.unwrap_or(path.to_path_buf()), folder_label(path));
     }
     if path.exists() {
-        return Err(Error::input("is a file")
-            .file(path)
-            .hint("name a .gguf file, or the folder that holds config.json and the weights"));
+        let hint = match crate::file::read(path, PEEKED) {
+            Err(err) if err.kind() == std::io::ErrorKind::InvalidData => crate::file::LFS_POINTER,
+            _ => "name a GGUF file, or the folder that holds config.json and the weights",
+        };
+        return Err(Error::input("is a file, not a model").file(path).hint(hint));
     }
     match HubName::parse(model) {
         Some(name) => name.find(hub, part),
@@ -136,7 +147,10 @@ impl<'a> HubName<'a> {
                 .hint(format!("name one of them, such as `{}/{}`", self.id, file.path)));
         }
         let is_weights = |name: &str| part == Part::All && format.is_some_and(|is| is(name));
-        let wanted = |name: &str| METADATA.contains(&name) || is_weights(name);
+        // SentencePiece's file is read where there is no other.
+        let old_tokenizer = !has(&|name| name == TOKENIZER);
+        let is_metadata = |name: &str| METADATA.contains(&name) || (old_tokenizer && name == MODEL);
+        let wanted = |name: &str| is_metadata(name) || is_weights(name);
         hub.snapshot(RepoKind::Model, self.id, self.revision, &wanted)
     }
 

@@ -132,6 +132,13 @@ impl LocalEngine {
         }
         let mut eos_ids = model.config.eos_token_ids.clone();
         eos_ids.extend(tokenizer.eos.as_ref().map(|eos| eos.id));
+        let mut notices = notices_on_load(&model, &tokenizer, options);
+        if let Some(template) = template.as_deref().filter(|_| options.chat) {
+            notices.extend(torn_markers(&tokenizer, template)?);
+            if !model.config.has_generation_config {
+                notices.extend(add_turn_ends(&tokenizer, template, &mut eos_ids));
+            }
+        }
         let eos_text = tokenizer.eos.as_ref().map(|eos| tokenizer.decode(&[eos.id], false)).transpose()?;
         let identity = Identity {
             engine: "local".to_string(),
@@ -400,12 +407,39 @@ fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
     written
 }
 
+/// What to say of markers that the chat template writes and that the tokenizer takes to pieces.
+fn torn_markers(tokenizer: &Tokenizer, template: &str) -> Result<Option<String>> {
+    let torn = tokenizer.torn_markers(template)?;
+    Ok((!torn.is_empty()).then(|| {
+        let shown: Vec<&str> = torn.iter().take(3).map(String::as_str).collect();
+        format!(
+            "the chat template writes {}, which the vocabulary has as one token, but the tokenizer takes to pieces: an added token is \
+             missing from its files, and prompts are not what the model was trained on",
+            shown.join(", ")
+        )
+    }))
+}
+
+/// Without generation_config.json nobody may have said where a turn ends: special tokens that are known to end one and that the template
+/// writes do.
+fn add_turn_ends(tokenizer: &Tokenizer, template: &str, eos: &mut Vec<u32>) -> Option<String> {
+    let ends = tokenizer.turn_ends(template).into_iter().filter(|end| !eos.contains(&end.id)).collect::<Vec<_>>();
+    eos.extend(ends.iter().map(|end| end.id));
+    let texts: Vec<&str> = ends.iter().map(|end| end.text.as_str()).collect();
+    (!texts.is_empty()).then(|| {
+        format!(
+            "there is no generation_config.json that says where answers end; {}, which the chat template writes, ends them as well",
+            texts.join(", ")
+        )
+    })
+}
+
 fn notices_on_load(model: &Model, tokenizer: &Tokenizer, options: &EngineOptions) -> BTreeSet<String> {
     let mut notices: BTreeSet<String> = model.notices.iter().cloned().collect();
     if let Some(arithmetic) = model.arithmetic {
         notices.insert(format!("weights are {}, arithmetic on this device is {arithmetic}", model.dtype));
     }
-    notices.extend(tokenizer.notice.clone());
+    notices.extend(tokenizer.notices.iter().cloned());
     if let Some(first) = model.unused_tensors.first() {
         let n = model.unused_tensors.len();
         notices.insert(format!(

@@ -49,7 +49,7 @@ impl LocalEngine {
         &self,
         requests: &'a [Request],
         encoder: &Encoder<'_>,
-    ) -> Result<HashMap<&'a Prompt, std::result::Result<Context, Unscored>>> {
+    ) -> HashMap<&'a Prompt, std::result::Result<Context, Unscored>> {
         let prompts: HashSet<&Prompt> = requests
             .iter()
             .filter_map(|request| match &request.kind {
@@ -59,13 +59,42 @@ impl LocalEngine {
             .collect();
         let prompts: Vec<&Prompt> = prompts.into_iter().collect();
         let context = |prompt: &&'a Prompt| match self.rendered(prompt) {
-            Ok(text) => Ok((*prompt, Ok(encoder.context(text)?))),
-            Err(reason) => Ok((*prompt, Err(reason))),
+            Ok(text) => (*prompt, encoder.context(text).map_err(|err| Unscored::new(err.message()))),
+            Err(reason) => (*prompt, Err(reason)),
         };
         prompts.par_iter().map(context).collect()
     }
 
+    /// The request as token ids; not scored where a token has no row in the model's embedding, or where the tokenizer fails at the text
+    /// (patterns of some give up at very long ones): one text is no reason to lose the others.
     fn prepare<'c>(
+        &self,
+        index: usize,
+        request: &Request,
+        encoder: &Encoder<'_>,
+        context: impl FnOnce(&Prompt) -> Result<&'c std::result::Result<Context, Unscored>>,
+    ) -> std::result::Result<Prepared, Unscored> {
+        let prepared = self.tokenized(index, request, encoder, context);
+        let prepared = prepared.unwrap_or_else(|err| Err(Unscored::new(err.message())));
+        let pair = |pair: &Pair| {
+            self.tokenizer.without_row(&pair.context).or_else(|| self.tokenizer.without_row(&pair.continuation))
+        };
+        let reason = match &prepared {
+            Err(_) => None,
+            Ok(Prepared::Pair(one)) => pair(one),
+            Ok(Prepared::Rolling { tokens, prefix }) => {
+                self.tokenizer.without_row(&[*prefix]).or_else(|| self.tokenizer.without_row(tokens))
+            }
+            Ok(Prepared::Choice(labels)) => labels.iter().flatten().find_map(pair),
+            Ok(Prepared::Prompt { ids, .. }) => self.tokenizer.without_row(ids),
+        };
+        match reason {
+            Some(reason) => Err(Unscored::new(reason)),
+            None => prepared,
+        }
+    }
+
+    fn tokenized<'c>(
         &self,
         index: usize,
         request: &Request,
@@ -131,17 +160,17 @@ impl LocalEngine {
     ) -> Result<Vec<std::result::Result<Prepared, Unscored>>> {
         let encoder = self.encoder()?;
         self.pool.install(|| {
-            let contexts = self.contexts(requests, &encoder)?;
+            let contexts = self.contexts(requests, &encoder);
             let context =
                 |prompt: &Prompt| contexts.get(prompt).ok_or_else(|| Error::input("a prompt was not prepared"));
             let numbered: Vec<(usize, &Request)> = requests.iter().enumerate().collect();
             let prepare = |(index, request): &(usize, &Request)| {
                 if cancel.is_cancelled() {
-                    return Ok(None);
+                    return None;
                 }
-                self.prepare(*index, request, &encoder, context).map(Some)
+                Some(self.prepare(*index, request, &encoder, context))
             };
-            let prepared: Vec<Option<_>> = numbered.par_iter().map(prepare).collect::<Result<_>>()?;
+            let prepared: Vec<Option<_>> = numbered.par_iter().map(prepare).collect();
             Ok(prepared.into_iter().collect::<Option<Vec<_>>>().unwrap_or_default())
         })
     }

@@ -20,8 +20,8 @@ pub const DEFAULTS: Defaults = Defaults {
     ..gemma2::DEFAULTS
 };
 
-/// Where the language model is found: as older versions of transformers name it, as newer ones do, alone.
-const PREFIXES: [&str; 3] = ["language_model.model", "model.language_model", "model"];
+/// Where the language model is found: as older versions of transformers name it, as newer ones do, alone, and each without the head.
+const PREFIXES: [&str; 5] = ["language_model.model.", "model.language_model.", "model.", "language_model.", ""];
 
 /// What belongs to pictures.
 const PICTURES: [&str; 4] =
@@ -29,11 +29,8 @@ const PICTURES: [&str; 4] =
 
 /// Makes the model of its weights.
 pub fn build(config: &ModelConfig, weights: &mut Weights) -> Result<Decoder> {
-    let found = PREFIXES.into_iter().find(|prefix| weights.has_matrix(&format!("{prefix}.embed_tokens")));
-    for name in weights.unused().iter().filter(|name| PICTURES.iter().any(|part| name.starts_with(part))) {
-        weights.ignore(name);
-    }
-    let standard = Standard::new(config, weights).prefixed(found.unwrap_or("model")).norms_from_one();
+    weights.ignore(|name| PICTURES.iter().any(|part| name.starts_with(part)));
+    let standard = Standard::prefixed(config, weights, &PREFIXES).norms_from_one();
     standard.decoder(gemma::embedding_scale(config), |standard, layer| {
         let mlp = standard.gated_mlp(layer)?;
         standard.block(layer, Norms::Around, QkNorms::Heads, mlp)

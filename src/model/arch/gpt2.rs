@@ -41,10 +41,10 @@ pub const DEFAULTS: Defaults = Defaults {
 /// Makes the model of its weights.
 pub fn build(config: &ModelConfig, weights: &mut Weights) -> Result<Decoder> {
     // The first published checkpoints are of the model without its head.
-    let prefix = if weights.has_matrix("transformer.wte") { "transformer." } else { "" };
-    let ModelConfig { hidden_size: hidden, vocab_size, .. } = *config;
+    let prefix = if weights.begins("h.") { "" } else { "transformer." };
+    let hidden = config.hidden_size;
     let positions = config.max_length.unwrap_or(DEFAULTS.max_position_embeddings);
-    let embedding = Embedding::load(weights, &format!("{prefix}wte"), vocab_size, hidden)?;
+    let embedding = Embedding::load(weights, config, &format!("{prefix}wte"), "lm_head")?;
     let embedding = embedding.with_positions(weights, &format!("{prefix}wpe"), positions)?;
     let blocks = (0..config.num_hidden_layers)
         .map(|layer| block(config, weights, layer, &format!("{prefix}h.{layer}")))
@@ -56,9 +56,6 @@ pub fn build(config: &ModelConfig, weights: &mut Weights) -> Result<Decoder> {
 
 fn block(config: &ModelConfig, weights: &mut Weights, layer: usize, name: &str) -> Result<Block> {
     let ModelConfig { hidden_size: hidden, intermediate_size: inner, hidden_act: activation, norm_eps, .. } = *config;
-    // Tables of the mask, which old checkpoints hold.
-    weights.ignore(&format!("{name}.attn.bias"));
-    weights.ignore(&format!("{name}.attn.masked_bias"));
     let input_norm = Norm::layer(weights, &format!("{name}.ln_1"), hidden, norm_eps)?;
     let mlp_norm = Norm::layer(weights, &format!("{name}.ln_2"), hidden, norm_eps)?;
     let mut load = |part: &str, outs: usize, ins: usize| conv1d(weights, &format!("{name}.{part}"), outs, ins);

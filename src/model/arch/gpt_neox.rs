@@ -34,23 +34,21 @@ pub const DEFAULTS: Defaults = Defaults {
 
 /// Makes the model of its weights.
 pub fn build(config: &ModelConfig, weights: &mut Weights) -> Result<Decoder> {
-    let ModelConfig { hidden_size: hidden, vocab_size, .. } = *config;
-    let embedding = Embedding::load(weights, "gpt_neox.embed_in", vocab_size, hidden)?;
-    let blocks = (0..config.num_hidden_layers)
-        .map(|layer| block(config, weights, layer, &format!("gpt_neox.layers.{layer}")))
-        .collect::<Result<_>>()?;
-    let norm = Norm::layer(weights, "gpt_neox.final_layer_norm", hidden, config.norm_eps)?;
+    // Models that were saved without their head have no prefix.
+    let prefix = if weights.begins("layers.") { "" } else { "gpt_neox." };
     // Transformers 5 calls it lm_head in memory.
     let name = if weights.has_matrix("lm_head") { "lm_head" } else { "embed_out" };
+    let embedding = Embedding::load(weights, config, &format!("{prefix}embed_in"), name)?;
+    let blocks = (0..config.num_hidden_layers)
+        .map(|layer| block(config, weights, layer, &format!("{prefix}layers.{layer}")))
+        .collect::<Result<_>>()?;
+    let norm = Norm::layer(weights, &format!("{prefix}final_layer_norm"), config.hidden_size, config.norm_eps)?;
     let head = Head::load(weights, config, name, &embedding, norm)?;
     Ok(Decoder { embedding, rotaries: rotaries(config), blocks, head })
 }
 
 fn block(config: &ModelConfig, weights: &mut Weights, layer: usize, name: &str) -> Result<Block> {
     let ModelConfig { hidden_size: hidden, intermediate_size: inner, hidden_act: activation, norm_eps, .. } = *config;
-    // Tables of the mask, which old checkpoints hold.
-    weights.ignore(&format!("{name}.attention.bias"));
-    weights.ignore(&format!("{name}.attention.masked_bias"));
     let qkv_name = format!("{name}.attention.query_key_value");
     let qkv = Part::linear(weights, &qkv_name, 3 * hidden, hidden, config.attention_bias)?;
     let qkv = qkv.select(&side_by_side(config.num_attention_heads, config.head_dim));

@@ -10,6 +10,7 @@ mod llama;
 mod mistral;
 mod mixtral;
 mod mixture;
+mod named;
 mod olmo2;
 mod phi3;
 mod qwen2;
@@ -21,6 +22,7 @@ mod standard;
 use super::config::Defaults;
 use super::{Decoder, ModelConfig, Weights};
 use crate::error::Result;
+pub use named::{Named, named};
 
 /// A family of models that can be run.
 pub struct Arch {

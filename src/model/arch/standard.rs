@@ -12,8 +12,8 @@ use crate::model::{Decoder, ModelConfig, Weights};
 pub struct Standard<'a> {
     pub config: &'a ModelConfig,
     pub weights: &'a mut Weights,
-    /// What names of tensors begin with: `model`.
-    prefix: String,
+    /// What names of tensors begin with, with its dot: `model.`; empty where the model was saved without its head.
+    prefix: &'static str,
     /// Added to the weights of norms: Gemma's are offsets from one.
     norm_offset: f32,
 }
@@ -41,13 +41,13 @@ pub enum QkNorms {
 
 impl<'a> Standard<'a> {
     pub fn new(config: &'a ModelConfig, weights: &'a mut Weights) -> Standard<'a> {
-        Standard { config, weights, prefix: "model".to_string(), norm_offset: 0.0 }
+        Standard::prefixed(config, weights, &["model.", ""])
     }
 
-    /// Names of tensors begin with another prefix.
-    pub fn prefixed(mut self, prefix: &str) -> Standard<'a> {
-        self.prefix = prefix.to_string();
-        self
+    /// Names of tensors begin with the first of these prefixes that has layers.
+    pub fn prefixed(config: &'a ModelConfig, weights: &'a mut Weights, prefixes: &[&'static str]) -> Standard<'a> {
+        let found = prefixes.iter().find(|prefix| weights.begins(&format!("{prefix}layers.")));
+        Standard { config, prefix: found.copied().unwrap_or("model."), weights, norm_offset: 0.0 }
     }
 
     /// Weights of norms are offsets from one.
@@ -58,7 +58,7 @@ impl<'a> Standard<'a> {
 
     /// The name of something in a layer.
     pub fn name(&self, layer: usize, part: &str) -> String {
-        format!("{}.layers.{layer}.{part}", self.prefix)
+        format!("{}layers.{layer}.{part}", self.prefix)
     }
 
     /// A norm over the width of the model, or another one.
@@ -145,15 +145,15 @@ impl<'a> Standard<'a> {
         block: impl Fn(&mut Standard<'a>, usize) -> Result<Block>,
     ) -> Result<Decoder> {
         let config = self.config;
-        let name = format!("{}.embed_tokens", self.prefix);
-        let embedding = Embedding::load(self.weights, &name, config.vocab_size, config.hidden_size)?;
+        // The head stands beside the model, or beside the language model in it.
+        let beside = self.prefix.strip_suffix("model.").filter(|rest| rest.is_empty() || rest.ends_with('.'));
+        let inner = format!("{}lm_head", beside.unwrap_or(self.prefix));
+        let head = if self.weights.has_matrix(&inner) { inner.as_str() } else { "lm_head" };
+        let embedding = Embedding::load(self.weights, config, &format!("{}embed_tokens", self.prefix), head)?;
         let embedding = embedding.scaled(self.weights, embedding_scale);
         let blocks = (0..config.num_hidden_layers).map(|layer| block(&mut self, layer)).collect::<Result<_>>()?;
-        let norm = self.norm(&format!("{}.norm", self.prefix), config.hidden_size)?;
-        // The head stands beside the model, or beside the language model in it.
-        let inner = format!("{}.lm_head", self.prefix.trim_end_matches(".model"));
-        let name = if self.weights.has_matrix(&inner) { inner.as_str() } else { "lm_head" };
-        let head = Head::load(self.weights, config, name, &embedding, norm)?
+        let norm = self.norm(&format!("{}norm", self.prefix), config.hidden_size)?;
+        let head = Head::load(self.weights, config, head, &embedding, norm)?
             .scaled(1.0 / config.logits_scaling)
             .soft_capped(config.final_softcap);
         Ok(Decoder { embedding, rotaries: rotaries(config), blocks, head })

@@ -19,8 +19,8 @@ pub use layers::LayerKind;
 pub(crate) use read::read_json;
 pub use rope::{LongRope, RopeScaling, RopeSpec, Yarn};
 
-use super::{ARCHES, Arch, gguf};
-use crate::error::{Error, Result, nearest};
+use super::{Arch, arch, folder, gguf};
+use crate::error::{Error, Result};
 use crate::kernel::Activation;
 use read::{Written, within};
 use serde_json::{Map, Value};
@@ -93,6 +93,10 @@ pub struct ModelConfig {
     pub dtype: Option<String>,
     /// How the weights are quantised, for those who read them.
     pub quantization_config: Option<Value>,
+    /// Whether there was a `generation_config.json`, which says where texts end.
+    pub has_generation_config: bool,
+    /// What the user should know: names that contradict each other.
+    pub notices: Vec<String>,
 }
 
 /// A mixture of experts: gated MLPs, of which each token takes a few.
@@ -114,14 +118,12 @@ impl ModelConfig {
             return ModelConfig::from_json(&gguf::config_json(&gguf::Gguf::open(dir)?)?, dir);
         }
         let file = dir.join(CONFIG);
-        let written: Map<String, Value> = read_json(&file)?.ok_or_else(|| {
-            Error::input("is not there").file(&file).hint(
-                "a model is a folder with config.json, tokenizer.json and model.safetensors, as transformers saves it",
-            )
-        })?;
+        let written: Map<String, Value> = read_json(&file)?.ok_or_else(|| folder::no_config(dir, &file))?;
         let mut config = ModelConfig::from_json(&written, &file)?;
         let file = dir.join(GENERATION_CONFIG);
-        let generation: Map<String, Value> = read_json(&file)?.unwrap_or_default();
+        let generation: Option<Map<String, Value>> = read_json(&file)?;
+        config.has_generation_config = generation.is_some();
+        let generation = generation.unwrap_or_default();
         config.read_generation(Written::new(&generation, &[])).map_err(|e| e.file(&file))?;
         Ok(config)
     }
@@ -133,7 +135,7 @@ impl ModelConfig {
 
     /// The family's row in [`ARCHES`].
     pub fn arch(&self) -> Result<&'static Arch> {
-        arch_named(Some(&self.architecture), None).map_err(|e| e.file(&self.file))
+        arch::named(&[&self.architecture], None).map(|named| named.arch).map_err(|e| e.file(&self.file))
     }
 
     fn read_generation(&mut self, written: Written) -> Result<()> {
@@ -150,7 +152,7 @@ impl ModelConfig {
 fn read_config(map: &Map<String, Value>, origin: &Path) -> Result<ModelConfig> {
     let outer = Written::new(map, &[]);
     let names = outer.list("architectures", "class names", Value::as_str)?.unwrap_or_default();
-    let arch = arch_named(names.first().copied(), outer.word("model_type")?)?;
+    let arch::Named { arch, notice } = arch::named(&names, outer.word("model_type")?)?;
     let defaults = &arch.defaults;
     // Models that also see or hear keep the language model's settings apart.
     let inner = if arch.text_config { outer.object("text_config")? } else { None };
@@ -225,26 +227,8 @@ fn read_config(map: &Map<String, Value>, origin: &Path) -> Result<ModelConfig> {
         repetition_penalty: None,
         dtype: dtype(outer)?.or(dtype(written)?),
         quantization_config: outer.value("quantization_config").cloned(),
-    })
-}
-
-fn arch_named(class: Option<&str>, model_type: Option<&str>) -> Result<&'static Arch> {
-    let found = match (class, model_type) {
-        (Some(class), _) => ARCHES.iter().find(|a| a.class == class),
-        (None, Some(model_type)) => ARCHES.iter().find(|a| a.model_type == model_type),
-        (None, None) => {
-            return Err(Error::input("names neither `architectures` nor `model_type`")
-                .hint("it should be the config.json that transformers saves beside the weights"));
-        }
-    };
-    found.ok_or_else(|| {
-        let name: String = class.or(model_type).unwrap_or_default().chars().take(80).collect();
-        let known: Vec<String> = ARCHES.iter().map(|a| format!("{} ({})", a.class, a.doc)).collect();
-        let meant = nearest(&name, ARCHES.iter().map(|a| a.class)).filter(|near| near.eq_ignore_ascii_case(&name));
-        let meant = meant.map_or(String::new(), |near| format!("did you mean `{near}`? "));
-        Error::input(format!("the architecture `{name}` is not supported"))
-            .key("architectures")
-            .hint(format!("{meant}supported are {}", known.join(", ")))
+        has_generation_config: false,
+        notices: notice.into_iter().collect(),
     })
 }
 

@@ -7,6 +7,7 @@
 //! takes the second at its word.
 
 use crate::error::{Error, Result};
+use crate::file;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -14,9 +15,13 @@ use std::path::Path;
 /// No dimension of a real model comes near this; a larger one would overflow products of dimensions.
 const LARGEST_DIMENSION: usize = 1 << 24;
 
+/// No JSON of a checkpoint besides its tokenizer comes near this (indexes of the largest models have 10 MB); as values it may take
+/// thirty times the memory.
+const LARGEST_JSON: u64 = 16 << 20;
+
 /// Reads a JSON file of a checkpoint; `None` when it is not there.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match file::read(path, LARGEST_JSON) {
         Ok(bytes) => bytes,
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(err) => return Err(Error::io("cannot read", path, err)),

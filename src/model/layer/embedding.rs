@@ -1,11 +1,11 @@
 //! Token ids to hidden states.
 
 use crate::error::{Error, Result};
-use crate::model::Weights;
 use crate::model::backend::Place;
 use crate::model::profile::{Kind, spend};
 use crate::model::rows::{HostRows, Rows};
 use crate::model::weights::StoredMatrix;
+use crate::model::{ModelConfig, Weights};
 use candle_core::{DType, Tensor};
 
 /// One row of weights for each token, and where positions are learned, one for each position.
@@ -15,15 +15,24 @@ pub struct Embedding {
     /// `[positions, hidden]`
     positions: Option<StoredMatrix>,
     scale: f32,
+    /// Prefix of the matrix in the checkpoint.
+    stored_as: String,
     /// The rows of both where rows are tensors.
     device: Option<(Tensor, Option<Tensor>)>,
 }
 
 impl Embedding {
-    /// Reads `<name>.weight`.
-    pub fn load(weights: &mut Weights, name: &str, vocab_size: usize, hidden_size: usize) -> Result<Embedding> {
-        let tokens = weights.embedding(name, vocab_size, hidden_size)?;
-        Embedding { tokens, positions: None, scale: 1.0, device: None }.placed(weights)
+    /// Reads `<name>.weight`; where the head `head` is tied to it and only the head's matrix is stored, that one.
+    pub fn load(weights: &mut Weights, config: &ModelConfig, name: &str, head: &str) -> Result<Embedding> {
+        let only_head = config.tie_word_embeddings && !weights.has_matrix(name) && weights.has_matrix(head);
+        let stored_as = if only_head { head } else { name }.to_string();
+        let tokens = weights.embedding(&stored_as, config.vocab_size, config.hidden_size)?;
+        Embedding { tokens, positions: None, scale: 1.0, stored_as, device: None }.placed(weights)
+    }
+
+    /// Whether the matrix is the one under a prefix.
+    pub fn is_stored_as(&self, prefix: &str) -> bool {
+        self.stored_as == prefix
     }
 
     /// Adds learned positions, read from `<name>.weight`.

@@ -3,7 +3,7 @@
 use super::embedding::Embedding;
 use super::norm::Norm;
 use super::projection::{Part, Projection};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernel::{self, HeadSpec, RowScore};
 use crate::model::profile::{Kind, spend};
 use crate::model::rows::Rows;
@@ -19,7 +19,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads `<name>.weight`, or takes the embedding's matrix where the two are tied.
+    /// Reads `<name>.weight`, or takes the embedding's matrix where the two are tied: the configuration says so, and the checkpoint
+    /// holds no other matrix.
     pub fn load(
         weights: &mut Weights,
         config: &ModelConfig,
@@ -27,16 +28,20 @@ impl Head {
         embedding: &Embedding,
         norm: Norm,
     ) -> Result<Head> {
-        let part = if config.tie_word_embeddings {
-            weights.ignore(&format!("{name}.weight"));
-            Part { weight: embedding.matrix().clone(), bias: None }
-        } else if weights.has_matrix(name) {
+        let tied = || Part { weight: embedding.matrix().clone(), bias: None };
+        let stored = weights.has_matrix(name);
+        let part = if config.tie_word_embeddings && (!stored || embedding.is_stored_as(name)) {
+            tied()
+        } else if config.tie_word_embeddings {
+            let apart = weights.head_apart(name, embedding.matrix())?;
+            apart.map_or_else(tied, |weight| Part { weight, bias: None })
+        } else if stored {
             let bias_name = format!("{name}.bias");
             let bias =
                 if weights.has(&bias_name) { Some(weights.vector(&bias_name, config.vocab_size)?) } else { None };
             Part { weight: weights.head(name, config.vocab_size, config.hidden_size)?, bias }
         } else {
-            return Err(Error::input(format!("the tensor {name}.weight is missing")).file(&config.file).hint(
+            return Err(weights.absent(&format!("{name}.weight")).file(&config.file).hint(
                 "the checkpoint may share the embedding's matrix: then config.json should say \"tie_word_embeddings\": true",
             ));
         };

@@ -3,8 +3,8 @@
 //! Comes in: a path. Goes out: stretches that are cheap to clone and keep the mapping alive. Never: what the bytes mean.
 
 use crate::error::{Error, Result};
+use crate::file;
 use memmap2::Mmap;
-use std::fs::File;
 use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::Arc;
@@ -31,17 +31,20 @@ impl Backing {
 }
 
 impl Bytes {
-    /// Maps a whole file. An error where it cannot be opened or mapped.
+    /// Maps a whole plain file. An error where it cannot be opened or mapped, or where git-lfs did not fetch it.
     pub fn map(path: &Path) -> Result<Bytes> {
         let io = |e| Error::io("cannot read", path, e);
-        let file = File::open(path).map_err(io)?;
+        let opened = file::open(path).map_err(io)?;
         // Mapping nothing is an error on some systems.
-        if file.metadata().map_err(io)?.len() == 0 {
+        if opened.metadata().map_err(io)?.len() == 0 {
             return Ok(Bytes::from(Vec::new()));
         }
         // SAFETY: the mapping is only sound while nobody shortens or rewrites the file. Checkpoints are not written while they are
         // being read; programs that map them (all of this ecosystem) rely on it.
-        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        let map = unsafe { Mmap::map(&opened) }.map_err(io)?;
+        if file::is_lfs_pointer(&map) {
+            return Err(Error::input(file::LFS_POINTER).file(path));
+        }
         let range = 0..map.len();
         Ok(Bytes { backing: Arc::new(Backing::Mapped(map)), range })
     }

@@ -6,6 +6,7 @@ use super::bytes::Bytes;
 use super::gguf::{self, Gguf};
 use super::{pickle, safetensors};
 use crate::error::{Error, Result};
+use crate::model::folder;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -25,14 +26,6 @@ pub const FORMATS: &[Format] = &[
     Format { files: "model.safetensors, or model.safetensors.index.json with its shards", open: safetensors::open },
     Format { files: "pytorch_model.bin, or pytorch_model.bin.index.json with its shards", open: pickle::open },
     Format { files: "a single .gguf file", open: gguf },
-];
-
-/// Files of formats that are not read, with what to say about them.
-const UNREAD: &[(&str, &str)] = &[
-    (".pth", "files of Meta's own format are not supported; use the checkpoint that transformers reads"),
-    (".msgpack", "Flax checkpoints are not supported; use the safetensors checkpoint"),
-    (".h5", "TensorFlow checkpoints are not supported; use the safetensors checkpoint"),
-    (".onnx", "ONNX models are not supported; use the safetensors checkpoint"),
 ];
 
 /// The hint for a file that contradicts itself.
@@ -58,6 +51,11 @@ pub trait Checkpoint: Send + Sync {
     /// Whether GPT-2's Conv1D matrices are stored as linear layers are: `[outs, ins]`.
     fn conv1d_is_linear(&self) -> bool {
         false
+    }
+
+    /// What the user should know about its files.
+    fn notices(&self) -> &[String] {
+        &[]
     }
 }
 
@@ -94,12 +92,8 @@ pub fn open(place: &Path) -> Result<Box<dyn Checkpoint>> {
         }
     }
     let looked: Vec<&str> = FORMATS.iter().map(|f| f.files).collect();
-    let names = std::fs::read_dir(place).into_iter().flatten().flatten();
-    let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.push(place.to_string_lossy().into_owned());
-    let unread = UNREAD.iter().find(|(ending, _)| names.iter().any(|name| name.ends_with(ending)));
-    let hint = unread.map_or_else(|| format!("there should be {}", looked.join(", or ")), |(_, say)| say.to_string());
-    Err(Error::input("has no weights").file(place).hint(hint))
+    let none = || Error::input("has no weights").file(place).hint(format!("there should be {}", looked.join(", or ")));
+    Err(folder::no_weights(place).unwrap_or_else(none))
 }
 
 /// Number formats of safetensors with the bytes of a number.

@@ -13,6 +13,7 @@ mod number;
 mod pickle;
 mod quantise;
 mod quantization;
+mod remarks;
 mod safetensors;
 mod shards;
 mod stored;
@@ -33,16 +34,11 @@ use candle_core::DType;
 use encoding::{Asked, Encoding, PLAIN, Under, elements, missing, plain, wrong_shape};
 use number::Number;
 use quantization::Quantization;
+use remarks::Doubtful;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stored::Watch;
-
-/// Tables that old checkpoints hold and that are computed here.
-const TABLES: &[&str] = &[".rotary_emb.inv_freq", ".attn.masked_bias", ".attention.masked_bias"];
-
-/// The same, where the name alone could be a bias: masks `[1, 1, positions, positions]`.
-const MASKS: &[&str] = &[".attn.bias", ".attention.bias"];
 
 /// What a checkpoint turned out to be, before a number format is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +62,9 @@ pub struct Weights {
     stored_bytes: u64,
     /// Matrices of linear layers by how they are stored.
     storage: BTreeMap<&'static str, usize>,
-    /// Matrices that the precision does not fit, by the width of their rows.
-    unfit: BTreeMap<usize, usize>,
+    /// Matrices that were to be brought to a precision, by what became of them and the width of their rows; `None`: they stay.
+    quantised: BTreeMap<(Option<&'static str>, usize), usize>,
+    notices: BTreeMap<String, Doubtful>,
 }
 
 /// A tensor that is read whole.
@@ -109,7 +106,8 @@ impl Weights {
             num_parameters: 0,
             stored_bytes: 0,
             storage: BTreeMap::new(),
-            unfit: BTreeMap::new(),
+            quantised: BTreeMap::new(),
+            notices: BTreeMap::new(),
         })
     }
 
@@ -120,6 +118,11 @@ impl Weights {
     /// Whether there is a tensor of that name.
     pub fn has(&self, name: &str) -> bool {
         self.checkpoint.tensors().contains_key(name)
+    }
+
+    /// Whether the names of some tensors begin so.
+    pub fn begins(&self, start: &str) -> bool {
+        self.checkpoint.tensors().keys().any(|name| name.starts_with(start))
     }
 
     /// Whether there is the matrix of a linear layer under a prefix, in whatever encoding.
@@ -152,6 +155,24 @@ impl Weights {
         self.embedding(prefix, outs, ins)
     }
 
+    /// The head under a prefix, although the configuration says that it is the embedding's matrix: `None` where the two are equal.
+    /// Where they differ (a head that was trained apart), transformers 5 does not tie them, and so it is here.
+    pub fn head_apart(&mut self, prefix: &str, embedding: &StoredMatrix) -> Result<Option<StoredMatrix>> {
+        let parameters = self.num_parameters;
+        let (matrix, bytes) = self.stored(prefix, embedding.outs(), embedding.ins(), false)?;
+        if matrix.equals(embedding) {
+            self.num_parameters = parameters;
+            return Ok(None);
+        }
+        self.stored_bytes += bytes;
+        self.notice(
+            "is stored, and it is not the embedding, although the configuration says that the two are tied: the stored one \
+             is used, as transformers 5 does (transformers 4 used the embedding)",
+            &format!("{prefix}.weight"),
+        );
+        Ok(Some(matrix))
+    }
+
     /// The plain tensor `name` `[experts, outs, ins]` as the rows of all experts `[experts * outs, ins]`, in the precision that was
     /// asked for.
     pub fn experts(&mut self, name: &str, experts: usize, outs: usize, ins: usize) -> Result<StoredMatrix> {
@@ -179,9 +200,10 @@ impl Weights {
         Ok(values)
     }
 
-    /// Says that the model knows a tensor but does not need it.
-    pub fn ignore(&mut self, name: &str) {
-        self.used.insert(name.to_string());
+    /// Leaves out tensors that belong to another part than the language model.
+    pub fn ignore(&mut self, belongs: impl Fn(&str) -> bool) {
+        let names = self.checkpoint.tensors().keys().filter(|name| belongs(name));
+        self.used.extend(names.cloned());
     }
 
     /// Refuses weights in which a matrix that has been read so far held NaN or infinity. Matrices are read when they are packed, so
@@ -204,32 +226,14 @@ impl Weights {
     }
 
     /// How matrices of linear layers are stored, where not as plain numbers: `nf4`, `q4_k`, ... with the number of matrices of each.
+    /// Where they were to be brought to a precision, those that stayed are there too.
     pub fn storage(&self) -> Vec<(String, usize)> {
+        let brought = self.brought_to();
+        if !brought.is_empty() {
+            return brought;
+        }
         let quantised = self.storage.iter().filter(|(name, _)| !number::is_name(name));
         quantised.map(|(name, count)| (name.to_string(), *count)).collect()
-    }
-
-    /// What the user should know: matrices that the precision does not fit.
-    pub fn notices(&self) -> Vec<String> {
-        let Some(precision) = self.precision else { return Vec::new() };
-        let notice = |(ins, count): (&usize, &usize)| {
-            let matrices = if *count == 1 { "1 matrix stays".to_string() } else { format!("{count} matrices stay") };
-            format!("{matrices} in full precision: rows of {ins} are not whole blocks of {}", precision.described())
-        };
-        self.unfit.iter().map(notice).collect()
-    }
-
-    /// Tensors that nobody asked for, in the order of their names; tables that are computed here aside.
-    pub fn unused(&self) -> Vec<String> {
-        let table = |name: &str, info: &TensorInfo| {
-            let is = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-            is(TABLES) || (is(MASKS) && info.shape.len() == 4)
-        };
-        let tensors = self.checkpoint.tensors().iter();
-        let unused = tensors.filter(|(name, info)| !self.used.contains(*name) && !table(name, info));
-        let mut unused: Vec<String> = unused.map(|(name, _)| name.clone()).collect();
-        unused.sort();
-        unused
     }
 
     /// What full-precision values are rounded to.
@@ -247,7 +251,7 @@ impl Weights {
         self.possible(&name, outs, ins)?;
         let checkpoint = self.checkpoint.as_ref();
         let under = Under { checkpoint, prefix };
-        let encoding = under.encoding().ok_or_else(|| missing(&name, &self.place))?;
+        let encoding = under.encoding().ok_or_else(|| self.absent(&name))?;
         let asked = Asked {
             under,
             place: &self.place,
@@ -257,6 +261,7 @@ impl Weights {
             rounding: self.rounding(),
             quantization: self.quantization.as_ref(),
             used: Default::default(),
+            doubts: Default::default(),
         };
         if let Some(said) =
             self.quantization.as_ref().filter(|said| !encoding.methods.is_empty() && !announced(encoding, said))
@@ -266,13 +271,14 @@ impl Weights {
             return Err(asked.refuse(suffix, message));
         }
         let matrix = (encoding.decode)(&asked)?;
-        let used = asked.used.into_inner();
+        let (used, doubts) = (asked.used.into_inner(), asked.doubts.into_inner());
         let mut bytes = 0;
         for name in &used {
             bytes += checkpoint.bytes(name)?.len() as u64;
         }
         let file = checkpoint.tensors().get(&name).map_or(&self.place, |info| &info.file).clone();
         self.used.extend(used);
+        doubts.iter().for_each(|doubt| self.notice(doubt, prefix));
         self.num_parameters += outs as u64 * ins as u64;
         Ok((self.watched(matrix, &name, &file), bytes))
     }
@@ -295,17 +301,19 @@ impl Weights {
             Some(precision) if !matrix.is_full_precision() => {
                 return Err(already_quantised(precision, matrix.description()).file(&self.place));
             }
-            Some(precision) => match precision.quantise(&matrix, self.rounding()).map_err(|e| e.file(&self.place))? {
-                Some(quantised) => {
-                    self.check_values()?;
-                    let bytes = quantised.stored_bytes() as u64;
-                    (quantised, bytes)
+            Some(precision) => {
+                let made = precision.quantise(&matrix, self.rounding()).map_err(|e| e.file(&self.place))?;
+                let name = made.as_ref().map(StoredMatrix::description);
+                *self.quantised.entry((name, matrix.ins())).or_default() += 1;
+                match made {
+                    Some(quantised) => {
+                        self.check_values()?;
+                        let bytes = quantised.stored_bytes() as u64;
+                        (quantised, bytes)
+                    }
+                    None => (matrix, bytes),
                 }
-                None => {
-                    *self.unfit.entry(matrix.ins()).or_default() += 1;
-                    (matrix, bytes)
-                }
-            },
+            }
             None => (matrix, bytes),
         };
         *self.storage.entry(matrix.description()).or_default() += 1;
@@ -315,7 +323,7 @@ impl Weights {
 
     /// A plain tensor of a shape.
     fn whole(&mut self, name: &str, shape: &[usize]) -> Result<Whole> {
-        let info = self.checkpoint.tensors().get(name).ok_or_else(|| missing(name, &self.place))?;
+        let info = self.checkpoint.tensors().get(name).ok_or_else(|| self.absent(name))?;
         let refuse = |message: String| Error::input(message).file(&info.file).key(name);
         if info.shape != shape {
             return Err(refuse(wrong_shape(shape, &info.shape)));

@@ -27,6 +27,12 @@ pub struct Quantization {
     pub group_size: Option<usize>,
     /// Zero points of GPTQ are stored as they are.
     pub gptq_v2: bool,
+    /// GPTQ: levels lie evenly around zero, so that every zero point is the middle one.
+    pub sym: Option<bool>,
+    /// GPTQ: inputs were quantised in the order of their activations, so that groups are listed.
+    pub desc_act: Option<bool>,
+    /// AWQ: levels do not lie evenly around zero.
+    pub zero_point: Option<bool>,
     /// Some matrices differ from the rest (GPTQModel's `dynamic`).
     pub dynamic: bool,
     pub llm_int8_threshold: Option<f32>,
@@ -49,6 +55,9 @@ struct Written {
     #[serde(alias = "q_group_size")]
     group_size: Option<i64>,
     checkpoint_format: Option<String>,
+    sym: Option<bool>,
+    desc_act: Option<bool>,
+    zero_point: Option<bool>,
     dynamic: Option<Value>,
     version: Option<Value>,
     load_in_8bit: Option<bool>,
@@ -99,6 +108,9 @@ fn parse(written: Value, default: Option<&str>, file: &Path) -> Result<Quantizat
         bits: written.bits,
         group_size,
         gptq_v2: written.checkpoint_format.as_deref() == Some("gptq_v2"),
+        sym: written.sym,
+        desc_act: written.desc_act,
+        zero_point: written.zero_point,
         dynamic: written.dynamic.is_some_and(|value| !value.is_null()),
         llm_int8_threshold: written.llm_int8_threshold,
         weight_block_size: written.weight_block_size,

@@ -5,7 +5,7 @@
 
 use super::bytes::Bytes;
 use super::checkpoint::{Checkpoint, DAMAGED, Opened, TensorInfo, stored_size};
-use super::shards::{Index, shard_paths};
+use super::shards::{Index, Shard, Stale, stale_notice};
 use crate::error::{Error, Result};
 use crate::model::config::read_json;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -29,6 +29,8 @@ const LARGEST_HEADER: u64 = 100_000_000;
 struct Shards {
     tensors: HashMap<String, TensorInfo>,
     bytes: HashMap<String, Bytes>,
+    stale: Vec<Stale>,
+    notices: Vec<String>,
 }
 
 impl Checkpoint for Shards {
@@ -39,6 +41,10 @@ impl Checkpoint for Shards {
     fn bytes(&self, name: &str) -> Result<Bytes> {
         self.bytes.get(name).cloned().ok_or_else(|| Error::input(format!("the tensor {name} is missing")))
     }
+
+    fn notices(&self) -> &[String] {
+        &self.notices
+    }
 }
 
 /// Opens the checkpoint of a folder, if there is one.
@@ -47,12 +53,18 @@ pub fn open(dir: &Path) -> Opened {
     let mut shards = Shards::default();
     // Transformers prefers the single file, too.
     if single.exists() {
-        shards.add(single)?;
+        shards.add(single, None)?;
+        if index.exists() {
+            shards.notices.push(format!("{SINGLE} was read; the shards of {INDEX} beside it were not"));
+        }
     } else if let Some(map) = read_json::<Index>(&index)? {
-        for path in shard_paths(dir, &map).map_err(|e| e.file(&index))? {
-            shards.add(path)?;
+        for shard in map.shards(dir).map_err(|e| e.file(&index))? {
+            shards.add(shard.path.clone(), Some(&shard))?;
         }
         map.check(|name| shards.tensors.contains_key(name)).map_err(|e| e.file(&index))?;
+        let stale = std::mem::take(&mut shards.stale);
+        let notice = stale_notice(&shards, &stale)?;
+        shards.notices.extend(notice);
     } else {
         return Ok(None);
     }
@@ -60,14 +72,25 @@ pub fn open(dir: &Path) -> Opened {
 }
 
 impl Shards {
-    fn add(&mut self, path: PathBuf) -> Result<()> {
+    /// Takes the tensors of a file; of a shard those that the index does not place elsewhere.
+    fn add(&mut self, path: PathBuf, shard: Option<&Shard<'_>>) -> Result<()> {
         let file = Bytes::map(&path)?;
         let (entries, data) = read_header(&file).map_err(|e| e.file(&path))?;
         check_overlaps(&entries).map_err(|e| e.file(&path))?;
         for (name, entry) in entries {
             let bytes = data.part(entry.range.clone()).ok_or_else(|| strange(&name).file(&path))?;
+            let info = TensorInfo { file: path.clone(), dtype: entry.dtype, shape: entry.shape };
+            if shard.is_some_and(|shard| shard.is_stale(&name)) {
+                self.stale.push(Stale { tensor: name, info, bytes });
+                continue;
+            }
+            if let Some(other) = self.tensors.get(&name) {
+                let other = other.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let message = format!("is in {other} as well, and the index does not say which of the two counts");
+                return Err(Error::input(message).file(&path).key(name));
+            }
             self.bytes.insert(name.clone(), bytes);
-            self.tensors.insert(name, TensorInfo { file: path.clone(), dtype: entry.dtype, shape: entry.shape });
+            self.tensors.insert(name, info);
         }
         Ok(())
     }
@@ -248,6 +271,35 @@ mod tests {
         assert!(refusal(dir.path()).contains("outside the folder"));
         std::fs::write(dir.path().join(INDEX), "{\"weight_map\": [").unwrap();
         assert!(refusal(dir.path()).contains("index.json:1"));
+    }
+
+    #[test]
+    fn the_index_decides_which_copy_of_a_tensor_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let save = |file: &str, tensors: &[(&str, f64)]| {
+            let tensor = |value: f64| (Tensor::ones((1, 2), DType::F32, &Device::Cpu).unwrap() * value).unwrap();
+            let tensors = tensors.iter().map(|(name, value)| (name.to_string(), tensor(*value))).collect();
+            candle_core::safetensors::save::<String, Tensor>(&tensors, dir.path().join(file)).unwrap();
+        };
+        save("s1.safetensors", &[("a", 1.0), ("b", 9.0), ("c", 3.0)]);
+        save("s2.safetensors", &[("a", 9.0), ("b", 2.0), ("c", 3.0)]);
+        let index =
+            serde_json::json!({"weight_map": {"a": "s1.safetensors", "b": "s2.safetensors", "c": "s1.safetensors"}});
+        std::fs::write(dir.path().join(INDEX), index.to_string()).unwrap();
+        let mut weights = weights(dir.path()).unwrap();
+        let value = |weights: &mut Weights, name: &str| weights.look(name).unwrap().unwrap()[0];
+        assert_eq!([value(&mut weights, "a"), value(&mut weights, "b"), value(&mut weights, "c")], [1.0, 2.0, 3.0]);
+        let notices = weights.notices();
+        assert!(notices.len() == 1 && notices[0].starts_with("2 tensors stand in a second shard"), "{notices:?}");
+        // Which of two copies counts that no index names, nobody knows.
+        let index = serde_json::json!({"weight_map": {"a": "s1.safetensors", "b": "s2.safetensors"}});
+        std::fs::write(dir.path().join(INDEX), index.to_string()).unwrap();
+        assert!(refusal(dir.path()).contains("s1.safetensors as well"));
+        // A single file goes before an index, as in transformers.
+        save(SINGLE, &[("a", 7.0)]);
+        let weights = super::tests::weights(dir.path()).unwrap();
+        assert_eq!(weights.look("a").unwrap().unwrap()[0], 7.0);
+        assert!(weights.notices()[0].contains("model.safetensors was read"), "{:?}", weights.notices());
     }
 
     #[test]

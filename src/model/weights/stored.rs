@@ -6,10 +6,14 @@
 use super::bytes::Bytes;
 use super::number::{self, Number};
 use crate::kernel::{Grouped, Rounding};
+use rayon::prelude::*;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Numbers that are compared at a time, about.
+const COMPARED: usize = 1 << 16;
 
 /// A matrix `[outs, ins]` as a checkpoint holds it, or as `--precision` made it. A clone shares the data.
 #[derive(Clone)]
@@ -72,6 +76,22 @@ impl StoredMatrix {
                 llm_int8_threshold: grouped.llm_int8_threshold,
             })),
         }
+    }
+
+    /// Whether both have the same values. (A value that is no number equals none.)
+    pub fn equals(&self, other: &StoredMatrix) -> bool {
+        if (self.outs(), self.ins()) != (other.outs(), other.ins()) {
+            return false;
+        }
+        let step = (COMPARED / self.ins().max(1)).max(1);
+        let starts: Vec<usize> = (0..self.outs()).step_by(step).collect();
+        starts.par_iter().all(|start| {
+            let rows = *start..(start + step).min(self.outs());
+            let mut values = [vec![0.0; rows.len() * self.ins()], vec![0.0; rows.len() * self.ins()]];
+            self.rows(rows.clone(), &mut values[0]);
+            other.rows(rows, &mut values[1]);
+            values[0] == values[1]
+        })
     }
 
     /// What it is stored as, for tables: `bfloat16`, `nf4`, `q4_k`, ...

@@ -250,9 +250,23 @@ fn precisions_are_made_of_full_precision_only() {
         assert!((bytes as usize) < 64 * 192 * 4 / 3, "{precision}: {bytes}");
         assert_eq!(storage, [(precision.to_string(), 1)]);
     }
-    let (error, description, notices, bytes, _) = load("q4_k");
-    assert_eq!((error, description, bytes), (0.0, "float32", 64 * 192 * 4));
-    assert_eq!(notices, ["1 matrix stays in full precision: rows of 192 are not whole blocks of 256, as q4_k needs"]);
+    // Rows of 192: llama.cpp falls back to formats of blocks of 32.
+    for (precision, made) in [
+        ("q2_k", "iq4_nl"),
+        ("q3_k", "iq4_nl"),
+        ("q4_k", "q5_0"),
+        ("q5_k", "q5_1"),
+        ("q6_k", "q8_0"),
+        ("iq4_nl", "iq4_nl"),
+    ] {
+        let (found, expected) = (load(precision), load(made));
+        assert_eq!((found.0, found.1, found.3, &found.4), (expected.0, made, expected.3, &expected.4), "{precision}");
+        assert!(found.0 > 0.0 && found.0 < 0.1, "{precision}: {}", found.0);
+        if precision != made {
+            let why = format!("rows of 192 are not whole blocks of 256, as {precision} needs");
+            assert_eq!(found.2, [format!("1 matrix is {made}, as llama.cpp does it: {why}")]);
+        }
+    }
     // Embeddings and heads are left alone.
     let mut weights = open_as(&dir, DTypeChoice::F32, Some(Precision::Nf4)).unwrap();
     assert_eq!(weights.embedding("model.embed_tokens", 4096, 64).unwrap().description(), "float32");
@@ -286,4 +300,125 @@ fn precisions_equal_the_checkpoints_that_transformers_made() {
             }
         }
     }
+}
+
+/// A matrix of plain numbers in a folder of its own.
+fn plain(outs: usize, ins: usize) -> tempfile::TempDir {
+    let values: Vec<u8> = (0..outs * ins).flat_map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0).to_le_bytes()).collect();
+    written(&[("x.weight", "F32", &[outs, ins], values)], &Value::Null)
+}
+
+type Tensor<'a> = (&'a str, &'a str, &'a [usize], Vec<u8>);
+
+/// A folder with these tensors and a `quantization_config`.
+fn written(tensors: &[Tensor<'_>], quantization: &Value) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, dtype, shape, bytes) in tensors {
+        let offsets = [data.len(), data.len() + bytes.len()];
+        header.insert(name.to_string(), json!({"dtype": dtype, "shape": shape, "data_offsets": offsets}));
+        data.extend_from_slice(bytes);
+    }
+    let header = Value::Object(header).to_string();
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
+    std::fs::write(dir.path().join("model.safetensors"), file).unwrap();
+    let config = json!({ "quantization_config": quantization });
+    std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+    dir
+}
+
+#[test]
+fn a_precision_that_changes_nothing_is_refused() {
+    for (precision, ins, part) in [
+        ("q4_k", 40, "rows of 40 are not whole blocks of 256, as q4_k needs, nor of 32, as q5_0 needs"),
+        ("q4_0", 40, "rows of 40 are not whole blocks of 32, as q4_0 needs"),
+    ] {
+        let dir = plain(4, ins);
+        let mut weights = open_as(dir.path(), DTypeChoice::F32, Some(precision.parse().unwrap())).unwrap();
+        assert_eq!(weights.linear("x", 4, ins).unwrap().description(), "float32");
+        let err = weights.check_precision().unwrap_err().to_string();
+        assert!(err.contains(part) && err.contains("--precision") && err.contains("hint:"), "{err}");
+        assert_eq!(weights.storage(), [("float32".to_string(), 1)]);
+    }
+    let dir = plain(4, 64);
+    let mut weights = open_as(dir.path(), DTypeChoice::F32, Some(Precision::Q4K)).unwrap();
+    weights.linear("x", 4, 64).unwrap();
+    weights.check_precision().unwrap();
+    assert_eq!(weights.storage(), [("q5_0".to_string(), 1)]);
+}
+
+/// GPTQ of 4 bits, 16 inputs and 8 outputs, all codes 9, two groups of the scales 1 and 2, every stored zero `zero`.
+fn gptq(zero: u32, g_idx: Option<[i32; 16]>, said: Value) -> (Vec<f32>, Vec<String>) {
+    let word = |code: u32| (0..8).fold(0, |word, at| word | code << (4 * at));
+    let words = |code: u32, count: usize| word(code).to_le_bytes().repeat(count);
+    let half = |value: f32| half::f16::from_f32(value).to_le_bytes().repeat(8);
+    let mut tensors: Vec<Tensor<'_>> = vec![
+        ("x.qweight", "I32", &[2, 8], words(9, 16)),
+        ("x.qzeros", "I32", &[2, 1], words(zero, 2)),
+        ("x.scales", "F16", &[2, 8], [half(1.0), half(2.0)].concat()),
+    ];
+    if let Some(groups) = g_idx {
+        tensors.push(("x.g_idx", "I32", &[16], groups.iter().flat_map(|group| group.to_le_bytes()).collect()));
+    }
+    let mut config = json!({"quant_method": "gptq", "bits": 4, "group_size": 8});
+    config.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+    let dir = written(&tensors, &config);
+    let mut weights = open(dir.path()).unwrap();
+    let matrix = weights.linear("x", 8, 16).unwrap();
+    (values(&matrix)[..16].to_vec(), weights.notices())
+}
+
+// The weights are (9 - zero) * scale; zeros are stored less one in version 1.
+#[test]
+fn tables_of_gptq_are_held_against_the_configuration() {
+    let right: Vec<f32> = [[1.0; 8], [2.0; 8]].concat();
+    let even: [i32; 16] = std::array::from_fn(|k| (k / 8) as i32);
+    let mixed: [i32; 16] = std::array::from_fn(|k| (k % 2) as i32);
+    let plain = json!({"sym": true, "desc_act": false});
+    let version_2 = json!({"sym": true, "desc_act": false, "checkpoint_format": "gptq_v2"});
+    for (zero, g_idx, said, values, notice) in [
+        (7, Some(even), plain.clone(), &right, ""),
+        (7, None, plain.clone(), &right, ""),
+        (8, Some(even), version_2.clone(), &right, ""),
+        // A list of noughts, whatever is said of it.
+        (7, Some([0; 16]), plain.clone(), &right, "names group 0 for every input, and the configuration"),
+        (7, Some([0; 16]), json!({"sym": true}), &right, "names group 0 for every input: it is not used"),
+        (7, Some(mixed), plain.clone(), &right, "is not that of neighbours"),
+        (7, Some(mixed), json!({"desc_act": true}), &(0..16).map(|k| [1.0, 2.0][k % 2]).collect(), ""),
+        (7, None, json!({"desc_act": true}), &right, "there is no list of groups"),
+        // Zeros of the other version.
+        (8, Some(even), plain.clone(), &right, "read as version 2"),
+        (7, Some(even), version_2, &right, "read as version 1"),
+        (8, Some(even), json!({"sym": false}), &[[0.0; 8], [0.0; 8]].concat(), "cannot be told from here"),
+        (3, Some(even), plain, &[[5.0; 8], [10.0; 8]].concat(), "zero points are not in the middle"),
+        (3, Some(even), json!({"sym": false}), &[[5.0; 8], [10.0; 8]].concat(), ""),
+    ] {
+        let (found, notices) = gptq(zero, g_idx, said.clone());
+        assert_eq!(found, *values, "{zero} {said}");
+        match notice {
+            "" => assert!(notices.is_empty(), "{notices:?}"),
+            part => assert!(notices.len() == 1 && notices[0].contains(part), "{part}: {notices:?}"),
+        }
+    }
+}
+
+#[test]
+fn zeros_of_awq_are_held_against_the_configuration() {
+    let awq = |zero: u32, said: Value| {
+        let word = |code: u32| (0..8).fold(0u32, |word, at| word | code << (4 * at)).to_le_bytes();
+        let tensors: [Tensor<'_>; 3] = [
+            ("x.qweight", "I32", &[16, 1], word(9).repeat(16)),
+            ("x.qzeros", "I32", &[2, 1], word(zero).repeat(2)),
+            ("x.scales", "F16", &[2, 8], half::f16::from_f32(1.0).to_le_bytes().repeat(16)),
+        ];
+        let mut config = json!({"quant_method": "awq", "bits": 4, "group_size": 8, "version": "gemm"});
+        config.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+        let dir = written(&tensors, &config);
+        let mut weights = open(dir.path()).unwrap();
+        weights.linear("x", 8, 16).unwrap();
+        weights.notices()
+    };
+    assert!(awq(8, json!({"zero_point": false})).is_empty() && awq(5, json!({"zero_point": true})).is_empty());
+    assert!(awq(5, json!({"zero_point": false}))[0].contains("`zero_point` is false"));
+    assert!(awq(0, json!({"zero_point": true}))[0].contains("every zero point is 0"));
 }

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use crate::error::{Error, Result};
-use crate::model::read_json;
+use crate::model::{guard, read_json};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,9 @@ impl TextTokenizer {
 
     /// Ids of a text with its special tokens; of a long one, of its beginning. The error is for this text alone.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
-        let encoding = self.inner.encode_fast(text, true).map_err(|e| format!("the text cannot be tokenized: {e}"))?;
+        let failed = |e: &dyn std::fmt::Display| format!("the text cannot be tokenized: {e}");
+        let encoding =
+            guard::run(|| self.inner.encode_fast(text, true)).map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
         let ids = encoding.get_ids().to_vec();
         match ids.iter().find(|id| **id as usize >= self.vocab_size) {
             Some(id) => Err(format!("the tokenizer gave the token {id}, but the model has {} only", self.vocab_size)),
@@ -94,12 +96,7 @@ fn max_length(config: &Config, settings: &Settings, asked: Option<usize>) -> Res
 fn open(dir: &Path, settings: &Settings) -> Result<(Tokenizer, PathBuf)> {
     let there = |name: &str| Some(dir.join(name)).filter(|path| path.exists());
     if let Some(file) = there(TOKENIZER) {
-        let bytes = std::fs::read(&file).map_err(|e| Error::io("cannot read", &file, e))?;
-        let tokenizer = Tokenizer::from_bytes(&bytes).map_err(|e| {
-            let hint = "it should be the tokenizer.json of the Hugging Face tokenizers library";
-            Error::input("is not a tokenizer that can be read").file(&file).cause(e).hint(hint)
-        })?;
-        return Ok((tokenizer, file));
+        return Ok((guard::read(&file)?, file));
     }
     if let Some(file) = there(WORDPIECE) {
         return Ok((wordpiece(&file, settings).map_err(|e| e.file(&file))?, file));

@@ -47,7 +47,8 @@ pub fn decode(asked: &Asked<'_>) -> Result<StoredMatrix> {
         let word = words.get(row * columns + out / PACKED).copied().unwrap_or(0);
         (word >> (4 * ORDER[out % PACKED]) & 15) as u8
     };
-    let zeros = (0..groups * outs).map(|at| i32::from(nibble(&zero_words, at / outs, at % outs))).collect();
+    let zeros: Vec<i32> = (0..groups * outs).map(|at| i32::from(nibble(&zero_words, at / outs, at % outs))).collect();
+    check_zeros(asked, &zeros);
     let row = |out: usize, codes: &mut [u8]| {
         codes.iter_mut().enumerate().for_each(|(k, code)| *code = nibble(&words, k, out));
     };
@@ -64,4 +65,24 @@ pub fn decode(asked: &Asked<'_>) -> Result<StoredMatrix> {
         scales,
     };
     affine.matrix().map_err(|e| asked.refuse("qweight", e))
+}
+
+/// The middle of 16 levels.
+const MIDDLE: i32 = 8;
+
+/// `zero_point` says whether zeros were chosen; tables that say otherwise are of another layout, or damaged.
+fn check_zeros(asked: &Asked<'_>, zeros: &[i32]) {
+    let all = |zero: i32| !zeros.is_empty() && zeros.iter().all(|found| *found == zero);
+    let chosen = asked.quantization.and_then(|q| q.zero_point);
+    if all(0) || all(MIDDLE - 1) {
+        asked.doubt(format!(
+            "every zero point is {}: no level is below zero, or none in the middle; the file may be in another layout than AWQ's",
+            zeros[0]
+        ));
+    } else if chosen == Some(false) && !all(MIDDLE) {
+        asked.doubt(
+            "zero points are not in the middle, although the configuration says that `zero_point` is false: one of the two is \
+             wrong, and the tables were read as they are",
+        );
+    }
 }

@@ -31,12 +31,13 @@ pub fn decode(asked: &Asked<'_>) -> Result<StoredMatrix> {
     };
     let scales = asked.reals("scales", &[groups, outs])?;
     let zero_words = asked.words("qzeros", &[groups, packed(outs)])?;
-    let first = if asked.quantization.is_some_and(|q| q.gptq_v2) { 0 } else { 1 };
-    let zero = |at: usize| {
+    let stored = |at: usize| {
         let row = &zero_words[at / outs * packed(outs)..][..packed(outs)];
-        i32::from(stream(|word| row.get(word).copied().unwrap_or(0), at % outs, bits)) + first
+        i32::from(stream(|word| row.get(word).copied().unwrap_or(0), at % outs, bits))
     };
-    let zeros = (0..groups * outs).map(zero).collect();
+    let stored: Vec<i32> = (0..groups * outs).map(stored).collect();
+    let less = if zeros_less_one(asked, &stored, bits) { 1 } else { 0 };
+    let zeros = stored.iter().map(|zero| zero + less).collect();
     let row = |out: usize, codes: &mut [u8]| {
         let word = |word: usize| words.get(word * outs + out).copied().unwrap_or(0);
         codes.iter_mut().enumerate().for_each(|(k, code)| *code = stream(word, k, bits));
@@ -55,6 +56,47 @@ pub fn decode(asked: &Asked<'_>) -> Result<StoredMatrix> {
         scales,
     };
     affine.matrix().map_err(|e| asked.refuse("qweight", e))
+}
+
+/// Whether stored zeros are less by one than the zeros are: version 1 of the format. `sym` says what the zeros are, so that it shows
+/// where a file is of the other version than its configuration says (programs that write version 2 under the name of version 1).
+fn zeros_less_one(asked: &Asked<'_>, stored: &[i32], bits: usize) -> bool {
+    let written = !asked.quantization.is_some_and(|q| q.gptq_v2);
+    let middle = 1 << (bits - 1);
+    let all = |zero: i32| !stored.is_empty() && stored.iter().all(|found| *found == zero);
+    match asked.quantization.and_then(|q| q.sym) {
+        Some(true) if written && all(middle) => {
+            asked.doubt(format!(
+                "every zero point is stored as {middle}, which with `sym` is version 2 of the format, not version 1 as \
+                 `checkpoint_format` says: read as version 2"
+            ));
+            false
+        }
+        Some(true) if !written && all(middle - 1) => {
+            asked.doubt(format!(
+                "every zero point is stored as {}, which with `sym` is version 1 of the format, not version 2 as \
+                 `checkpoint_format` says: read as version 1",
+                middle - 1
+            ));
+            true
+        }
+        Some(true) if !all(if written { middle - 1 } else { middle }) => {
+            asked.doubt(
+                "zero points are not in the middle, although the configuration says `sym`: one of the two is wrong, and the \
+                 tables were read as they are",
+            );
+            written
+        }
+        other => {
+            if other != Some(true) && written && all(middle) {
+                asked.doubt(format!(
+                    "every zero point is stored as {middle}, so that in version 1 of the format none is in the middle: the \
+                     file may be of version 2 (`checkpoint_format`), which cannot be told from here"
+                ));
+            }
+            written
+        }
+    }
 }
 
 /// AutoGPTQ stores a bias of zeros where the model has none.
@@ -107,7 +149,11 @@ fn groups_of_inputs(asked: &Asked<'_>, groups: usize) -> Result<Groups> {
             format!("has {groups} groups, {ins} inputs in groups of {group} would have {}", ins.div_ceil(group));
         return Err(asked.refuse("scales", message));
     }
+    let desc_act = asked.quantization.and_then(|q| q.desc_act);
     if asked.info("g_idx").is_none() {
+        if desc_act == Some(true) {
+            asked.doubt("there is no list of groups (`g_idx`), although the configuration says `desc_act`: neighbours were taken");
+        }
         return Ok(Groups::Even(group));
     }
     let listed = asked.words("g_idx", &[ins])?;
@@ -116,7 +162,25 @@ fn groups_of_inputs(asked: &Asked<'_>, groups: usize) -> Result<Groups> {
         return Err(asked.refuse("g_idx", message).hint(DAMAGED));
     }
     let even = listed.iter().enumerate().all(|(k, index)| k / group == *index as usize);
-    Ok(if even { Groups::Even(group) } else { Groups::Listed(listed) })
+    if even {
+        return Ok(Groups::Even(group));
+    }
+    // Whoever quantised it gave each group as many inputs.
+    let mut sizes = vec![0; groups];
+    listed.iter().for_each(|index| sizes[*index as usize] += 1);
+    let unused = groups > 1 && listed.iter().all(|index| *index == 0);
+    if desc_act == Some(false) || unused {
+        let what = if unused { "names group 0 for every input" } else { "is not that of neighbours" };
+        let why = if desc_act == Some(false) { ", and the configuration says that `desc_act` is false" } else { "" };
+        asked.doubt(format!("its list of groups (`g_idx`) {what}{why}: it is not used, neighbours are a group"));
+        return Ok(Groups::Even(group));
+    }
+    if sizes.iter().take(groups - 1).any(|size| *size != group) {
+        asked.doubt(format!(
+            "its list of groups (`g_idx`) does not give each group {group} inputs; it was used as it is"
+        ));
+    }
+    Ok(Groups::Listed(listed))
 }
 
 #[cfg(test)]

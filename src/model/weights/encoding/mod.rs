@@ -105,6 +105,8 @@ pub struct Asked<'a> {
     pub quantization: Option<&'a Quantization>,
     /// Names of the tensors that were read.
     pub used: RefCell<BTreeSet<String>>,
+    /// What the user should know about its tables.
+    pub doubts: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Asked<'a> {
@@ -165,6 +167,11 @@ impl<'a> Asked<'a> {
         let bytes = self.shaped(suffix, &["I32", "U32"], shape)?;
         let (words, _) = bytes.as_chunks::<4>();
         Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
+    }
+
+    /// Remembers something to say about the matrix.
+    pub fn doubt(&self, text: impl Into<String>) {
+        self.doubts.borrow_mut().insert(text.into());
     }
 
     /// Says that a tensor is known but not needed.

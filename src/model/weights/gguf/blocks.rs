@@ -29,6 +29,7 @@ pub enum GgmlType {
     Q5_K,
     Q6_K,
     Q8_K,
+    IQ4_NL,
 }
 
 /// Numbers in files, names, and the types that are read; the others are here so that they can be refused by name.
@@ -53,7 +54,7 @@ const TYPES: &[(u32, &str, Option<GgmlType>)] = &[
     (17, "IQ2_XS", None),
     (18, "IQ3_XXS", None),
     (19, "IQ1_S", None),
-    (20, "IQ4_NL", None),
+    (20, "IQ4_NL", Some(GgmlType::IQ4_NL)),
     (21, "IQ3_S", None),
     (22, "IQ2_S", None),
     (23, "IQ4_XS", None),
@@ -78,6 +79,9 @@ const TYPES: &[(u32, &str, Option<GgmlType>)] = &[
     (42, "Q2_0", None),
 ];
 
+/// The uneven levels of IQ4_NL (`kvalues_iq4nl` of ggml-common.h).
+pub const UNEVEN: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
 /// How the blocks of a type are laid out.
 struct Layout {
     /// Inputs of a block.
@@ -86,12 +90,19 @@ struct Layout {
     bytes: usize,
     /// Inputs that share a scale.
     group: usize,
-    /// What is taken from a code to get its level, where codes are below 16; others are levels themselves.
-    zero: Option<u8>,
+    /// The levels of codes, where these are below 16; others are levels themselves.
+    levels: Option<Levels>,
     /// Groups have minima.
     mins: bool,
     /// Splits a block: bytes, then one code for each input, a scale and a minimum for each group.
     split: Split,
+}
+
+/// What codes below 16 stand for.
+enum Levels {
+    /// The code less so much.
+    From(u8),
+    Uneven,
 }
 
 /// Takes a block's bytes, fills codes, scales and minima.
@@ -106,12 +117,13 @@ impl GgmlType {
         let row = TYPES.iter().find(|(row, _, _)| *row == id);
         let Some((_, name, kind)) = row else {
             return Err(Error::input(format!("the number format {id} is unknown")).hint(
-                "the file is damaged or newer than this program; F32, F16, BF16, Q8_0, Q4_0 to Q5_1 and Q2_K to Q8_K are read",
+                "the file is damaged or newer than this program; F32, F16, BF16, Q8_0, Q4_0 to Q5_1, Q2_K to Q8_K and IQ4_NL are read",
             ));
         };
         kind.ok_or_else(|| {
-            Error::input(format!("the number format {name} is not supported"))
-                .hint("use the model's Q4_K_M, Q6_K, Q8_0, BF16 or F16 file; IQ, ternary and FP4 formats are not read")
+            Error::input(format!("the number format {name} is not supported")).hint(
+                "use the model's Q4_K_M, Q6_K, Q8_0, BF16 or F16 file; other IQ, ternary and FP4 formats are not read",
+            )
         })
     }
 
@@ -150,22 +162,24 @@ impl GgmlType {
 
     /// How blocks are laid out; `None` for numbers that stand alone.
     fn layout(self) -> Option<Layout> {
-        let (inputs, bytes, group, zero, mins, split): (_, _, _, _, _, Split) = match self {
+        let even = |zero: u8| Some(Levels::From(zero));
+        let (inputs, bytes, group, levels, mins, split): (_, _, _, _, _, Split) = match self {
             GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 | GgmlType::F64 => return None,
-            GgmlType::Q4_0 => (32, 18, 32, Some(8), false, q4_0),
-            GgmlType::Q4_1 => (32, 20, 32, Some(0), true, q4_1),
+            GgmlType::Q4_0 => (32, 18, 32, even(8), false, q4_0),
+            GgmlType::Q4_1 => (32, 20, 32, even(0), true, q4_1),
             GgmlType::Q5_0 => (32, 22, 32, None, false, q5_0),
             GgmlType::Q5_1 => (32, 24, 32, None, true, q5_1),
             GgmlType::Q8_0 => (32, 34, 32, None, false, q8_0),
             GgmlType::Q8_1 => (32, 36, 32, None, false, q8_1),
-            GgmlType::Q2_K => (256, 84, 16, Some(0), true, q2_k),
-            GgmlType::Q3_K => (256, 110, 16, Some(4), false, q3_k),
-            GgmlType::Q4_K => (256, 144, 32, Some(0), true, q4_k),
+            GgmlType::Q2_K => (256, 84, 16, even(0), true, q2_k),
+            GgmlType::Q3_K => (256, 110, 16, even(4), false, q3_k),
+            GgmlType::Q4_K => (256, 144, 32, even(0), true, q4_k),
             GgmlType::Q5_K => (256, 176, 32, None, true, q5_k),
             GgmlType::Q6_K => (256, 210, 16, None, false, q6_k),
+            GgmlType::IQ4_NL => (32, 18, 32, Some(Levels::Uneven), false, q4_0),
             GgmlType::Q8_K => (256, 292, 256, None, false, q8_k),
         };
-        Some(Layout { inputs, bytes, group, zero, mins, split })
+        Some(Layout { inputs, bytes, group, levels, mins, split })
     }
 }
 
@@ -189,7 +203,7 @@ pub fn decode(kind: GgmlType, outs: usize, ins: usize, bytes: &[u8]) -> Result<G
     }
     // Checked above: bytes are there for all of this, so that what is allocated is a small multiple of them.
     let (groups, row_bytes) = (ins / layout.group, bytes.len().checked_div(outs).unwrap_or(0));
-    let row_codes = if layout.zero.is_some() { ins / 2 } else { ins };
+    let row_codes = if layout.levels.is_some() { ins / 2 } else { ins };
     let mut codes = vec![0_u8; outs * row_codes];
     let mut scales = vec![0_f32; outs * groups];
     let mut mins = vec![0_f32; outs * groups];
@@ -202,8 +216,11 @@ pub fn decode(kind: GgmlType, outs: usize, ins: usize, bytes: &[u8]) -> Result<G
             "the file is damaged, or the model overflowed when it was quantised; fetch it again or use another one",
         ));
     }
-    let codes = match layout.zero {
-        Some(zero) => Codes::Four { bytes: codes, levels: std::array::from_fn(|code| code as f32 - f32::from(zero)) },
+    let codes = match layout.levels {
+        Some(Levels::From(zero)) => {
+            Codes::Four { bytes: codes, levels: std::array::from_fn(|code| code as f32 - f32::from(zero)) }
+        }
+        Some(Levels::Uneven) => Codes::Four { bytes: codes, levels: UNEVEN.map(f32::from) },
         // Signed already; the same allocation.
         None => Codes::Eight(codes.into_iter().map(|code| code as i8).collect()),
     };
@@ -215,12 +232,12 @@ fn decode_row(layout: &Layout, bytes: &[u8], codes: &mut [u8], scales: &mut [f32
     let groups = layout.inputs / layout.group;
     let mut block_codes = [0; LARGEST_BLOCK];
     let block_codes = &mut block_codes[..layout.inputs];
-    let row_codes = if layout.zero.is_some() { layout.inputs / 2 } else { layout.inputs };
+    let row_codes = if layout.levels.is_some() { layout.inputs / 2 } else { layout.inputs };
     let targets =
         codes.chunks_exact_mut(row_codes).zip(scales.chunks_exact_mut(groups)).zip(mins.chunks_exact_mut(groups));
     for (bytes, ((codes, scales), mins)) in bytes.chunks_exact(layout.bytes).zip(targets) {
         (layout.split)(bytes, block_codes, scales, mins);
-        if layout.zero.is_some() {
+        if layout.levels.is_some() {
             for (pair, codes) in codes.iter_mut().zip(block_codes.chunks_exact(2)) {
                 *pair = codes[0] | codes[1] << 4;
             }
@@ -415,7 +432,7 @@ mod tests {
             }
             seen += 1;
         }
-        assert_eq!(seen, 11);
+        assert_eq!(seen, 12);
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //!
 //! Keys that the header lacks are written as `null` where transformers' default for a missing key would be wrong.
 
-use super::{Gguf, header, rope};
+use super::{Gguf, header, rope, tokenizer};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
 /// A family as transformers names it.
 struct Class {
@@ -191,14 +192,18 @@ fn vocabulary(reader: &Reader<'_>) -> Result<usize> {
     }
 }
 
-/// Ids of tokens that begin and end texts and fill them up.
+/// Ids of tokens that begin and end texts and fill them up. What ends a turn by its own text ends a text whatever the header names.
 fn special_tokens(gguf: &Gguf) -> Result<[(&'static str, Value); 3]> {
     let id = |name: &str| gguf.metadata().count(&format!("tokenizer.ggml.{name}_token_id"));
     // llama.cpp's defaults for SentencePiece.
     let sentencepiece = gguf.metadata().text("tokenizer.ggml.model")? == Some("llama");
     let default = |id: usize| sentencepiece.then_some(id);
     let mut ends = Vec::new();
-    for id in [id("eos")?.or(default(2)), id("eot")?, id("eom")?].into_iter().flatten() {
+    let named = [id("eos")?.or(default(2)), id("eot")?, id("eom")?];
+    let texts = gguf.metadata().texts("tokenizer.ggml.tokens")?.unwrap_or_default();
+    let texts: HashMap<&str, u32> = texts.into_iter().zip(0..).collect();
+    let by_text = tokenizer::ends(|text| texts.get(text).copied()).map(|id| id as usize);
+    for id in named.into_iter().flatten().chain(by_text) {
         if !ends.contains(&id) {
             ends.push(id);
         }

@@ -13,6 +13,9 @@ use std::ops::Range;
 
 pub(super) const DAMAGED: &str = "the file is damaged or was not downloaded to the end; fetch it again";
 
+/// The first bytes of a file.
+pub(super) const MAGIC: &[u8; 4] = b"GGUF";
+
 /// Where data begin is a multiple of this, unless `general.alignment` says otherwise.
 const ALIGNMENT: u64 = 32;
 
@@ -112,7 +115,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header> {
 
 fn check_version(cursor: &mut Cursor<'_>) -> Result<()> {
     match cursor.take(4, "the first four bytes")? {
-        b"GGUF" => {}
+        magic if magic == MAGIC => {}
         b"ggml" | b"ggjt" | b"ggmf" | b"lmgg" | b"tjgg" | b"fmgg" => {
             return Err(Error::input("is a GGML file, which came before GGUF")
                 .hint("convert the original model anew with llama.cpp's convert_hf_to_gguf.py"));

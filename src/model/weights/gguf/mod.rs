@@ -19,18 +19,21 @@ pub mod tokenizer;
 #[cfg(test)]
 mod tokenizer_tests;
 
-pub use blocks::{GgmlType, decode};
+pub use blocks::{GgmlType, UNEVEN, decode};
 pub use config::config_json;
 pub use metadata::Metadata;
-pub use tokenizer::{GgufTokenizer, tokenizer};
+pub use pretokenizers::named as pretokenizer;
+pub use tokenizer::{GgufTokenizer, byte_level_steps, ends, merges_of_scores, tokenizer, wrapper};
 
 use super::TensorInfo;
 use super::bytes::Bytes;
 use super::number::Number;
 use crate::error::{Error, Result};
+use crate::file;
 use header::{DAMAGED, Entry, Header, shown};
 use names::{Heads, Source};
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// How files of this format end.
@@ -168,9 +171,18 @@ impl Gguf {
     }
 }
 
-/// Whether a path names a file of this format.
+/// Whether a path names a file of this format: by its ending, or by its first bytes (Ollama's files are called `sha256-...`).
 pub fn is_gguf(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) && path.is_file()
+    if has_ending(path) {
+        return path.is_file();
+    }
+    let mut magic = [0; 4];
+    // Folders and hub ids are asked about as well; neither can be opened.
+    file::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok()) && &magic == header::MAGIC
+}
+
+fn has_ending(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }
 
 /// The file that a path names: itself, or the only model in the folder.
@@ -183,7 +195,7 @@ pub fn find(path: &Path) -> Result<Option<PathBuf>> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let later_part = split_name(&name).is_some_and(|(_, number, _)| number > 1);
         // Vision towers lie beside their models.
-        is_gguf(path) && !name.starts_with("mmproj") && !later_part
+        has_ending(path) && path.is_file() && !name.starts_with("mmproj") && !later_part
     };
     let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(model).collect();
     found.sort();

@@ -83,6 +83,12 @@ impl Writer {
         self.text("general.architecture", architecture)
     }
 
+    /// Has another vocabulary.
+    pub fn tokens(&mut self, tokens: &[&str]) -> &mut Writer {
+        self.values.retain(|(key, _)| key != "tokenizer.ggml.tokens");
+        self.texts("tokenizer.ggml.tokens", tokens)
+    }
+
     /// Takes a tensor out again.
     pub fn without(&mut self, name: &str) -> &mut Writer {
         self.tensors.retain(|(other, ..)| other != name);

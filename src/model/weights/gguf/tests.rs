@@ -388,3 +388,20 @@ fn other_models_are_refused_by_name() {
     says(&|w| w.floats("blk.0.attn_q.bias", &[6], &[0.0; 6]), "6 rows cannot be those of 2 heads");
     says(&|w| w.tensor("blk.0.x.weight", &[1, 32], 8, vec![0xff; 34]), "holds scales that are no finite numbers");
 }
+
+#[test]
+fn what_ends_a_turn_by_its_text_ends_a_text() {
+    let ends = |tokens: &[&str]| {
+        let mut writer = small();
+        writer.tokens(tokens);
+        let dir = tempfile::tempdir().unwrap();
+        // Ollama's files have no ending.
+        let path = dir.path().join("sha256-0123");
+        writer.save(&path);
+        assert!(super::is_gguf(&path) && !super::is_gguf(dir.path()));
+        config_json(&Gguf::open(&path).unwrap()).unwrap()["eos_token_id"].clone()
+    };
+    assert_eq!(ends(&["a", "b", "c"]), json!([2]), "the default of SentencePiece");
+    assert_eq!(ends(&["<unk>", "<s>", "</s>", "<|end|>", "<|endoftext|>"]), json!([2, 3, 4]));
+    assert_eq!(ends(&["<|return|>", "<|call|>", "x", "<|end|>"]), json!([2, 0, 1]), "a part of a turn ends nothing");
+}

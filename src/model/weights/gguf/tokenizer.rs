@@ -26,6 +26,50 @@ pub(super) const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
 /// What SentencePiece writes for a space.
 const SPACE: &str = "\u{2581}";
 
+/// What ends a turn or a text whatever the header says, by its text (`special_eog_ids` in llama.cpp's llama-vocab.cpp).
+pub const ENDS: &[&str] = &[
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "</s>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_text|>",
+    "<end_of_utterance>",
+    "<eos>",
+    "<turn|>",
+    "<|tool_response>",
+    // Tokens between files and repositories, which models of code write behind the end.
+    "<|fim_pad|>",
+    "<fim-pad>",
+    "<fim_pad>",
+    "<PAD>",
+    "<|fim_repo|>",
+    "<|repo_name|>",
+    "<fim-repo>",
+    "<REPO>",
+    "<reponame>",
+    "<|file_sep|>",
+];
+
+/// `<|end|>` ends a part of a turn, not the turn, where these two are there as well (gpt-oss; Solar).
+const PARTS_OF_TURNS: &[[&str; 2]] = &[["<|return|>", "<|call|>"], ["<|calls|>", "<|flush|>"]];
+
+/// Ids of the tokens that end a text by their own text.
+pub fn ends<'a>(id: impl Fn(&str) -> Option<u32> + 'a) -> impl Iterator<Item = u32> + 'a {
+    let in_parts = PARTS_OF_TURNS.iter().any(|two| two.iter().all(|text| id(text).is_some()));
+    ENDS.iter().filter(move |text| !(in_parts && **text == "<|end|>")).filter_map(move |text| id(text))
+}
+
 /// Pieces of SentencePiece are at most so many characters long; longer texts are no merges.
 const LONGEST_PIECE: usize = 512;
 
@@ -106,7 +150,14 @@ impl<'a> Tokens<'a> {
                 return Err(metadata.error(TOKENS, message).hint(DAMAGED));
             }
         }
-        Ok(Tokens { metadata, texts, types, vocab })
+        let mut tokens = Tokens { metadata, texts, types, vocab };
+        // Some converters wrote them as ordinary tokens; llama.cpp makes them control tokens, too.
+        for id in ends(|text| tokens.vocab.get(text).copied()).collect::<Vec<u32>>() {
+            if let Some(kind) = tokens.types.get_mut(id as usize) {
+                *kind = Type::Control;
+            }
+        }
+        Ok(tokens)
     }
 
     /// The token of a `tokenizer.ggml.<name>_token_id`, else the default, where the vocabulary has it.
@@ -213,7 +264,7 @@ struct Ids {
     eos: Option<u32>,
 }
 
-fn wrapper<T: serde::de::DeserializeOwned>(value: Value) -> Result<Option<T>> {
+pub fn wrapper<T: serde::de::DeserializeOwned>(value: Value) -> Result<Option<T>> {
     serde_json::from_value(value).map_err(|e| Error::input("the tokenizer cannot be set up").cause(e))
 }
 
@@ -238,7 +289,9 @@ fn sentencepiece(tokens: Tokens<'_>) -> Result<GgufTokenizer> {
     };
     let unknown = tokens.id("unknown", Some(0))?.and_then(|id| tokens.text(id)).map(str::to_string);
     let ids = Ids { bos: tokens.id("bos", Some(1))?, eos: tokens.id("eos", Some(2))? };
-    let merges = merges_of_scores(&tokens, &scores);
+    let mergeable: Vec<bool> =
+        tokens.types.iter().map(|kind| matches!(kind, Type::Normal | Type::UserDefined)).collect();
+    let merges = merges_of_scores(&tokens.texts, &mergeable, &scores, &tokens.vocab);
     let mut bpe = BPE::builder().vocab_and_merges(tokens.vocab.clone(), merges).byte_fallback(true).fuse_unk(true);
     if let Some(unknown) = unknown {
         bpe = bpe.unk_token(unknown);
@@ -267,22 +320,20 @@ fn sentencepiece(tokens: Tokens<'_>) -> Result<GgufTokenizer> {
 }
 
 /// Each way to put a piece together of two others, those of the best scores first. Where scores are the same, the order of ids
-/// is that in which the pieces were learned.
-fn merges_of_scores(tokens: &Tokens<'_>, scores: &[f64]) -> Vec<(String, String)> {
-    let mut pieces: Vec<usize> = (0..tokens.texts.len())
-        .filter(|id| matches!(tokens.types.get(*id), Some(Type::Normal | Type::UserDefined)))
-        .collect();
+/// is that in which the pieces were learned. `mergeable` says which of the pieces are put together.
+pub fn merges_of_scores(texts: &[String], mergeable: &[bool], scores: &[f64], vocab: &Vocab) -> Vec<(String, String)> {
+    let mut pieces: Vec<usize> = (0..texts.len()).filter(|id| mergeable.get(*id) == Some(&true)).collect();
     let score = |id: &usize| scores.get(*id).copied().unwrap_or(f64::NEG_INFINITY);
     pieces.sort_by(|a, b| score(b).total_cmp(&score(a)));
     let mut merges = Vec::new();
-    for text in pieces.iter().filter_map(|id| tokens.texts.get(*id)) {
+    for text in pieces.iter().filter_map(|id| texts.get(*id)) {
         if text.chars().nth(LONGEST_PIECE).is_some() {
             continue;
         }
         // The longest left part first, as transformers has it.
         for (at, _) in text.char_indices().skip(1).collect::<Vec<_>>().into_iter().rev() {
             let (left, right) = text.split_at(at);
-            if tokens.vocab.contains_key(left) && tokens.vocab.contains_key(right) {
+            if vocab.contains_key(left) && vocab.contains_key(right) {
                 merges.push((left.to_string(), right.to_string()));
             }
         }
@@ -309,18 +360,20 @@ fn byte_level(tokens: Tokens<'_>) -> Result<GgufTokenizer> {
     let bpe = BPE::builder().vocab_and_merges(tokens.vocab.clone(), merges).ignore_merges(pre.ignore_merges).build();
     let bpe = bpe.map_err(|e| metadata.error(MERGES, "does not fit the tokens").hint(DAMAGED).cause(e))?;
     let prefix = metadata.flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(false);
+    let [normalizer, pre_tokenizer, decoder] = byte_level_steps(pre, prefix);
+    let steps = Steps { normalizer, pre_tokenizer, decoder, adds_bos: pre.adds_bos, notice };
+    tokens.assemble(bpe, steps, ids)
+}
+
+/// Normalizer, pre-tokenizer and decoder of a byte-level vocabulary, as `tokenizer.json` writes them; with `prefix` a text begins with a
+/// space.
+pub fn byte_level_steps(pre: &PreTokenizer, prefix: bool) -> [Value; 3] {
     let byte_level = |regex: bool| json!({"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": regex});
     let split =
         |regex: &&str| json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
     let pretokenizers: Vec<Value> = pre.splits.iter().map(split).chain([byte_level(pre.gpt2_words)]).collect();
-    let steps = Steps {
-        normalizer: if pre.nfc { json!({"type": "NFC"}) } else { Value::Null },
-        pre_tokenizer: json!({"type": "Sequence", "pretokenizers": pretokenizers}),
-        decoder: byte_level(true),
-        adds_bos: pre.adds_bos,
-        notice,
-    };
-    tokens.assemble(bpe, steps, ids)
+    let normalizer = if pre.nfc { json!({"type": "NFC"}) } else { Value::Null };
+    [normalizer, json!({"type": "Sequence", "pretokenizers": pretokenizers}), byte_level(true)]
 }
 
 /// The two tokens of a merge. The first character belongs to the left one, even if it is a space.

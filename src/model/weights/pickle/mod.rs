@@ -7,7 +7,7 @@ mod zip;
 
 use super::bytes::Bytes;
 use super::checkpoint::{Checkpoint, DAMAGED, Opened, TensorInfo, stored_size};
-use super::shards::{Index, shard_paths};
+use super::shards::{Index, Shard, Stale, stale_notice};
 use crate::error::{Error, Result};
 use crate::model::config::read_json;
 use machine::{Graph, Id, Object};
@@ -41,6 +41,8 @@ const DTYPES: &[(&str, &str)] = &[
 struct Pickled {
     tensors: HashMap<String, TensorInfo>,
     views: HashMap<String, View>,
+    stale: Vec<Stale>,
+    notices: Vec<String>,
 }
 
 /// How a tensor lies in its storage.
@@ -63,6 +65,10 @@ impl Checkpoint for Pickled {
         let view = self.views.get(name).ok_or_else(|| Error::input(format!("the tensor {name} is missing")))?;
         view.bytes().ok_or_else(|| Error::input("lies outside its storage").key(name).hint(DAMAGED))
     }
+
+    fn notices(&self) -> &[String] {
+        &self.notices
+    }
 }
 
 /// Opens the checkpoint of a folder, if there is one.
@@ -70,12 +76,18 @@ pub fn open(dir: &Path) -> Opened {
     let (single, index) = (dir.join(SINGLE), dir.join(INDEX));
     let mut pickled = Pickled::default();
     if single.exists() {
-        pickled.add(single)?;
+        pickled.add(single, None)?;
+        if index.exists() {
+            pickled.notices.push(format!("{SINGLE} was read; the shards of {INDEX} beside it were not"));
+        }
     } else if let Some(map) = read_json::<Index>(&index)? {
-        for path in shard_paths(dir, &map).map_err(|e| e.file(&index))? {
-            pickled.add(path)?;
+        for shard in map.shards(dir).map_err(|e| e.file(&index))? {
+            pickled.add(shard.path.clone(), Some(&shard))?;
         }
         map.check(|name| pickled.tensors.contains_key(name)).map_err(|e| e.file(&index))?;
+        let stale = std::mem::take(&mut pickled.stale);
+        let notice = stale_notice(&pickled, &stale)?;
+        pickled.notices.extend(notice);
     } else {
         return Ok(None);
     }
@@ -83,7 +95,8 @@ pub fn open(dir: &Path) -> Opened {
 }
 
 impl Pickled {
-    fn add(&mut self, path: PathBuf) -> Result<()> {
+    /// Takes the tensors of a file; of a shard those that the index does not place elsewhere.
+    fn add(&mut self, path: PathBuf, shard: Option<&Shard<'_>>) -> Result<()> {
         let archive = Archive::open(&path).map_err(|e| e.file(&path))?;
         let Object::Dict(pairs) = archive.graph.get(archive.graph.root) else {
             return Err(Error::input("holds no dictionary of tensors").file(&path).hint(NOT_A_STATE));
@@ -92,11 +105,22 @@ impl Pickled {
             let Object::Text(name) = archive.graph.get(*key) else { continue };
             if let Some((dtype, view)) = archive.tensor(*value).map_err(|e| e.file(&path).key(name))? {
                 let info = TensorInfo { file: path.clone(), dtype: dtype.to_string(), shape: view.shape.clone() };
+                if shard.is_some_and(|shard| shard.is_stale(name)) {
+                    let outside = || Error::input("lies outside its storage").file(&path).key(name).hint(DAMAGED);
+                    let bytes = view.bytes().ok_or_else(outside)?;
+                    self.stale.push(Stale { tensor: name.clone(), info, bytes });
+                    continue;
+                }
+                if let Some(other) = self.tensors.get(name).filter(|other| other.file != path) {
+                    let other = other.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    let message = format!("is in {other} as well, and the index does not say which of the two counts");
+                    return Err(Error::input(message).file(&path).key(name));
+                }
                 self.tensors.insert(name.clone(), info);
                 self.views.insert(name.clone(), view);
             }
         }
-        if self.tensors.is_empty() {
+        if self.tensors.is_empty() && self.stale.is_empty() {
             return Err(Error::input("holds no tensors by name").file(&path).hint(NOT_A_STATE));
         }
         Ok(())

@@ -4,6 +4,7 @@
 
 mod bnb;
 mod ggml;
+mod uneven;
 
 use super::gguf::GgmlType;
 use super::stored::StoredMatrix;
@@ -32,6 +33,7 @@ pub enum Precision {
     Q4K,
     Q5K,
     Q6K,
+    Iq4Nl,
 }
 
 /// How a precision is made.
@@ -39,6 +41,7 @@ enum Way {
     Int8,
     FourBit { kind: bnb::Kind, double: bool },
     Blocks { candle: GgmlDType, kind: GgmlType },
+    Uneven,
 }
 
 const fn blocks(candle: GgmlDType, kind: GgmlType) -> Way {
@@ -62,6 +65,16 @@ const PRECISIONS: &[(Precision, &str, &str, Way)] = &[
     (Precision::Q4K, "q4_k", "llama.cpp, 4.5 bits in blocks of 256", blocks(GgmlDType::Q4K, GgmlType::Q4_K)),
     (Precision::Q5K, "q5_k", "llama.cpp, 5.5 bits in blocks of 256", blocks(GgmlDType::Q5K, GgmlType::Q5_K)),
     (Precision::Q6K, "q6_k", "llama.cpp, 6.6 bits in blocks of 256", blocks(GgmlDType::Q6K, GgmlType::Q6_K)),
+    (Precision::Iq4Nl, "iq4_nl", "llama.cpp, 4.5 bits of 16 uneven levels in blocks of 32", Way::Uneven),
+];
+
+/// What llama.cpp takes for rows that are not whole blocks of 256 (`tensor_type_fallback` in llama-quant.cpp).
+const FALLBACKS: &[(Precision, Precision)] = &[
+    (Precision::Q2K, Precision::Iq4Nl),
+    (Precision::Q3K, Precision::Iq4Nl),
+    (Precision::Q4K, Precision::Q5_0),
+    (Precision::Q5K, Precision::Q5_1),
+    (Precision::Q6K, Precision::Q8_0),
 ];
 
 const fn four(kind: bnb::Kind, double: bool) -> Way {
@@ -82,23 +95,46 @@ impl Precision {
         self.row().1
     }
 
-    /// Quantises a matrix on the current thread pool. `None` where the format's blocks do not fit its rows. `rounding` is the model's number
-    /// format, to which bitsandbytes rounds what it dequantises. Values that are NaN give codes of no meaning.
+    /// Quantises a matrix on the current thread pool; where the blocks of a k-quant do not fit its rows, to the format that llama.cpp
+    /// falls back to. `None` where that does not fit either. `rounding` is the model's number format, to which bitsandbytes rounds
+    /// what it dequantises. Values that are NaN give codes of no meaning.
     pub(super) fn quantise(self, matrix: &StoredMatrix, rounding: Rounding) -> Result<Option<StoredMatrix>> {
         match &self.row().3 {
             Way::Int8 => bnb::int8(matrix).map(Some),
             Way::FourBit { kind, double } => bnb::four_bit(matrix, *kind, *double, rounding).map(Some),
-            Way::Blocks { kind, .. } if !matrix.ins().is_multiple_of(kind.block()) => Ok(None),
+            _ if !matrix.ins().is_multiple_of(self.block()) => match self.fallback() {
+                Some(fallback) => fallback.quantise(matrix, rounding),
+                None => Ok(None),
+            },
             Way::Blocks { candle, kind } => ggml::blocks(matrix, *candle, *kind, self.name()).map(Some),
+            Way::Uneven => uneven::iq4_nl(matrix, self.name()).map(Some),
         }
     }
 
-    /// Numbers of a block that must not run over the end of a row, and the name.
-    pub(super) fn described(self) -> String {
+    /// Numbers of a block that must not run over the end of a row; 1 where there are none.
+    fn block(self) -> usize {
         match &self.row().3 {
-            Way::Blocks { kind, .. } => format!("{}, as {} needs", kind.block(), self.name()),
-            _ => self.name().to_string(),
+            Way::Blocks { kind, .. } => kind.block(),
+            Way::Uneven => GgmlType::IQ4_NL.block(),
+            Way::Int8 | Way::FourBit { .. } => 1,
         }
+    }
+
+    /// Which blocks do not fit rows: `256, as q4_k needs`.
+    pub(super) fn described(self) -> String {
+        format!("{}, as {} needs", self.block(), self.name())
+    }
+
+    /// The same of the format and of the one that llama.cpp falls back to.
+    pub(super) fn described_with_fallback(self) -> String {
+        match self.fallback() {
+            Some(fallback) => format!("{}, nor of {}", self.described(), fallback.described()),
+            None => self.described(),
+        }
+    }
+
+    fn fallback(self) -> Option<Precision> {
+        FALLBACKS.iter().find(|(precision, _)| *precision == self).map(|(_, fallback)| *fallback)
     }
 
     fn row(self) -> &'static (Precision, &'static str, &'static str, Way) {
