@@ -292,6 +292,11 @@ fn flags_without_effect_are_named() {
         ),
         ("plain.yaml", &["--n-samples", "2"], "note: plain: --n-samples 2 without sampling"),
         ("rolling.yaml", &["--n-samples", "2"], "note: --n-samples 2 has no effect: no task generates text"),
+        (
+            "plain.yaml",
+            &["--gen-kwargs", "temperature=1"],
+            "note: --gen-kwargs temperature has no effect: no answer is sampled",
+        ),
         ("plain.yaml", &["--pass-k", "1"], "note: --pass-k has no effect"),
         (
             "plain.yaml",
@@ -314,7 +319,7 @@ fn flags_without_effect_are_named() {
         folder,
         "mock",
         "plain.yaml",
-        &["--num-fewshot", "2", "--exclude-evaluated", "--gen-kwargs", "temperature=1", "--seed", "7"],
+        &["--num-fewshot", "2", "--exclude-evaluated", "--gen-kwargs", "do_sample=true,temperature=1", "--seed", "7"],
     );
     assert!(!err.contains("note: "), "{err}");
     assert!(show(folder, "zero.yaml", &["--num-fewshot", "5"]).contains("note       zero: says num_fewshot: 0"));

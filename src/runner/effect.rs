@@ -61,6 +61,12 @@ fn idle(tasks: &[PreparedTask], options: &PromptOptions, wishes: &Wishes) -> Vec
         }
     };
     say(!options.gen_kwargs.is_empty(), may_generate, "--gen-kwargs".into(), "no task generates text");
+    let sampling = [("temperature", 0.0), ("top_p", 1.0), ("top_k", 0.0), ("min_p", 0.0)];
+    for (name, neutral) in sampling {
+        let given = options.gen_kwargs.get(name).and_then(|value| value.as_f64()).is_some_and(|n| n != neutral);
+        let why = "no answer is sampled: it takes `do_sample=true` where the task says `do_sample: false`";
+        say(given && generates, samples, format!("--gen-kwargs {name}"), why);
+    }
     let why = "prompts are whole texts, with nothing before them";
     say(options.system_instruction.is_some(), has_context, "--system-instruction".into(), why);
     say(options.chat, has_context, "--apply-chat-template".into(), why);
@@ -103,7 +109,7 @@ fn same_answers(t: &PreparedTask, wishes: &Wishes) -> Option<Remark> {
         _ => format!("repeats: {repeats}"),
     };
     let text = format!(
-        "{asked} without sampling: all answers to a document are the same; give a temperature (`--gen-kwargs temperature=0.7`)"
+        "{asked} without sampling: all answers to a document are the same; sample with `--gen-kwargs do_sample=true,temperature=0.7`"
     );
     Some(Remark::note(t.task.name.as_str(), text))
 }
