@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::judge::Judges;
 use crate::price::PriceTable;
 use crate::prompt::PromptOptions;
+use crate::remark::Remark;
 use crate::report::{JudgeReport, ResultsInput, compare, render_all, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
 use crate::run::{Effort, Environment, Spec, Status};
@@ -208,11 +209,19 @@ impl Ask<'_> {
         // What a probe found out is said before the work, what the work brought up after it.
         let known = engine.notices();
         known.iter().for_each(|notice| eprintln!("note: {label}: {notice}"));
+        let remarked = engine.remarks();
+        super::say_remarks(&about(label, &remarked));
         let means = Means { engine, judges: self.judges, cancel: self.cancel };
         let finished = run_one(self.args, &suited, &means, prepared, &mut progress);
         for notice in engine.notices().iter().filter(|notice| !known.contains(notice)) {
             eprintln!("note: {label}: {notice}");
         }
+        let mut remarks = engine.remarks();
+        remarks.retain(|remark| !remarked.contains(remark));
+        if let Ok(finished) = &finished {
+            remarks.extend(engine.audit(&finished.answers()));
+        }
+        super::say_remarks(&about(label, &remarks));
         finished
     }
 
@@ -230,6 +239,11 @@ impl Ask<'_> {
         }
         Ok(suited)
     }
+}
+
+/// Remarks of an engine under the name that its column has.
+fn about(label: &str, remarks: &[Remark]) -> Vec<Remark> {
+    remarks.iter().map(|remark| Remark { subject: Some(label.to_string()), ..remark.clone() }).collect()
 }
 
 /// One model: run folder, answers, result files.

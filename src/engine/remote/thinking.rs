@@ -48,7 +48,9 @@ pub fn part(text: &str, field: Option<String>, reasoning: Option<bool>, cut_off:
         Some(_) if silent && cut_off => Parted::Unfinished,
         // Nothing shows where the thought ends, if it does.
         None if reasoning == Some(true) && cut_off => Parted::Unfinished,
-        thought => Parted::Answer { text: text.to_string(), thought },
+        // Line breaks that stood between thought and answer belong to neither: stop strings must not find them.
+        Some(thought) => Parted::Answer { text: text.trim_start().to_string(), thought: Some(thought) },
+        None => Parted::Answer { text: text.to_string(), thought: None },
     }
 }
 
@@ -87,6 +89,7 @@ mod tests {
         ("hm and so on", None, Some(true), true, None),
         ("hm and so on", None, Some(true), false, Some(("hm and so on", None))),
         ("hm and so on", None, None, true, Some(("hm and so on", None))),
+        ("\n\n42", Some("hm"), None, false, Some(("42", Some("hm")))),
         ("42", Some("hm"), None, true, Some(("42", Some("hm")))),
         ("", Some("hm"), None, true, None),
         ("", Some("hm"), None, false, Some(("", Some("hm")))),

@@ -1,10 +1,8 @@
 //! Reading fields of bodies that nobody vouches for: a missing one, one of another type and an absurd number are told apart from an answer.
 
 use super::{Reply, ServedModel, WireError};
+use crate::engine::remote::excerpt::excerpt;
 use serde_json::Value;
-
-/// Most characters of a server's own words in a message.
-const QUOTED: usize = 200;
 
 /// How far above 0 rounding may lift a log-probability.
 const ROUNDING: f64 = 1e-3;
@@ -105,11 +103,7 @@ pub(super) fn model(body: &Value) -> Option<String> {
 
 /// The beginning of what a server said, on one line.
 pub(super) fn short(text: &str) -> String {
-    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTED + 1).collect();
-    match line.char_indices().nth(QUOTED) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line,
-    }
+    excerpt(text)
 }
 
 /// What a refusal says, in any of the shapes that servers use: `{"error": {"message"}}`, `{"error": "..."}`, `{"message"}`, `{"detail"}`
@@ -202,7 +196,7 @@ mod tests {
             assert_eq!(error_message(&body).as_deref(), said, "{body}");
         }
         let long = error_message(&json!({"error": "é\n".repeat(500)})).unwrap_or_default();
-        assert_eq!(long.chars().count(), QUOTED + 3);
+        assert_eq!(long.chars().count(), 203);
         assert!(!long.contains('\n'));
     }
 }
