@@ -18,5 +18,9 @@ mod limits;
 mod place;
 #[path = "remote/protocols.rs"]
 mod protocols;
+#[path = "remote/quirks.rs"]
+mod quirks;
+#[path = "remote/quotas.rs"]
+mod quotas;
 #[path = "remote/unscored.rs"]
 mod unscored;

@@ -2,6 +2,8 @@
 
 use super::talk::{self, Bar};
 use crate::engine::Workload;
+use crate::engine::remote::transport::Waiting;
+use crate::remark::{Remark, Weight};
 use crate::runner::Event;
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,12 @@ pub enum Verbosity {
 /// Time over which the rate is measured before a total time is named, and the least time that is worth naming.
 const MEASURED: Duration = Duration::from_secs(2);
 
+/// The line while requests are answered.
+const REQUESTS: &str = "{prefix} {bar:24} {human_pos}/{human_len} requests, {eta} left";
+
+/// A log hears that it is waited when it has lasted so long, and again whenever it has lasted twice as long.
+const FIRST_SAID: Duration = Duration::from_secs(10);
+
 /// Shows a run's events.
 pub struct Progress {
     verbosity: Verbosity,
@@ -27,6 +35,8 @@ pub struct Progress {
     started: Instant,
     requests: (usize, usize),
     tokens: Tokens,
+    /// When waiting is said the next time, while it lasts.
+    said_again: Option<Duration>,
 }
 
 /// How the computing of tokens goes.
@@ -49,7 +59,7 @@ impl Progress {
     pub fn new(label: &str, verbosity: Verbosity) -> Progress {
         let label = label.to_string();
         let (bar, started) = (Bar::hidden(), Instant::now());
-        Progress { verbosity, bar, label, started, requests: (0, 0), tokens: Tokens::default() }
+        Progress { verbosity, bar, label, started, requests: (0, 0), tokens: Tokens::default(), said_again: None }
     }
 
     pub fn event(&mut self, event: &Event) {
@@ -67,10 +77,13 @@ impl Progress {
             Event::Computed { computed, of } => self.computed(*computed, *of),
             Event::Answered { done, total, .. } => {
                 self.requests = (*done, *total);
+                self.go_on();
                 if !self.tokens.counted {
                     self.bar.position(*done as u64);
                 }
             }
+            Event::Remark(remark) => self.remark(remark),
+            Event::Waiting(waiting) => self.waiting(waiting),
             Event::Judging { judge, done: 0, total } => self.judging(judge, *total),
             Event::Judging { done, .. } => self.bar.position(*done as u64),
             Event::Ended { .. } | Event::Judged { .. } => self.bar.clear(),
@@ -83,8 +96,7 @@ impl Progress {
         if self.verbosity == Verbosity::Quiet || !talk::has_bars() {
             return;
         }
-        let template = "{prefix} {bar:24} {human_pos}/{human_len} requests, {eta} left";
-        self.bar = Bar::start(Some(total as u64), 8, template, &self.label);
+        self.bar = Bar::start(Some(total as u64), 8, REQUESTS, &self.label);
         self.bar.position(answered as u64);
         self.bar.reset_eta();
     }
@@ -128,6 +140,36 @@ impl Progress {
         }
     }
 
+    /// What is waited for: on the line of a terminal each time, in a log now and then.
+    fn waiting(&mut self, waiting: &Waiting) {
+        let text = describe_waiting(waiting);
+        if !self.bar.is_hidden() {
+            let (done, total) = self.requests;
+            if self.said_again.is_none() {
+                self.bar.template("{prefix} {msg}");
+            }
+            self.said_again = Some(Duration::ZERO);
+            self.bar.message(&format!("{done}/{total} requests, {text}"));
+        } else if waiting.since >= self.said_again.unwrap_or(FIRST_SAID) {
+            self.said_again = Some(waiting.since * 2);
+            self.say(&text);
+        }
+    }
+
+    /// Something was answered.
+    fn go_on(&mut self) {
+        if self.said_again.take().is_some() && !self.bar.is_hidden() {
+            self.bar.template(REQUESTS);
+            self.bar.message("");
+        }
+    }
+
+    /// Warnings are said also where nothing else is.
+    fn remark(&self, remark: &Remark) {
+        let kind = if remark.weight == Weight::Warning { "warning" } else { "note" };
+        self.bar.say(format_args!("{kind}: {}: {}", self.label, remark.text));
+    }
+
     fn say(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
             self.bar.say(format_args!("{}: {text}", self.label));
@@ -148,6 +190,12 @@ fn describe(workload: &Workload) -> String {
         text.push_str(&format!(", at most {} tokens to write", grouped(written_tokens)));
     }
     text
+}
+
+/// `waiting for 40 s (the server is asked again in 20 s): HTTP 429 from ...`
+fn describe_waiting(waiting: &Waiting) -> String {
+    let again = waiting.left.map(|left| format!(" (asked again in {})", time(left.max(Duration::from_secs(1)))));
+    format!("waiting for {}{}: {}", time(waiting.since), again.unwrap_or_default(), waiting.why)
 }
 
 /// `1,234,567`
@@ -191,6 +239,15 @@ mod tests {
         assert_eq!([0, 12, 999, 1000, 1_234_567].map(grouped), ["0", "12", "999", "1,000", "1,234,567"]);
         let times = [4, 99, 700, 10_000].map(|s| time(Duration::from_secs(s)));
         assert_eq!(times, ["4 s", "99 s", "12 min", "2.8 h"]);
+    }
+
+    #[test]
+    fn waiting_says_for_how_long_and_why() {
+        let mut waiting =
+            Waiting { why: "HTTP 429".into(), since: Duration::from_secs(40), left: Some(Duration::from_secs(20)) };
+        assert_eq!(describe_waiting(&waiting), "waiting for 40 s (asked again in 20 s): HTTP 429");
+        waiting.left = None;
+        assert_eq!(describe_waiting(&waiting), "waiting for 40 s: HTTP 429");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::judge::Judges;
 use crate::kernel::ISA_VARIABLE;
 use crate::price::PriceTable;
 use crate::prompt::PromptOptions;
-use crate::remark::Weight;
+use crate::remark::{Remark, Weight};
 use crate::report::{compare, render_all};
 use crate::run::{Effort, Environment, PrintedDate, Spec};
 use crate::runner::{
@@ -237,11 +237,19 @@ impl Ask<'_> {
         // What a probe found out is said before the work, what the work brought up after it.
         let known = engine.notices();
         known.iter().for_each(|notice| heard.note(label, notice));
+        let remarked = engine.remarks();
+        talk::remarks(&about(label, &remarked));
         let means = Means { engine, judges: self.judges, cancel: self.cancel };
         let finished = run_one(self.args, &suited, &means, prepared, &mut progress);
         for notice in engine.notices().iter().filter(|notice| !known.contains(notice)) {
             heard.note(label, notice);
         }
+        let mut remarks = engine.remarks();
+        remarks.retain(|remark| !remarked.contains(remark));
+        if let Ok(finished) = &finished {
+            remarks.extend(engine.audit(&finished.answers()));
+        }
+        talk::remarks(&about(label, &remarks));
         finished
     }
 
@@ -265,6 +273,11 @@ impl Ask<'_> {
         }
         Ok(suited)
     }
+}
+
+/// Remarks of an engine under the name that its column has.
+fn about(label: &str, remarks: &[Remark]) -> Vec<Remark> {
+    remarks.iter().map(|remark| Remark { subject: Some(label.to_string()), ..remark.clone() }).collect()
 }
 
 /// One model: run folder, answers, result files.

@@ -129,6 +129,11 @@ impl Bar {
         self.0.set_position(position);
     }
 
+    /// Whether nobody can see it: there is none, or no terminal.
+    pub fn is_hidden(&self) -> bool {
+        self.0.is_hidden()
+    }
+
     /// Forgets the rate so far.
     pub fn reset_eta(&self) {
         self.0.reset_eta();

@@ -5,6 +5,7 @@
 use crate::error::Result;
 use crate::hub::DownloadEvent;
 use crate::model::Precision;
+use crate::remark::Remark;
 use crate::request::{Prompt, Request, Response, Unscored};
 use crate::template::moment::Moment;
 use cache::{CacheOptions, CachedEngine};
@@ -214,6 +215,10 @@ pub enum Update {
     Computed { computed: usize, of: usize },
     /// The answer to the request at an index, and how it came.
     Answered(usize, Outcome, Delivery),
+    /// What answers show so far that the user should know at once.
+    Remark(Remark),
+    /// Nothing is answered at the moment, and why; told again and again as long as it is so.
+    Waiting(remote::transport::Waiting),
 }
 
 /// Receives what an engine tells. An error stops the engine.
@@ -249,6 +254,16 @@ pub trait Engine {
     /// Seconds that opening it took.
     fn load_seconds(&self) -> f64 {
         0.0
+    }
+
+    /// What the work brought up so far that the user should know, with its weight.
+    fn remarks(&self) -> Vec<Remark> {
+        Vec::new()
+    }
+
+    /// What all answers of a run show when they are looked at together, those of earlier sessions included.
+    fn audit(&self, _answers: &[(&Request, &Response)]) -> Vec<Remark> {
+        Vec::new()
     }
 
     /// Things the user should know (a system turn folded away, a missing generation config), each once.

@@ -65,7 +65,7 @@ pub const LONGEST_TAG: usize = 20;
 pub fn unfinished(tokens: usize, cut_off: bool) -> String {
     match cut_off {
         true => format!("the thought was cut off after {tokens} tokens: raise max_gen_toks or --reasoning-tokens"),
-        false => "the model stopped in the middle of its thought".to_string(),
+        false => "the model stopped in the middle of its thought, or behind it without an answer".to_string(),
     }
 }
 
@@ -104,7 +104,9 @@ pub fn part(text: &str, field: Option<String>, reasoning: Option<bool>, cut_off:
         Some(_) if silent && cut_off => Parted::Unfinished,
         // Nothing shows where the thought ends, if it does.
         None if reasoning == Some(true) && cut_off => Parted::Unfinished,
-        thought => Parted::Answer { text: text.to_string(), thought },
+        // Line breaks that stood between thought and answer belong to neither: stop strings must not find them.
+        Some(thought) => Parted::Answer { text: text.trim_start().to_string(), thought: Some(thought) },
+        None => Parted::Answer { text: text.to_string(), thought: None },
     }
 }
 
@@ -143,6 +145,7 @@ mod tests {
         ("hm and so on", None, Some(true), true, None),
         ("hm and so on", None, Some(true), false, Some(("hm and so on", None))),
         ("hm and so on", None, None, true, Some(("hm and so on", None))),
+        ("\n\n42", Some("hm"), None, false, Some(("42", Some("hm")))),
         ("42", Some("hm"), None, true, Some(("42", Some("hm")))),
         ("", Some("hm"), None, true, None),
         ("", Some("hm"), None, false, Some(("", Some("hm")))),

@@ -7,7 +7,7 @@ use crate::engine::{Cancel, Delivery, Engine, Outcome, Update};
 use crate::error::Result;
 use crate::item::Item;
 use crate::judge::Judges;
-use crate::request::{Request, Unscored};
+use crate::request::{Request, Response, Unscored};
 use crate::run::{GroupResult, TaskResult};
 use crate::sample::{AnsweredItem, Sample, Score};
 use crate::score::{estimate_group, estimate_task, remarks_on_answers, score_item};
@@ -23,6 +23,17 @@ pub struct FinishedTask {
     /// All samples, document by document within each filter pipeline.
     pub samples: Vec<Sample>,
     pub result: TaskResult,
+}
+
+impl Finished {
+    /// All answers with what was asked.
+    pub fn answers(&self) -> Vec<(&Request, &Response)> {
+        let items = self.tasks.iter().flat_map(|t| &t.items);
+        let pairs = items.flat_map(|a| a.item.requests.iter().zip(&a.responses));
+        pairs
+            .flat_map(|(request, outcomes)| outcomes.iter().flatten().map(move |response| (request, response)))
+            .collect()
+    }
 }
 
 impl FinishedTask {
@@ -108,6 +119,14 @@ pub fn execute(
             }
             Update::Computed { computed, of } => {
                 on_event(Event::Computed { computed, of });
+                return Ok(());
+            }
+            Update::Remark(remark) => {
+                on_event(Event::Remark(remark));
+                return Ok(());
+            }
+            Update::Waiting(waiting) => {
+                on_event(Event::Waiting(waiting));
                 return Ok(());
             }
             Update::Answered(index, outcome, delivery) => (index, outcome, delivery),

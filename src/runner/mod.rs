@@ -27,6 +27,8 @@ pub use prepare::{Limit, Prepared, PreparedTask, prepare};
 pub use protocol::{Plan, plan_protocol};
 
 use crate::engine::Workload;
+use crate::engine::remote::transport::Waiting;
+use crate::remark::Remark;
 
 /// What happens during a run, for progress displays.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +45,10 @@ pub enum Event {
     Computed { computed: usize, of: usize },
     /// One more answer is on disk.
     Answered { done: usize, total: usize, prompt_tokens: usize, completion_tokens: usize },
+    /// What answers show so far that the user should know at once.
+    Remark(Remark),
+    /// Nothing is answered at the moment, and why; told again and again as long as it is so.
+    Waiting(Waiting),
     /// A judge works; `done` of `total` distinct cases have a finding.
     Judging { judge: String, done: usize, total: usize },
     /// A judge has no more to do.

@@ -1,7 +1,8 @@
 //! Keys come from the environment and go to their server, and nowhere else: not into files, not onto the terminal.
 
 use crate::place::{Place, Run};
-use crate::server::{Plan, Server, Setup};
+use crate::server::{Chat, Completions, Plan, Server, Setup, Told};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
@@ -82,6 +83,42 @@ fn a_key_that_is_withdrawn_stops_the_run_and_is_not_shown() {
     // With the key back in force, the same command goes on.
     server.change(|setup| setup.denies = false);
     with_keys(place.command(&server.model(), "toy_choices,toy_words", "out", &["--cache", "off"])).expect(0);
+    assert_no_keys(place.path());
+}
+
+/// The key as the name of the model, in the answer, in parts of it, and in a thought.
+fn repeats(told: &Told<'_>) -> Option<(u16, String, Value)> {
+    let key =
+        told.head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("authorization").then_some(line))?;
+    let key = key.split_once(": ").map_or("", |(_, key)| key.trim());
+    if told.prompt.is_empty() {
+        return Some((200, String::new(), json!({"data": [{"id": key}, {"id": "toy"}]})));
+    }
+    let (first, second) = key.split_at(key.len() / 2);
+    let parts = json!([{"type": "text", "text": format!("{key} and {first}")}, {"type": "text", "text": second}]);
+    let message = json!({"content": parts, "reasoning_content": format!("hm, {key}")});
+    Some((200, String::new(), json!({"model": key, "choices": [{"message": message, "finish_reason": "stop"}]})))
+}
+
+#[test]
+fn a_server_that_answers_with_the_key_does_not_get_it_into_files() {
+    let place = Place::new(0, 5);
+    let server = Server::start(Setup {
+        completions: Completions::Absent,
+        chat: Chat::Plain,
+        quirk: Some(repeats),
+        ..Setup::default()
+    });
+    let flags = ["--verbose", "--cache-file", "answers.sqlite"];
+    let run = with_keys(place.command(&server.model(), "toy_words", "out", &flags)).expect(0);
+    assert!(server.log().saw(KEY));
+    assert!(run.stderr.contains("repeated the key in"), "{}", run.stderr);
+    let samples = place.outputs("out");
+    let samples = samples.iter().find(|(name, _)| name.starts_with("samples_toy")).unwrap().1;
+    assert!(String::from_utf8_lossy(samples).contains("(secret) and (secret)"), "what was taken out is marked");
+    assert!(assert_no_keys(place.path()) > 8);
+    // The model that it lists first is the key; with that one it goes on under another name.
+    with_keys(place.command(&server.url(), "toy_words", "listed", &flags));
     assert_no_keys(place.path());
 }
 

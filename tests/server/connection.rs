@@ -2,7 +2,7 @@
 
 use super::answers::{self, Answer, Asked};
 use super::faults::Fault;
-use super::{Setup, Shared};
+use super::{Setup, Shared, Told};
 use serde_json::Value;
 use std::io::Write;
 use std::sync::Arc;
@@ -79,7 +79,9 @@ async fn respond(stream: &mut TcpStream, shared: &Shared, head: &[u8], body: &[u
     let answer = match (&setup.redirect, setup.denies) {
         (Some(elsewhere), _) => redirect(elsewhere, target),
         (_, true) => denied(head),
-        _ => failed(fault, &setup, target).unwrap_or_else(|| answers::answer(&setup, &asked, prompt.as_ref(), fault)),
+        _ => odd(shared, &setup, head, &asked, prompt.as_ref())
+            .or_else(|| failed(fault, &setup, target))
+            .unwrap_or_else(|| answers::answer(&setup, &asked, prompt.as_ref(), fault)),
     };
     out.clear();
     write_head(out, &answer);
@@ -115,6 +117,20 @@ fn note(shared: &Shared, setup: &Setup, head: &str, key: Option<&str>, number: u
     count.faults += 1;
     *log.faults.entry(format!("{fault:?}")).or_default() += 1;
     Some(fault)
+}
+
+/// The answer of the server's quirk.
+fn odd(
+    shared: &Shared,
+    setup: &Setup,
+    head: &str,
+    asked: &Asked<'_>,
+    prompt: Option<&(&'static str, String)>,
+) -> Option<Answer> {
+    let prompt = prompt.map_or("", |(_, text)| text);
+    let told = Told { head, body: &asked.body, prompt, answered: shared.answered.load(Ordering::SeqCst) };
+    let (status, headers, body) = setup.quirk?(&told)?;
+    Some(Answer { headers, ..Answer::value(status, &body) })
 }
 
 /// Answers that stand in for the right one.

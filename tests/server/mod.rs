@@ -49,6 +49,19 @@ pub enum Chat {
     ThinkField,
 }
 
+/// What a quirk sees of a request.
+pub struct Told<'a> {
+    pub head: &'a str,
+    pub body: &'a serde_json::Value,
+    /// All texts of the prompt; empty for other routes.
+    pub prompt: &'a str,
+    /// Prompts that were answered before.
+    pub answered: u64,
+}
+
+/// Answers some requests in a way of its own: status, further headers (each with its line end), body.
+pub type Quirk = fn(&Told<'_>) -> Option<(u16, String, serde_json::Value)>;
+
 /// Chooses prompts.
 pub type Pick = fn(&str) -> bool;
 
@@ -76,6 +89,8 @@ pub struct Setup {
     pub delay: Duration,
     /// Sends every request on to this address.
     pub redirect: Option<String>,
+    /// Stands before everything else.
+    pub quirk: Option<Quirk>,
     pub faults: Option<Plan>,
     /// Keeps what was asked. Benches do without.
     pub keeps_log: bool,
@@ -97,6 +112,7 @@ impl Default for Setup {
             denies: false,
             delay: Duration::ZERO,
             redirect: None,
+            quirk: None,
             faults: None,
             keeps_log: true,
         }

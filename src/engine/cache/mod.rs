@@ -6,6 +6,7 @@
 mod key;
 mod place;
 mod prune;
+mod schema;
 mod shelf;
 mod store;
 mod writer;
@@ -24,7 +25,8 @@ pub use store::{Entry, Model};
 use super::remote::CacheMode;
 use super::{Cancel, Capabilities, Delivery, Engine, Identity, Inspection, Outcome, Sink, Update};
 use crate::error::Result;
-use crate::request::{Prompt, Request};
+use crate::remark::Remark;
+use crate::request::{Prompt, Request, Response};
 use crate::template::moment::Moment;
 use key::{dated_hash, decode, encode, identity_hash};
 use std::path::PathBuf;
@@ -170,6 +172,14 @@ impl Engine for CachedEngine {
 
     fn load_seconds(&self) -> f64 {
         self.inner.load_seconds()
+    }
+
+    fn remarks(&self) -> Vec<Remark> {
+        self.inner.remarks()
+    }
+
+    fn audit(&self, answers: &[(&Request, &Response)]) -> Vec<Remark> {
+        self.inner.audit(answers)
     }
 
     fn notices(&self) -> Vec<String> {

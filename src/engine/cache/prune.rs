@@ -1,6 +1,7 @@
 //! What the response cache holds, by model, and taking things out of it.
 
 use super::key::{hex, unhex};
+use super::schema::LONG;
 use super::store::{Access, OpenError, Store, beside, failed, is_busy};
 use crate::catalog::glob;
 use crate::error::{Error, Result};
@@ -79,12 +80,14 @@ pub struct Found {
 
 /// Opens a cache that must exist.
 fn open(path: &Path, access: Access) -> Result<Store> {
-    Store::open(path, access).map_err(|e| match e {
+    let store = Store::open(path, access).map_err(|e| match e {
         OpenError::Missing => Error::input("there is no response cache yet")
             .file(path)
             .hint("a run that asks a server makes it; `--cache-file` names another one"),
         OpenError::Unavailable(error) | OpenError::Unfit(error) => error,
-    })
+    })?;
+    store.allow(LONG);
+    Ok(store)
 }
 
 /// Looks through the whole file.

@@ -1,6 +1,7 @@
 //! The SQLite file of the response cache: schema, opening, reading and adding rows.
 
 use super::key::Hash;
+use super::schema::{Deadline, SCHEMA, SHORT, check_files, distrust, is_ours};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use std::fs;
@@ -15,23 +16,6 @@ const APPLICATION: i64 = 0x666d_726b;
 
 /// How long a connection waits for another one's write.
 const BUSY: Duration = Duration::from_secs(20);
-
-/// One row an answer; `models` says who the identities are.
-const SCHEMA: &str = "
-    CREATE TABLE models (
-        identity BLOB PRIMARY KEY, engine TEXT NOT NULL, name TEXT NOT NULL, label TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE answers (
-        identity BLOB NOT NULL,
-        key BLOB NOT NULL,
-        at INTEGER NOT NULL,
-        size INTEGER NOT NULL,
-        prompt_tokens INTEGER NOT NULL,
-        completion_tokens INTEGER NOT NULL,
-        refused INTEGER NOT NULL,
-        answer TEXT NOT NULL,
-        UNIQUE (key, identity)
-    );";
 
 const FIND: &str = "SELECT answer FROM answers WHERE key = ?1 AND identity = ?2";
 
@@ -89,6 +73,7 @@ pub struct Entry {
 pub struct Store {
     pub(super) path: PathBuf,
     pub(super) connection: Connection,
+    deadline: Deadline,
 }
 
 impl Store {
@@ -102,6 +87,7 @@ impl Store {
                 OpenError::Unavailable(Error::io("cannot make the folder of the response cache", folder, e))
             })?;
         }
+        check_files(path, access == Access::Read).map_err(OpenError::Unfit)?;
         let opened = match connect(path, access, false) {
             // In a folder that cannot be written SQLite has no room for its files, and nobody else writes there either.
             Err(e) if access == Access::Read && is_unwritable(&e) && !beside(path, "-wal").exists() => {
@@ -109,13 +95,14 @@ impl Store {
             }
             opened => opened,
         };
-        let connection = opened.map_err(|e| unopened(path, e))?;
+        let mut connection = opened.map_err(|e| unopened(path, e))?;
+        let deadline = Deadline::on(&mut connection).map_err(|e| unopened(path, e))?;
         // SQLite opens what it cannot write for reading, without a word.
         if access != Access::Read && connection.is_readonly("main").map_err(|e| unopened(path, e))? {
             let error = Error::input("the response cache cannot be written").file(path);
             return Err(OpenError::Unavailable(error.hint("free it, or use `--cache read`")));
         }
-        Store { path: path.to_path_buf(), connection }.checked(access)
+        Store { path: path.to_path_buf(), connection, deadline }.checked(access)
     }
 
     /// Checks whose file it is and of which version, and makes the tables of a new one.
@@ -127,7 +114,9 @@ impl Store {
         let version = version.map_err(|e| unopened(&self.path, e))?;
         let application = self.pragma("application_id").map_err(|e| unopened(&self.path, e))?;
         let what = match (application, version) {
-            (APPLICATION, SCHEMA_VERSION) => return Ok(self),
+            (APPLICATION, SCHEMA_VERSION) if is_ours(&self.connection).map_err(|e| unopened(&self.path, e))? => {
+                return Ok(self);
+            }
             (APPLICATION, newer) if newer > SCHEMA_VERSION => {
                 "this response cache was written by a newer version of fairmark"
             }
@@ -153,8 +142,14 @@ impl Store {
         transaction.commit()
     }
 
+    /// Gives what is done next so much time.
+    pub(super) fn allow(&self, time: Duration) {
+        self.deadline.allow(time);
+    }
+
     /// The texts under these keys, in their order, as of one moment.
     pub fn find(&self, identity: &Hash, keys: &[Hash]) -> rusqlite::Result<Vec<Option<String>>> {
+        self.allow(SHORT);
         let transaction = self.connection.unchecked_transaction()?;
         let mut statement = transaction.prepare_cached(FIND)?;
         keys.iter().map(|key| statement.query_row(params![key, identity], |row| row.get(0)).optional()).collect()
@@ -162,6 +157,7 @@ impl Store {
 
     /// Adds a batch in one transaction: all of it or nothing.
     pub fn add(&mut self, model: &Model, entries: &[Entry]) -> rusqlite::Result<()> {
+        self.allow(SHORT);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             // Each time: another process may have pruned the model away.
@@ -205,6 +201,7 @@ fn connect(path: &Path, access: Access, immutable: bool) -> rusqlite::Result<Con
         Connection::open_with_flags(path, flags)?
     };
     connection.busy_timeout(BUSY)?;
+    distrust(&connection)?;
     // Looks into the file: opening alone does not.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     if access == Access::Write {
@@ -270,6 +267,11 @@ pub(super) fn failed(path: &Path, error: rusqlite::Error) -> Error {
         ("another process keeps the response cache locked", "wait for it to end, or use `--cache off`")
     } else if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
         ("there is no room for the response cache", "make room, or use `--cache read`")
+    } else if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
+        (
+            "the response cache takes too long to be read: it may have been tampered with",
+            "name another file with `--cache-file`, or use `--cache off`",
+        )
     } else {
         ("cannot use the response cache", "name another file with `--cache-file`, or use `--cache off`")
     };

@@ -237,6 +237,70 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
     refused("newer version");
 }
 
+/// Ours by its numbers, and with something in it that we did not make.
+#[test]
+fn a_cache_with_more_in_it_than_tables_is_none() {
+    for more in [
+        "CREATE TRIGGER t BEFORE INSERT ON answers BEGIN SELECT count(*) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c); END;",
+        "CREATE TRIGGER t BEFORE INSERT ON answers BEGIN SELECT raise(abort, 'look here'); END;",
+        "CREATE VIEW v AS SELECT 1;",
+        "CREATE TABLE more (x);",
+        "CREATE INDEX i ON answers (at);",
+        "ALTER TABLE answers ADD COLUMN more;",
+        "ALTER TABLE answers RENAME TO theirs; CREATE VIEW answers AS SELECT * FROM theirs;",
+        "DROP TABLE models;",
+        "ALTER TABLE models RENAME COLUMN label TO name2;",
+    ] {
+        let bench = Bench::new();
+        bench.run(CacheMode::On, &requests(0..2));
+        let theirs = rusqlite::Connection::open(bench.file()).unwrap();
+        theirs.execute_batch(more).unwrap();
+        drop(theirs);
+        for mode in [CacheMode::On, CacheMode::Read, CacheMode::Refresh] {
+            let error = bench.engine("mock", &bench.options(mode), false).err().unwrap().to_string();
+            assert!(error.contains("no response cache of fairmark's") && error.contains("hint: "), "{more}: {error}");
+        }
+        assert!(stats(&bench.file()).is_err() && find(&bench.file(), "ab").is_err(), "{more}");
+        assert!(prune(&bench.file(), &Selection::default(), false).is_err(), "{more}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn links_pipes_and_devices_are_no_caches() {
+    use std::os::unix::fs::symlink;
+    let bench = Bench::new();
+    let folder = bench.file().parent().unwrap().to_path_buf();
+    std::fs::create_dir_all(&folder).unwrap();
+    let outside = bench.dir.path().join("outside");
+    std::fs::write(&outside, "").unwrap();
+    let refused = |file: &std::path::Path| {
+        let options = CacheOptions { mode: CacheMode::On, file: Some(file.to_path_buf()), retry_refused: false };
+        let mock = Box::new(MockEngine::new("mock").unwrap());
+        let error = CachedEngine::wrap(mock, &options).err().unwrap().to_string();
+        assert!(error.contains("no response cache of fairmark's"), "{error}");
+    };
+    let (link, pipe, zero) = (folder.join("link"), folder.join("pipe"), folder.join("zero"));
+    symlink(&outside, &link).unwrap();
+    symlink("/dev/zero", &zero).unwrap();
+    let name = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
+    // SAFETY: a path that ends in a nought.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    [&link, &pipe, &zero].into_iter().for_each(|file| refused(file));
+    refused(std::path::Path::new("/dev/zero"));
+    // Beside the file, too.
+    let file = folder.join("r.sqlite");
+    symlink(&outside, folder.join("r.sqlite-wal")).unwrap();
+    refused(&file);
+    assert_eq!(std::fs::read(&outside).unwrap(), b"");
+    // What is only read may be a link.
+    std::fs::remove_file(folder.join("r.sqlite-wal")).unwrap();
+    bench.run(CacheMode::On, &requests(0..2));
+    let elsewhere = folder.join("elsewhere");
+    symlink(bench.file(), &elsewhere).unwrap();
+    assert_eq!(stats(&elsewhere).unwrap().models[0].answers, 2);
+}
+
 #[test]
 fn a_default_file_that_cannot_be_made_is_a_notice_and_a_named_one_an_error() {
     let bench = Bench::new();

@@ -284,6 +284,13 @@ fn host(url: &Url) -> String {
     url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
 }
 
+/// Whether one name of a model stands for another: it has a date, a prefix or an ending more.
+pub(super) fn is_alias(told: &str, model: &str) -> bool {
+    let last = |name: &str| name.rsplit(['/', '\\']).next().unwrap_or(name).to_ascii_lowercase();
+    let (told, model) = (last(told), last(model));
+    told.contains(&model) || model.contains(&told)
+}
+
 pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');

@@ -4,12 +4,14 @@
 //! transport decides how many are really open. Answers go through a bounded channel to the thread that asked.
 
 use super::RemoteEngine;
+use super::accounts::{Sent, cut};
 use super::budget::{Grant, Reserve};
 use super::client::{Miss, Tally};
 use super::probe::Turns;
 use super::wire::{Ask, Reply};
 use crate::engine::{Cancel, Delivery, Outcome, Sink, Update};
 use crate::error::{Error, ErrorKind, Result};
+use crate::remark::Remark;
 use crate::request::{Answer, Prompt, Request, RequestKind, Response};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -29,6 +31,10 @@ const DRIVERS: usize = 4;
 
 /// Open requests that a thread of its own is worth.
 const REQUESTS_A_DRIVER: usize = 32;
+
+/// Prompts that are watched while a run lasts, at least and at most.
+const FEWEST_WATCHED: usize = 16;
+const MOST_WATCHED: usize = 4096;
 
 /// One request being answered.
 pub struct Job<'a> {
@@ -103,6 +109,17 @@ struct Shared<'a> {
     /// Set when no more requests are to be asked.
     stop: Cancel,
     end: Mutex<Option<End>>,
+    /// Prompts by the server's account, until something is wrong with them or enough were seen.
+    watch: Mutex<Watch>,
+}
+
+/// Prompts by the server's account.
+#[derive(Default)]
+struct Watch {
+    sent: Vec<Sent>,
+    is_said: bool,
+    /// What nobody has heard yet.
+    news: Option<Remark>,
 }
 
 /// Why not all requests are answered.
@@ -122,6 +139,7 @@ pub fn answer(engine: &RemoteEngine, requests: &[Request], cancel: &Cancel, sink
         answered: AtomicUsize::new(0),
         stop: Cancel::default(),
         end: Mutex::new(None),
+        watch: Mutex::default(),
     };
     let concurrency = engine.settings.max_concurrency;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -135,7 +153,7 @@ pub fn answer(engine: &RemoteEngine, requests: &[Request], cancel: &Cancel, sink
             scope.spawn(move || engine.runtime.block_on(shared.drive(width, sender)));
         }
         drop(sender);
-        deliver(receiver, cancel, &shared.stop, sink)
+        deliver(receiver, &shared, cancel, sink)
     })?;
     let end = shared.end.lock().unwrap_or_else(PoisonError::into_inner).take();
     match end {
@@ -151,20 +169,23 @@ pub fn answer(engine: &RemoteEngine, requests: &[Request], cancel: &Cancel, sink
 }
 
 /// Hands answers to the sink until all threads are done. An error of the sink ends it.
-fn deliver(receiver: Receiver<Answered>, cancel: &Cancel, stop: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
+fn deliver(receiver: Receiver<Answered>, shared: &Shared<'_>, cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()> {
+    let mut tell = |update| sink(update).inspect_err(|_| shared.stop.cancel());
     loop {
         if cancel.is_cancelled() {
-            stop.cancel();
+            shared.stop.cancel();
         }
         match receiver.recv_timeout(TICK) {
-            Ok((index, outcome, delivery)) => {
-                if let Err(err) = sink(Update::Answered(index, outcome, delivery)) {
-                    stop.cancel();
-                    return Err(err);
+            Ok((index, outcome, delivery)) => tell(Update::Answered(index, outcome, delivery))?,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(waiting) = shared.engine.client.transport.waiting() {
+                    tell(Update::Waiting(waiting))?;
                 }
             }
-            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        if let Some(remark) = shared.news() {
+            tell(Update::Remark(remark))?;
         }
     }
 }
@@ -227,6 +248,29 @@ impl Shared<'_> {
         Done { index, reserve, tally: job.tally, outcome }
     }
 
+    /// Looks whether the server cuts prompts, so that a long run need not end before that is said.
+    fn watch(&self, index: usize, outcome: &Outcome) {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Ok(response), Some(request)) = (outcome, self.requests.get(index)) else { return };
+        let Some(sent) = Sent::of(request, response.usage.prompt_tokens).filter(|_| watch.sent.len() < MOST_WATCHED)
+        else {
+            return;
+        };
+        watch.sent.push(sent);
+        if watch.sent.len().is_power_of_two() && watch.sent.len() >= FEWEST_WATCHED && !watch.is_said {
+            let found = cut(&watch.sent);
+            watch.is_said = found.is_some();
+            let so_far = watch.sent.len();
+            watch.news = found.map(|(what, touched)| {
+                Remark::warning("", format!("{what} ({touched} of the first {so_far} prompts; {})", self.engine.remedy))
+            });
+        }
+    }
+
+    fn news(&self) -> Option<Remark> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).news.take()
+    }
+
     /// Says whether anybody still listens.
     fn hand_on(&self, done: Done, sender: &SyncSender<Answered>) -> bool {
         let Done { index, reserve, tally, outcome } = done;
@@ -240,6 +284,7 @@ impl Shared<'_> {
             }
             Err(Miss::Cancelled) => return true,
         };
+        self.watch(index, &outcome);
         self.answered.fetch_add(1, Ordering::SeqCst);
         sender.send((index, outcome, tally.delivery)).is_ok()
     }

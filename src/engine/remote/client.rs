@@ -1,7 +1,8 @@
 //! One wire format to the servers of one model: asks put into bodies, sent, and read.
 
-use super::transport::{Failure, ProbeFailure, Transport};
-use super::wire::{Ask, Call, Input, Reply, Wire, WireError};
+use super::transport::{Failure, ProbeFailure, Size, Transport};
+use super::unwanted::{MOST, Unwanted};
+use super::wire::{Ask, Call, Input, Reply, Sampling, Wire, WireError};
 use crate::engine::{Cancel, Delivery};
 use crate::error::Error;
 use crate::request::{Unscored, Usage};
@@ -9,6 +10,18 @@ use serde_json::{Map, Value};
 
 /// Bytes of English that make a token, for limits per minute before anything is known.
 const BYTES_PER_TOKEN: usize = 4;
+
+/// No tokenizer in use has longer tokens (128 blanks), in bytes; an answer may have so many more.
+const LONGEST_TOKEN: usize = 128;
+const MORE: usize = 8 << 10;
+
+/// Bytes of an answer's body besides its texts, and bytes of a listing.
+const BODY: usize = 1 << 20;
+const LISTING: usize = 16 << 20;
+/// Bytes of a body for a byte of text (escaped), and for a byte or an id of a prompt that is scored: a token with its log-probability and
+/// the likeliest one's.
+const ESCAPED: usize = 8;
+const SCORED: usize = 512;
 
 /// Asks a model in one format.
 pub struct Client {
@@ -20,6 +33,8 @@ pub struct Client {
     pub told: Option<String>,
     /// Put into the body of everything that is written.
     pub extra_body: Map<String, Value>,
+    /// Settings that the server has said it does not take.
+    pub unwanted: Unwanted,
 }
 
 /// Why there is no answer.
@@ -55,7 +70,7 @@ impl From<Failure> for Miss {
     fn from(failure: Failure) -> Miss {
         match failure {
             Failure::Refused(reason) => Miss::Unscored(Unscored::refused(reason)),
-            Failure::Unanswered(reason) => Miss::unscored(reason),
+            Failure::Unanswered(reason) | Failure::Rejected(reason, _) => Miss::unscored(reason),
             Failure::Stopped(err) => Miss::Stopped(err),
             Failure::Cancelled => Miss::Cancelled,
         }
@@ -89,23 +104,69 @@ impl Client {
         if let (Ask::Generate(..) | Ask::FirstToken { .. }, Some(Value::Object(body))) = (ask, &mut call.body) {
             merge(body, &self.extra_body);
         }
+        if let Some(Value::Object(body)) = &mut call.body {
+            self.unwanted.apply(body, &self.extra_body);
+        }
         Some(call)
     }
 
     /// Asks whichever server is free.
     pub async fn ask(&self, ask: &Ask<'_>, cancel: &Cancel, tally: &mut Tally) -> Result<Reply, Miss> {
-        let call = self.call(ask);
-        let call = call.ok_or_else(|| Miss::unscored(format!("`{}` has no route for this", self.wire.name())))?;
         let read = |body: &Value| self.read(ask, body);
-        let (reply, delivery) = self.transport.send(&call, estimate(ask), cancel, &read).await?;
-        tally.add(usage(&reply), delivery);
-        Ok(reply)
+        for _ in 0..MOST {
+            let call = self.call(ask);
+            let call = call.ok_or_else(|| Miss::unscored(format!("`{}` has no route for this", self.wire.name())))?;
+            match self.transport.send(&call, size(ask), cancel, &read).await {
+                Ok((mut reply, delivery)) => {
+                    self.clean(&mut reply);
+                    tally.add(usage(&reply), delivery);
+                    return Ok(reply);
+                }
+                Err(Failure::Rejected(_, Some(body))) if self.unwanted.learn(&call, &body, &self.extra_body) => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Err(Miss::unscored("the server refuses one setting after the other"))
+    }
+
+    /// Texts that were put together from parts of a body, whose keys show only now.
+    fn clean(&self, reply: &mut Reply) {
+        if let Reply::Text { text, reasoning, .. } = reply {
+            self.transport.clean_text(text);
+            reasoning.iter_mut().for_each(|thought| self.transport.clean_text(thought));
+        }
     }
 
     /// Asks one server, for probes; `None` when the format has no such route.
     pub async fn ask_base(&self, base: usize, ask: &Ask<'_>) -> Option<Result<Reply, ProbeFailure>> {
-        let call = self.call(ask)?;
-        Some(self.transport.send_to(base, &call, &|body: &Value| self.read(ask, body)).await)
+        let mut call = self.call(ask)?;
+        for _ in 0..MOST {
+            match self.transport.send_to(base, &call, size(ask), &|body: &Value| self.read(ask, body)).await {
+                Err(ProbeFailure::Missing(_, Some(body)))
+                    if !self.is_thoughtless(ask, &call, &body)
+                        && self.unwanted.learn(&call, &body, &self.extra_body) =>
+                {
+                    call = self.call(ask)?;
+                }
+                Ok(mut reply) => {
+                    self.clean(&mut reply);
+                    return Some(Ok(reply));
+                }
+                failed => return Some(failed),
+            }
+        }
+        Some(Err(ProbeFailure::Missing("the server refuses one setting after the other".to_string(), None)))
+    }
+
+    /// Whether a setting that is refused would not be sent to a model that thinks: perhaps it does.
+    fn is_thoughtless(&self, ask: &Ask<'_>, call: &Call, refusal: &Value) -> bool {
+        let Ask::Generate(input, sampling) = ask else { return false };
+        let Some(name) = Unwanted::named(call, refusal, &self.extra_body).filter(|_| !sampling.reasoning) else {
+            return false;
+        };
+        let thinking = Sampling { reasoning: true, ..(*sampling).clone() };
+        let body = self.call(&Ask::Generate(*input, &thinking)).and_then(|call| call.body);
+        body.is_some_and(|body| body.get(name).is_none())
     }
 
     fn read(&self, ask: &Ask<'_>, body: &Value) -> Result<Reply, WireError> {
@@ -140,6 +201,34 @@ fn merge(body: &mut Map<String, Value>, extra: &Map<String, Value>) {
                 body.insert(key.clone(), value.clone());
             }
         }
+    }
+}
+
+/// The longest text that so many tokens can be, and some thousand bytes more.
+pub fn longest_text(tokens: usize) -> usize {
+    tokens.saturating_mul(LONGEST_TOKEN).saturating_add(MORE)
+}
+
+/// How large a call and its answer may be.
+fn size(ask: &Ask<'_>) -> Size {
+    let more = match ask {
+        Ask::Generate(input, sampling) => {
+            longest_text(sampling.max_tokens).saturating_add(bytes(input)).saturating_mul(ESCAPED)
+        }
+        Ask::FirstToken { input, .. } => bytes(input).saturating_mul(ESCAPED),
+        Ask::Score(input) => bytes(input).saturating_mul(SCORED),
+        Ask::Tokenize { text, .. } => text.len().saturating_mul(ESCAPED * 8),
+        Ask::ApplyTemplate(turns) => bytes(&Input::Chat(turns)).saturating_mul(ESCAPED),
+        Ask::Models => LISTING,
+    };
+    Size { tokens: estimate(ask), body: BODY.saturating_add(more) }
+}
+
+fn bytes(input: &Input<'_>) -> usize {
+    match input {
+        Input::Text(text) => text.len(),
+        Input::Ids(ids) => ids.len().saturating_mul(BYTES_PER_TOKEN),
+        Input::Chat(turns) => turns.iter().map(|turn| turn.content.len() + 16).sum(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! Texts that servers write, and first tokens that they list.
 
 use super::answer::Job;
-use super::client::Miss;
+use super::client::{Miss, longest_text};
 use super::probe::Turns;
 use super::wire::{Ask, Input, Reply, Sampling};
 use crate::engine::thinking::{Parted, part, unfinished};
 use crate::engine::tokens::{DEFAULT_MAX_GEN_TOKS, cut_at_stops, fit_prompt, log_sum_exp};
 use crate::request::{Answer, Decoding, Finish, Message, Prompt, Request, Usage};
+use std::sync::atomic::Ordering;
 
 /// Texts of end-of-sequence tokens, which some servers leave at the end of answers.
 const END_TEXTS: &[&str] = &[
@@ -74,7 +75,7 @@ impl Job<'_> {
         }
     }
 
-    /// `None`: the thought has no end, although there was room for more.
+    /// `None`: the thought has no end, or no answer behind it, and a stop string may be why.
     async fn write(
         &mut self,
         request: &Request,
@@ -89,11 +90,25 @@ impl Job<'_> {
             let wire = self.engine.client.wire.name();
             self.engine.notice(format!("{wire} has no place for `{left_out}`: texts are written without it"));
         }
-        let Reply::Text { text, reasoning, cut_off, usage, .. } =
+        let Reply::Text { text, mut reasoning, cut_off, usage, .. } =
             self.ask(&Ask::Generate(shown.input(), &sampling)).await?
         else {
             return Err(Miss::unscored("the server wrote no text"));
         };
+        let longest = longest_text(sampling.max_tokens);
+        if text.len() > longest {
+            let (bytes, tokens) = (text.len(), sampling.max_tokens);
+            return Err(Miss::unscored(format!(
+                "the server wrote {bytes} bytes where {tokens} tokens were asked for: that is no answer to this"
+            )));
+        }
+        if let Some(thought) = reasoning.as_mut().filter(|thought| thought.len() > longest) {
+            thought.truncate(thought.floor_char_boundary(longest));
+            thought.push_str("...");
+            self.engine.notice("thoughts that are far longer than what was asked for are cut where they are kept");
+        }
+        self.count(shown, &usage);
+        let in_field = reasoning.as_deref().is_some_and(|thought| !thought.trim().is_empty());
         // Thoughts that are counted but not shown end before the text begins.
         let hidden = usage.reasoning_tokens > 0;
         let expected = self.engine.settings.reasoning.or(self.engine.facts.thinks_inline.then_some(true));
@@ -102,11 +117,29 @@ impl Job<'_> {
             Parted::Answer { text, .. } if text.is_empty() && cut_off && hidden => {
                 return Err(thought_cut_off(&usage, sampling.max_tokens));
             }
+            Parted::Answer { text, thought } if text.trim().is_empty() && (thought.is_some() || hidden) => {
+                return match (cut_off, thinks || sampling.stops.is_empty() || self.engine.settings.reasoning.is_some())
+                {
+                    (true, _) => Err(thought_cut_off(&usage, sampling.max_tokens)),
+                    (false, false) => Ok(None),
+                    (false, true) => Err(no_answer(in_field, &usage)),
+                };
+            }
             Parted::Answer { text, thought } => (text, thought),
             Parted::Unfinished if cut_off => return Err(thought_cut_off(&usage, sampling.max_tokens)),
             Parted::Unfinished => return Ok(None),
         };
         Ok(Some((self.ended(&text, &decoding.until, cut_off), thought)))
+    }
+
+    /// What the server says that it was sent, where that is known here.
+    fn count(&self, shown: &Shown<'_>, usage: &Usage) {
+        if let Shown::Ids(ids) = shown
+            && usage.prompt_tokens > 0
+        {
+            self.engine.ids_counted.fetch_add(1, Ordering::Relaxed);
+            self.engine.ids_lost.fetch_add(usize::from(usage.prompt_tokens < ids.len()), Ordering::Relaxed);
+        }
     }
 
     /// The answer up to the first stop string.
@@ -177,6 +210,19 @@ impl Job<'_> {
 fn thought_cut_off(usage: &Usage, max_tokens: usize) -> Miss {
     let written = if usage.completion_tokens > 0 { usage.completion_tokens } else { max_tokens };
     Miss::unscored(unfinished(written, true))
+}
+
+/// An answer that is empty behind a thought that is whole.
+fn no_answer(in_field: bool, usage: &Usage) -> Miss {
+    Miss::unscored(match (in_field, usage.reasoning_tokens) {
+        (true, _) => {
+            "there is a thought and no answer: the server put everything into the thought's field (is its reasoning parser right for this \
+             model, or is thinking off?)"
+                .to_string()
+        }
+        (false, 0) => "there is a thought and no answer behind it".to_string(),
+        (false, tokens) => format!("the server counts {tokens} tokens of thought and gives no answer"),
+    })
 }
 
 /// `thought`: tokens for thoughts, of a model that thinks.

@@ -6,10 +6,12 @@
 //! An address names a wire format (`address`, `wire`); `transport` brings bodies to the servers and back (`client`). Log-likelihoods are
 //! in `score` and `spans`, texts and first tokens in `generate`; `answer` runs many requests at a time, within a `budget`.
 
+mod accounts;
 pub mod address;
 mod answer;
 mod budget;
 mod client;
+mod excerpt;
 mod generate;
 mod memo;
 mod probe;
@@ -17,6 +19,7 @@ mod score;
 mod spans;
 mod tokens;
 pub mod transport;
+mod unwanted;
 pub mod wire;
 
 #[cfg(test)]
@@ -29,7 +32,8 @@ mod testing;
 use super::{Cancel, Capabilities, Engine, EngineOptions, Identity, Inspection, Sink};
 use crate::engine::tokens::{Chat, fit_pair};
 use crate::error::{Error, Result};
-use crate::request::{Prompt, Request, RequestKind};
+use crate::remark::Remark;
+use crate::request::{Prompt, Request, RequestKind, Response};
 use crate::template::moment::Moment;
 use address::Address;
 use answer::Job;
@@ -40,6 +44,7 @@ use probe::{Facts, Turns};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use tokens::Tokens;
@@ -128,6 +133,11 @@ pub struct RemoteEngine {
     /// Conversations as the server's template renders them.
     rendered: Memo<String>,
     load_seconds: f64,
+    /// What to do about prompts that the server cuts.
+    remedy: &'static str,
+    /// Prompts that were sent as ids and counted by the server, and those of which it counted fewer.
+    ids_counted: AtomicUsize,
+    ids_lost: AtomicUsize,
     notices: Mutex<BTreeSet<String>>,
 }
 
@@ -185,6 +195,14 @@ impl RemoteEngine {
             }
             None => {}
         }
+        if let Some(told) = found.client.told.as_deref().filter(|told| !address::is_alias(told, &found.client.model)) {
+            let (told, model) = (excerpt::excerpt(told), excerpt::excerpt(&found.client.model));
+            notices.insert(format!("asked for the model `{model}`, the server says that its answers are of `{told}`"));
+        }
+        if let Some(control) = probe::control(&found.client, &found.facts) {
+            found.client.transport.set_control(control);
+        }
+        let remedy = accounts::remedy(&format!("{} {}", address.row.name, found.client.wire.name()));
         Ok(RemoteEngine {
             identity: identity(address, &found.client, &found.facts, tokens.as_ref(), options),
             runtime,
@@ -196,6 +214,9 @@ impl RemoteEngine {
             lengths: Memo::new(KEPT),
             rendered: Memo::new(KEPT),
             load_seconds: started.elapsed().as_secs_f64(),
+            remedy,
+            ids_counted: AtomicUsize::new(0),
+            ids_lost: AtomicUsize::new(0),
             notices: Mutex::new(notices),
         })
     }
@@ -312,6 +333,28 @@ impl Engine for RemoteEngine {
         self.load_seconds
     }
 
+    fn remarks(&self) -> Vec<Remark> {
+        let label = &self.identity.label;
+        let mut remarks = self.client.unwanted.remarks(label);
+        let repeated = self.client.transport.num_repeated();
+        if repeated > 0 {
+            let text = format!(
+                "the server repeated the key in {repeated} answers; it was taken out, and `(secret)` stands there"
+            );
+            remarks.push(Remark::warning(label, text));
+        }
+        let lost = self.ids_lost.load(Ordering::Relaxed);
+        if lost > 0 {
+            let text = format!("the server counts fewer tokens than were sent: it cuts prompts ({})", self.remedy);
+            remarks.push(Remark::warning(label, text).count(lost, self.ids_counted.load(Ordering::Relaxed), "prompts"));
+        }
+        remarks
+    }
+
+    fn audit(&self, answers: &[(&Request, &Response)]) -> Vec<Remark> {
+        accounts::audit(answers, &self.identity.label, self.remedy, self.settings.reasoning_tokens)
+    }
+
     fn notices(&self) -> Vec<String> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -367,6 +410,9 @@ fn identity(
     if !remote.extra_body.is_empty() {
         written.push(format!("extra_body={}", Value::Object(remote.extra_body.clone())));
     }
+    // Settings that decide answers and that the server does not take.
+    let without = client.unwanted.telling().join(",");
+    written.extend((!without.is_empty()).then(|| format!("without={without}")));
     written.extend(remote.reasoning.map(|reasoning| format!("reasoning={reasoning}")));
     if remote.reasoning_tokens > 0 {
         written.push(format!("reasoning_tokens={}", remote.reasoning_tokens));

@@ -3,6 +3,7 @@
 //! `examine` asks one server in one format, `scoring` judges whether what it says about prompts can be believed, `models` finds the
 //! model. Here formats are tried in their order, and servers of a fleet held against each other.
 
+mod control;
 mod examine;
 mod models;
 mod scoring;
@@ -11,9 +12,11 @@ use super::address::{self, Address, OPENAI_COMPATIBLE};
 use super::client::Client;
 use super::tokens::Tokens;
 use super::transport::{Base, Transport};
+use super::unwanted::Unwanted;
 use super::wire::{ServedModel, Wire};
 use crate::engine::{Capabilities, EngineOptions, Prompts};
 use crate::error::{Error, Result};
+pub use control::control;
 use examine::{Examined, Trouble, examine};
 use models::{Listing, Model};
 
@@ -206,6 +209,7 @@ impl Prober<'_> {
             model: self.address.model.clone().unwrap_or_default(),
             told: None,
             extra_body: self.options.remote.extra_body.clone(),
+            unwanted: Unwanted::default(),
         })
     }
 

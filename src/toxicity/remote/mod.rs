@@ -14,11 +14,12 @@ pub use perspective::open as open_perspective;
 
 use super::scorer::{Score, ScoreSink, Scorer, ScorerIdentity, checked};
 use crate::engine::Cancel;
-use crate::engine::remote::transport::{Base, Failure, Limits, Transport};
+use crate::engine::remote::transport::{Base, Control, Failure, Limits, Size, Transport};
 use crate::engine::remote::wire::{Call, WireError, gemini::Gemini};
 use crate::error::{Error, ErrorKind, Result};
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
@@ -27,6 +28,12 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// From sending to the last byte of an answer: scorers answer in seconds.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of an answer: some scores.
+const LARGEST: usize = 4 << 20;
+
+/// What every service can score: asked when texts fail, to tell their fault from the service's.
+const CONTROL: &str = "Good morning.";
 
 /// A service, without sending.
 pub trait Service: Send + Sync {
@@ -40,7 +47,7 @@ pub trait Service: Send + Sync {
 /// A service as a scorer.
 pub struct RemoteScorer {
     identity: ScorerIdentity,
-    service: Box<dyn Service>,
+    service: Arc<dyn Service>,
     transport: Transport,
     max_concurrency: usize,
     runtime: Runtime,
@@ -57,7 +64,7 @@ impl RemoteScorer {
     /// Nothing is sent yet.
     pub fn new(
         identity: ScorerIdentity,
-        service: Box<dyn Service>,
+        service: Arc<dyn Service>,
         base: Base,
         limits: Limits,
     ) -> Result<RemoteScorer> {
@@ -66,6 +73,10 @@ impl RemoteScorer {
         let max_concurrency = limits.max_concurrency;
         // Both services say what went wrong as Gemini does: `{"error": {"message": ...}}`.
         let transport = Transport::new(vec![base], limits, &Gemini)?;
+        if let Ok(call) = service.call(CONTROL) {
+            let asked = Arc::clone(&service);
+            transport.set_control(Control { call, is_answer: Box::new(move |body| asked.score(body).is_ok()) });
+        }
         Ok(RemoteScorer { identity, service, transport, max_concurrency, runtime })
     }
 
@@ -74,10 +85,13 @@ impl RemoteScorer {
             Ok(call) => call,
             Err(reason) => return (index, End::Scored(Err(reason))),
         };
-        let answer = self.transport.send(&call, 0, cancel, &|body: &Value| self.service.score(body)).await;
+        let answer =
+            self.transport.send(&call, Size::tokens(0), cancel, &|body: &Value| self.service.score(body)).await;
         let end = match answer {
             Ok((score, _)) => End::Scored(checked(score)),
-            Err(Failure::Refused(reason) | Failure::Unanswered(reason)) => End::Scored(Err(reason)),
+            Err(Failure::Refused(reason) | Failure::Unanswered(reason) | Failure::Rejected(reason, _)) => {
+                End::Scored(Err(reason))
+            }
             Err(Failure::Stopped(err)) => End::Stopped(err),
             Err(Failure::Cancelled) => End::Cancelled,
         };
@@ -133,5 +147,11 @@ fn check_online(is_offline: bool, kind: &str) -> Result<()> {
 
 /// Limits for a service; `rpm`: requests a minute.
 fn limits(max_concurrency: usize, rpm: Option<f64>) -> Limits {
-    Limits { max_concurrency, requests_per_minute: rpm, request_timeout: TIMEOUT, ..Limits::default() }
+    Limits {
+        max_concurrency,
+        requests_per_minute: rpm,
+        request_timeout: TIMEOUT,
+        max_body: LARGEST,
+        ..Limits::default()
+    }
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use reqwest::Url;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The kind in addresses.
 pub const KIND: &str = "openai-moderation";
@@ -87,7 +88,7 @@ pub(super) fn scorer(settings: &Options, model: &str, base: Base) -> Result<Box<
         options: BTreeMap::from([("server".to_string(), server)]),
     };
     let rpm = settings.count("rpm")?.map(|rpm| rpm as f64);
-    Ok(Box::new(RemoteScorer::new(identity, Box::new(service), base, limits(CONCURRENCY, rpm))?))
+    Ok(Box::new(RemoteScorer::new(identity, Arc::new(service), base, limits(CONCURRENCY, rpm))?))
 }
 
 /// Host, port and path, without what could be a secret.

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use reqwest::Url;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The kind in addresses.
 pub const KIND: &str = "perspective";
@@ -75,7 +76,7 @@ pub(super) fn scorer(settings: &Options, base: Base) -> Result<Box<dyn Scorer>> 
         label: service.attribute.clone(),
         options: BTreeMap::from([("language".to_string(), service.language.clone())]),
     };
-    Ok(Box::new(RemoteScorer::new(identity, Box::new(service), base, limits(CONCURRENCY, Some(rpm as f64)))?))
+    Ok(Box::new(RemoteScorer::new(identity, Arc::new(service), base, limits(CONCURRENCY, Some(rpm as f64)))?))
 }
 
 impl Service for Perspective {

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::request::{Message, Role};
 
 /// A context with two endings.
-const CONTEXT: &str = "The quick brown fox jumps over the lazy";
+pub const CONTEXT: &str = "The quick brown fox jumps over the lazy";
 const ENDINGS: [&str; 2] = [" dog again", " cat alone"];
 
 /// Tokens that are to be written: some routes refuse fewer.
@@ -25,6 +25,10 @@ const SAME: f64 = 1e-3;
 /// How formats complain about tokens that are not the prompt's, and what that means when prompts are to be scored.
 const OTHER_PROMPT: &str = "answered another prompt";
 const GENERATED_ONLY: &str = "the server returns log-probabilities of generated tokens only, it seems";
+
+/// What a server does that gives no answers at all.
+const ALL_THOUGHT: &str = "the whole answer to a test question stood in the thought's field: is the server's reasoning parser right for this model, \
+                           or is thinking off?";
 
 /// Characters of a server's complaint that are repeated.
 const COMPLAINT: usize = 200;
@@ -117,11 +121,11 @@ fn no_scoring(client: &Client) -> String {
     format!("the format {} has no scores of prompts", client.wire.name())
 }
 
-fn question() -> [Message; 1] {
+pub fn question() -> [Message; 1] {
     [Message { role: Role::User, content: "Say the letter A.".to_string() }]
 }
 
-fn sampling(reasoning: bool) -> Sampling {
+pub fn sampling(reasoning: bool) -> Sampling {
     Sampling { reasoning, ..Sampling::greedy(WRITTEN) }
 }
 
@@ -130,7 +134,7 @@ impl Examiner<'_> {
     async fn ask(&mut self, ask: &Ask<'_>) -> Result<Result<Reply, String>, Trouble> {
         let reply = match self.client.ask_base(self.base, ask).await {
             Some(Ok(reply)) => reply,
-            Some(Err(ProbeFailure::Missing(said) | ProbeFailure::Malformed(said))) => return Ok(Err(brief(&said))),
+            Some(Err(ProbeFailure::Missing(said, _) | ProbeFailure::Malformed(said))) => return Ok(Err(brief(&said))),
             Some(Err(ProbeFailure::Failed(err))) => return Ok(Err(brief(err.message()))),
             Some(Err(ProbeFailure::Unavailable(err))) => return Err(Trouble::Down(err)),
             None if matches!(ask, Ask::Score(_)) => return Ok(Err(no_scoring(self.client))),
@@ -163,9 +167,12 @@ impl Examiner<'_> {
                     if let Err(said) = self.heed(&reply) {
                         return Ok(Err(said));
                     }
-                    let Reply::Text { text, reasoning: field, usage, .. } = reply else {
+                    let Reply::Text { text, reasoning: field, cut_off, usage, .. } = reply else {
                         return Ok(Err("it answers with something else".to_string()));
                     };
+                    if text.trim().is_empty() && !cut_off && shows("", field.as_deref()) {
+                        self.notices.push(ALL_THOUGHT.to_string());
+                    }
                     let inline = shows(&text, None);
                     let thinks = inline || shows("", field.as_deref()) || usage.reasoning_tokens > 0;
                     let thinks = asked.unwrap_or(thinks || reasoning);
@@ -174,7 +181,7 @@ impl Examiner<'_> {
                 Some(Err(ProbeFailure::Failed(err))) => return Err(Trouble::Failed(err)),
                 Some(Err(ProbeFailure::Unavailable(err))) => return Err(Trouble::Down(err)),
                 Some(Err(ProbeFailure::Malformed(said))) => return Ok(Err(brief(&said))),
-                Some(Err(ProbeFailure::Missing(said))) => complaint = brief(&said),
+                Some(Err(ProbeFailure::Missing(said, _))) => complaint = brief(&said),
                 None => return Ok(Err("the format has no route for it".to_string())),
             }
             if asked.is_some() || !is_refusal(&complaint) {

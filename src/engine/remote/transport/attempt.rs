@@ -1,14 +1,15 @@
 //! A call from its first attempt to its end.
 
 use super::base::Target;
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, Kind, kind_of};
 use super::fleet::Want;
+use super::queue::Slot;
 use super::queue::TICK;
 use super::retry::Tries;
-use super::{Failure, Limits, ProbeFailure, Transport};
-use crate::engine::remote::wire::{Call, WireError};
+use super::{Control, Failure, Limits, ProbeFailure, Size, Transport};
+use crate::engine::remote::wire::{Call, WireError, trouble};
 use crate::engine::{Cancel, Delivery};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use serde_json::Value;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -20,6 +21,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Attempts of a probe after the first, and how often it may be told to come later.
 const PROBE_RETRIES: u32 = 2;
 const PROBE_THROTTLES: u32 = 5;
+
+/// A wait that a server asks for ends the session when it is so many times as long as the longest that is kept to.
+const LONGEST_WAITS: u32 = 5;
 
 /// What a decoder makes of a body.
 pub(super) type Decode<'a, T> = &'a (dyn Fn(&Value) -> Result<T, WireError> + Sync);
@@ -35,18 +39,23 @@ impl Transport {
     pub(super) async fn answer<T>(
         &self,
         call: &Call,
-        tokens: usize,
+        size: Size,
         cancel: &Cancel,
         decode: Decode<'_, T>,
     ) -> Result<(T, Delivery), Failure> {
-        let mut want = Want { call: self.calls.fetch_add(1, Ordering::Relaxed), tokens, ..Want::default() };
+        let mut want =
+            Want { call: self.calls.fetch_add(1, Ordering::Relaxed), tokens: size.tokens, ..Want::default() };
         let mut tries = Tries::new(&self.limits);
         let mut retries = 0;
         loop {
             let slot = self.queue.room(want, cancel).await?;
             let server = slot.server();
+            if let (true, Some(control)) = (slot.is_doubtful(), self.control.get()) {
+                self.ask_control(slot, control, cancel).await?;
+                continue;
+            }
             let started = Instant::now();
-            let fault = match self.attempt(server, call, cancel, decode).await {
+            let fault = match self.attempt(server, (call, size.body), cancel, decode).await {
                 Ok(value) => {
                     let took = started.elapsed();
                     slot.succeeded(took);
@@ -64,8 +73,30 @@ impl Transport {
         }
     }
 
+    /// Asks a server that is out because of its answers what a healthy one can answer: its calls may be what it cannot digest.
+    async fn ask_control(&self, slot: Slot<'_>, control: &Control, cancel: &Cancel) -> Result<(), Failure> {
+        let decode = |body: &Value| match (control.is_answer)(body) {
+            true => Ok(()),
+            false => Err(WireError::Malformed("no answer to a test question".to_string())),
+        };
+        match self.attempt(slot.server(), (&control.call, usize::MAX), cancel, &decode).await {
+            Ok(()) => slot.vouched(),
+            Err(Miss::Cancelled) => return Err(Failure::Cancelled),
+            Err(Miss::Fault(fault)) => {
+                slot.failed(&fault);
+            }
+        }
+        Ok(())
+    }
+
     /// See [`Transport::send_to`]. A server's refusals of probes say nothing about its health: they are what probes are for.
-    pub(super) async fn probe<T>(&self, base: usize, call: &Call, decode: Decode<'_, T>) -> Result<T, ProbeFailure> {
+    pub(super) async fn probe<T>(
+        &self,
+        base: usize,
+        call: &Call,
+        size: Size,
+        decode: Decode<'_, T>,
+    ) -> Result<T, ProbeFailure> {
         if base >= self.num_bases() {
             return Err(ProbeFailure::Failed(Error::input(format!("there is no server {base}"))));
         }
@@ -78,7 +109,7 @@ impl Transport {
             let slot =
                 self.queue.room(want, &cancel).await.map_err(|failure| ProbeFailure::Failed(error_of(failure)))?;
             let started = Instant::now();
-            let fault = match self.attempt(base, call, &cancel, decode).await {
+            let fault = match self.attempt(base, (call, size.body), &cancel, decode).await {
                 Ok(value) => {
                     slot.succeeded(started.elapsed());
                     return Ok(value);
@@ -89,7 +120,8 @@ impl Transport {
             drop(slot);
             throttles += u32::from(fault.kind == Kind::Throttled);
             // A probe that timed out once has taken long enough.
-            let is_last = fault.kind == Kind::Timeout || throttles > self.limits.max_retries.min(PROBE_THROTTLES);
+            let is_last = matches!(fault.kind, Kind::Timeout | Kind::Exhausted)
+                || throttles > self.limits.max_retries.min(PROBE_THROTTLES);
             let Some(wait) = tries.next(&fault, false).filter(|_| !is_last) else {
                 return Err(self.judge_probe(base, fault));
             };
@@ -105,8 +137,10 @@ impl Transport {
             return ProbeFailure::Failed(Error::input(fault.message).hint("check the model's name"));
         }
         match (fault.kind, fault.status) {
-            (Kind::Denied, Some(404 | 405 | 410)) | (Kind::Rejected, _) => ProbeFailure::Missing(fault.message),
-            (Kind::Broken | Kind::Refused, _) if !matches!(fault.status, Some(502)) => {
+            (Kind::Denied, Some(404 | 405 | 410)) | (Kind::Rejected, _) => {
+                ProbeFailure::Missing(fault.message, fault.body)
+            }
+            (Kind::Broken | Kind::Empty | Kind::Refused, _) if !matches!(fault.status, Some(502)) => {
                 ProbeFailure::Malformed(fault.message)
             }
             (Kind::Denied, Some(401 | 403)) if !has_key => ProbeFailure::Failed(
@@ -116,6 +150,10 @@ impl Transport {
                 let hint = fault.hint();
                 ProbeFailure::Failed(Error::input(fault.message).hint(hint))
             }
+            (Kind::Exhausted, _) => {
+                let hint = fault.hint();
+                ProbeFailure::Unavailable(Error::new(ErrorKind::Incomplete, fault.message).hint(hint))
+            }
             (Kind::Unreachable, _) => ProbeFailure::Unavailable(
                 Error::input(fault.message).hint("is the server running, and is this its address?"),
             ),
@@ -124,11 +162,32 @@ impl Transport {
     }
 
     /// One request and what its answer says.
-    async fn attempt<T>(&self, server: usize, call: &Call, cancel: &Cancel, decode: Decode<'_, T>) -> Result<T, Miss> {
+    async fn attempt<T>(
+        &self,
+        server: usize,
+        call: (&Call, usize),
+        cancel: &Cancel,
+        decode: Decode<'_, T>,
+    ) -> Result<T, Miss> {
+        let longest = self.limits.max_wait.saturating_mul(LONGEST_WAITS);
+        let tried = self.try_once(server, call, cancel, decode).await;
+        tried.map_err(|miss| match miss {
+            Miss::Fault(fault) => Miss::Fault(fault.within(longest)),
+            Miss::Cancelled => Miss::Cancelled,
+        })
+    }
+
+    async fn try_once<T>(
+        &self,
+        server: usize,
+        (call, most): (&Call, usize),
+        cancel: &Cancel,
+        decode: Decode<'_, T>,
+    ) -> Result<T, Miss> {
         let Some(target) = self.pool.target(server) else {
             return Err(Miss::Fault(Fault::new(Kind::Rejected, format!("there is no server {server}"))));
         };
-        let body = match watched(self.pool.ask(target, call), self.limits.request_timeout, GRACE, cancel).await {
+        let body = match watched(self.pool.ask(target, call, most), self.limits.request_timeout, GRACE, cancel).await {
             Watched::Done(Ok(body)) => body,
             Watched::Done(Err(fault)) => return Err(Miss::Fault(fault)),
             Watched::Cancelled => return Err(Miss::Cancelled),
@@ -150,8 +209,15 @@ fn undecoded(target: &Target, err: WireError, body: &Value) -> Fault {
     };
     match err {
         WireError::Refused(reason) => Fault::new(Kind::Refused, target.secrets.excerpt(&reason)),
-        WireError::Malformed(problem) | WireError::Failed(problem) => {
-            Fault { status: Some(200), ..Fault::new(Kind::Broken, say(&problem)) }
+        WireError::NoAnswer(reason) => {
+            Fault { status: Some(200), ..Fault::new(Kind::Rejected, target.secrets.excerpt(&reason)) }
+        }
+        WireError::Malformed(problem) => Fault { status: Some(200), ..Fault::new(Kind::Empty, say(&problem)) },
+        // An error in a body of status 200 means what it would have meant with the status that it names.
+        WireError::Failed(problem) => {
+            let kind = kind_of(trouble::status(body).unwrap_or(500), trouble::meaning(body));
+            let body_of = (kind == Kind::Rejected).then(|| body.clone());
+            Fault { status: Some(200), wait: trouble::wait(body), body: body_of, ..Fault::new(kind, say(&problem)) }
         }
     }
 }
@@ -161,6 +227,7 @@ fn undecoded(target: &Target, err: WireError, body: &Value) -> Fault {
 fn give_up(fault: Fault, retries: u32) -> Failure {
     match fault.kind {
         Kind::Refused => Failure::Refused(fault.message),
+        Kind::Rejected => Failure::Rejected(fault.message, fault.body),
         kind if retries > 0 && kind.is_worth_another_try() => {
             Failure::Unanswered(format!("{} (after {} attempts)", fault.message, retries + 1))
         }
@@ -171,7 +238,9 @@ fn give_up(fault: Fault, retries: u32) -> Failure {
 fn error_of(failure: Failure) -> Error {
     match failure {
         Failure::Stopped(err) => err,
-        Failure::Refused(message) | Failure::Unanswered(message) => Error::input(message),
+        Failure::Refused(message) | Failure::Unanswered(message) | Failure::Rejected(message, _) => {
+            Error::input(message)
+        }
         Failure::Cancelled => Error::input("interrupted"),
     }
 }

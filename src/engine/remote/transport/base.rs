@@ -81,8 +81,9 @@ impl Target {
             headers.insert(reqwest::header::AUTHORIZATION, value);
         }
         for (name, value) in &base.headers {
-            let key = HeaderName::try_from(name.as_str())
-                .map_err(|_| Error::input(format!("`{}` is not the name of a header", super::text::excerpt(name))))?;
+            let key = HeaderName::try_from(name.as_str()).map_err(|_| {
+                Error::input(format!("`{}` is not the name of a header", crate::engine::remote::excerpt::excerpt(name)))
+            })?;
             // The error's own text is left out: it could repeat the value.
             let mut value = HeaderValue::try_from(value.expose()).map_err(|_| {
                 Error::input(format!("the value of the header `{key}` has characters that a header cannot carry"))

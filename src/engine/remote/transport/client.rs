@@ -4,11 +4,12 @@
 //! it). What comes later than that cannot be told from an answer in HTTP/1.1: formats that repeat the prompt should compare it.
 
 use super::base::Target;
-use super::fault::{Fault, Kind, kind_of_status};
-use super::text::{excerpt, shown};
+use super::fault::{Fault, Kind, kind_of};
+use super::text::shown;
 use super::wait;
 use super::{Base, Limits};
-use crate::engine::remote::wire::{Call, Wire};
+use crate::engine::remote::excerpt::excerpt;
+use crate::engine::remote::wire::{Call, Wire, trouble};
 use crate::error::{Error, Result};
 use crate::tls;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
@@ -16,6 +17,7 @@ use reqwest::{Client, Method, Request, Response, Url};
 use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 const MAX_REDIRECTS: usize = 5;
@@ -26,6 +28,8 @@ const MAX_RESERVED: usize = 64 << 10;
 /// Bytes of a refusal that are read, and how long.
 const MAX_REFUSAL: usize = 64 << 10;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Characters of a type of content that are looked at.
+const LONGEST_TYPE: usize = 200;
 
 /// The connections to all servers of a model.
 pub(super) struct Pool {
@@ -33,6 +37,8 @@ pub(super) struct Pool {
     wire: &'static dyn Wire,
     connect_timeout: Duration,
     max_body: usize,
+    /// Answers that repeated a key.
+    repeated: AtomicU64,
     /// For servers on this machine: they are not behind a proxy.
     direct: OnceLock<Client>,
     proxied: OnceLock<Client>,
@@ -45,6 +51,7 @@ impl Pool {
             wire,
             connect_timeout: limits.connect_timeout,
             max_body: limits.max_body,
+            repeated: AtomicU64::new(0),
             direct: OnceLock::new(),
             proxied: OnceLock::new(),
         };
@@ -107,8 +114,30 @@ impl Pool {
         Ok(request.headers().get(AUTHORIZATION).cloned())
     }
 
-    /// Sends a call to a server and reads its answer.
-    pub async fn ask(&self, target: &Target, call: &Call) -> Result<Value, Fault> {
+    /// Answers so far that repeated a key, which was taken out of them.
+    pub fn num_repeated(&self) -> u64 {
+        self.repeated.load(Ordering::Relaxed)
+    }
+
+    /// Takes keys out of a text that was put together from parts of an answer.
+    pub fn clean_text(&self, text: &mut String) {
+        let found = self.targets.iter().fold(false, |found, target| target.secrets.clean_text(text) || found);
+        self.repeated.fetch_add(u64::from(found), Ordering::Relaxed);
+    }
+
+    /// Sends a call to a server and reads its answer, of at most so many bytes. No key comes back with it, nor with a fault: all that is
+    /// printed or written of a server comes through here.
+    pub async fn ask(&self, target: &Target, call: &Call, most: usize) -> Result<Value, Fault> {
+        let mut body = self.asked(target, call, most.min(self.max_body)).await.map_err(|fault| Fault {
+            message: target.secrets.hide(&fault.message),
+            said: fault.said.as_deref().map(|said| target.secrets.hide(said)),
+            ..fault
+        })?;
+        self.repeated.fetch_add(u64::from(target.secrets.clean(&mut body)), Ordering::Relaxed);
+        Ok(body)
+    }
+
+    async fn asked(&self, target: &Target, call: &Call, most: usize) -> Result<Value, Fault> {
         let (response, url) = self.follow(target, call).await?;
         let status = response.status();
         if !status.is_success() {
@@ -119,12 +148,11 @@ impl Pool {
             let message = format!("HTTP {} from {}: {problem}: {body}", status.as_u16(), shown(&url));
             Fault { status: Some(status.as_u16()), ..Fault::new(Kind::Broken, message) }
         };
-        let content_type = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
-        let body = self.body(target, response, &url).await?;
-        if let Some(kind) = content_type.filter(|kind| !kind.contains("json")) {
+        let content_type = response.headers().get(CONTENT_TYPE).map(|value| {
+            String::from_utf8_lossy(value.as_bytes().get(..LONGEST_TYPE).unwrap_or(value.as_bytes())).into_owned()
+        });
+        let body = body(target, response, &url, most).await?;
+        if let Some(kind) = content_type.filter(|kind| !kind.to_ascii_lowercase().contains("json")) {
             return Err(broken(format!("the body is `{}`, not JSON", excerpt(&kind)), &body));
         }
         if body.is_empty() {
@@ -182,27 +210,6 @@ impl Pool {
         client.execute(request).await.map_err(|err| broken_off(target, url, &err))
     }
 
-    /// The whole body of an answer, up to the largest allowed.
-    async fn body(&self, target: &Target, mut response: Response, url: &Url) -> Result<Vec<u8>, Fault> {
-        let status = response.status().as_u16();
-        let too_large = || {
-            let message = format!("HTTP {status} from {}: the body is larger than {} bytes", shown(url), self.max_body);
-            Fault { status: Some(status), ..Fault::new(Kind::Rejected, message) }
-        };
-        let announced = response.content_length().unwrap_or(0);
-        if announced > self.max_body as u64 {
-            return Err(too_large());
-        }
-        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(MAX_RESERVED));
-        while let Some(chunk) = response.chunk().await.map_err(|err| broken_off(target, url, &err))? {
-            if body.len() + chunk.len() > self.max_body {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
     /// What an answer with another status than 2xx means. Its body is read in part, and not for long: it is only for the message.
     async fn refusal(&self, target: &Target, mut response: Response, url: &Url) -> Fault {
         let status = response.status();
@@ -232,12 +239,36 @@ impl Pool {
         if !said_or_body.is_empty() {
             message = format!("{message}: {said_or_body}");
         }
-        let is_filter = body.as_ref().is_some_and(|body| self.wire.is_content_filter(status.as_u16(), body));
-        let kind = if is_filter { Kind::Refused } else { kind_of_status(status.as_u16()) };
+        let meaning = body.as_ref().map_or(trouble::Meaning::Other, |body| trouble::meaning(body));
+        let kind = kind_of(status.as_u16(), meaning);
+        let wait = wait.or_else(|| trouble::wait(body.as_ref()?));
         // What was refused for good, and why, stands in the body: half of it is no verdict.
-        let kind = if is_torn && !is_filter && !kind.is_worth_another_try() { Kind::Torn } else { kind };
-        Fault { kind, message, status: Some(status.as_u16()), said, wait }
+        let is_final = !kind.is_worth_another_try() && kind != Kind::Refused;
+        let kind = if is_torn && is_final { Kind::Torn } else { kind };
+        let body = body.filter(|_| kind == Kind::Rejected);
+        Fault { kind, message, status: Some(status.as_u16()), said, wait, body }
     }
+}
+
+/// The whole body of an answer, up to the largest allowed.
+async fn body(target: &Target, mut response: Response, url: &Url, most: usize) -> Result<Vec<u8>, Fault> {
+    let status = response.status().as_u16();
+    let too_large = || {
+        let message = format!("HTTP {status} from {}: the body is larger than {most} bytes", shown(url));
+        Fault { status: Some(status), ..Fault::new(Kind::Rejected, message) }
+    };
+    let announced = response.content_length().unwrap_or(0);
+    if announced > most as u64 {
+        return Err(too_large());
+    }
+    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(MAX_RESERVED));
+    while let Some(chunk) = response.chunk().await.map_err(|err| broken_off(target, url, &err))? {
+        if body.len() + chunk.len() > most {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// A request that failed below HTTP. Only the innermost reason is told: the outer ones repeat the address, with its parameters.

@@ -1,16 +1,22 @@
 //! All servers of a model: who takes the next call, and when nobody can any more. Pure: the time comes from outside.
 
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, Kind, span};
 use super::pace::Pace;
 use super::retry::patience;
 use super::server::{Grant, Room, Server};
-use super::{Limits, Traffic};
+use super::{Limits, Traffic, Waiting};
 use crate::error::{Error, ErrorKind};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// So long (or twice the request timeout) nothing but throttling may come before everything stops.
 const DROUGHT: Duration = Duration::from_secs(15 * 60);
+
+/// Longer than so many of the longest waits nothing is asked only when there is nothing to ask.
+const IDLE_WAITS: u32 = 3;
+
+/// So long nothing is answered before somebody hears what is waited for.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// What a call wants.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,6 +60,9 @@ pub(super) struct Fleet {
     /// Where to look first, so that equal servers take turns.
     turn: usize,
     last_success: Option<Instant>,
+    last_taken: Option<Instant>,
+    /// The last failure since something was answered.
+    last_trouble: Option<String>,
     stop: Option<Stop>,
     traffic: Traffic,
 }
@@ -69,6 +78,8 @@ impl Fleet {
             in_flight: 0,
             turn: 0,
             last_success: None,
+            last_taken: None,
+            last_trouble: None,
             stop: None,
             traffic: Traffic::default(),
         }
@@ -93,7 +104,12 @@ impl Fleet {
         self.pace.take(want.tokens, now);
         self.in_flight += 1;
         self.turn = index + 1;
-        self.last_success.get_or_insert(now);
+        // A pause in which nobody asked anything (another model had its turn) is no drought.
+        let idle = self.limits.max_wait.saturating_mul(IDLE_WAITS);
+        if self.last_taken.is_none_or(|last| now.saturating_duration_since(last) > idle) {
+            self.last_success = Some(now);
+        }
+        self.last_taken = Some(now);
         self.traffic.sent += 1;
         self.traffic.retried += u64::from(want.is_retry);
         Some(grant)
@@ -138,7 +154,24 @@ impl Fleet {
             server.succeeded(took, &self.limits);
         }
         self.last_success = Some(now);
+        self.last_trouble = None;
         self.release(grant);
+    }
+
+    /// A server that was out answered the control question.
+    pub fn vouched(&mut self, grant: Grant) {
+        self.release(grant);
+        if let Some(server) = self.servers.get_mut(grant.server) {
+            server.vouched();
+        }
+    }
+
+    /// What is waited for, when nothing was answered for a while and failures are why.
+    pub fn waiting(&self, now: Instant) -> Option<Waiting> {
+        let since = now.saturating_duration_since(self.last_success?);
+        let why = self.last_trouble.clone().filter(|_| since >= SILENCE && self.stop.is_none())?;
+        let left = self.servers.iter().filter_map(|server| server.next_event(now)).min();
+        Some(Waiting { why, since, left: left.map(|at| at.saturating_duration_since(now)) })
     }
 
     /// Learns from a failure. Says whether it does not count against the call: no server is alive, and it could not be reached either.
@@ -147,13 +180,17 @@ impl Fleet {
         self.traffic.throttled += u64::from(matches!(fault.kind, Kind::Throttled | Kind::Timeout));
         let Some(server) = self.servers.get_mut(grant.server) else { return false };
         server.failed(grant, call, fault, &self.limits, now);
+        let is_doubtful = fault.kind.is_answered() && server.is_doubtful();
         if matches!(fault.kind, Kind::Rejected | Kind::Refused) {
             self.last_success = Some(now);
+            self.last_trouble = None;
+        } else {
+            self.last_trouble = Some(fault.message.clone());
         }
         let is_dead = !self.servers.iter().any(Server::is_up);
         if is_dead {
             self.consider_death(now);
-        } else if fault.kind == Kind::Throttled {
+        } else if fault.kind == Kind::Throttled || is_doubtful {
             self.consider_drought(fault, now);
         }
         is_dead && fault.kind == Kind::Unreachable
@@ -163,7 +200,13 @@ impl Fleet {
     fn consider_death(&mut self, now: Instant) {
         if self.servers.iter().all(Server::is_barred) {
             let key = if self.has_keys { "" } else { " (no key is sent: is its environment variable set?)" };
-            let hint = self.servers.iter().find_map(Server::last_fault).map_or("", Fault::hint);
+            let mut faults = self.servers.iter().filter_map(Server::last_fault);
+            if let Some(fault) = faults.clone().find(|fault| fault.kind == Kind::Exhausted) {
+                let hint = fault.hint().to_string();
+                self.set_stop(ErrorKind::Incomplete, "answers no more", hint);
+                return;
+            }
+            let hint = faults.next().map_or("", Fault::hint);
             self.set_stop(ErrorKind::Input, "refuses every call", format!("{hint}{key}"));
             return;
         }
@@ -180,8 +223,15 @@ impl Fleet {
         let longest = DROUGHT.max(self.limits.request_timeout.saturating_mul(2));
         let waited = self.last_success.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         if waited >= longest && self.stop.is_none() {
-            let message = format!("nothing was answered for {} minutes: {}", waited.as_secs() / 60, fault.message);
-            let hint = "the quota may be used up; the same command goes on later where it stopped. --rpm, --tpm and --max-concurrency ask for less";
+            let message = format!("nothing was answered for {}: {}", span(waited), fault.message);
+            let hint = match fault.kind {
+                Kind::Throttled => {
+                    "the quota may be used up; the same command goes on later where it stopped. --rpm, --tpm and --max-concurrency ask for less"
+                }
+                _ => {
+                    "the server answers a test question and none of these prompts: look at its log; the same command goes on where it stopped"
+                }
+            };
             self.stop = Some(Stop { kind: ErrorKind::Incomplete, message, hint: hint.to_string() });
         }
     }

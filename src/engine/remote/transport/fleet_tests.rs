@@ -284,3 +284,48 @@ fn a_server_that_is_slow_by_itself_gets_as_much_as_any_other() {
     }
     assert_eq!(fleet.traffic().level, 64);
 }
+
+#[test]
+fn a_pause_is_no_drought() {
+    let now = Instant::now();
+    let mut fleet = fleet(1, limits());
+    let grant = take(&mut fleet, 1, now).unwrap();
+    fleet.succeeded(grant, seconds(0.01), now);
+    let later = now + seconds(7200.0);
+    let grant = take(&mut fleet, 2, later).unwrap();
+    fleet.failed(grant, 2, &fault(Kind::Throttled), later);
+    assert!(fleet.stop().is_none() && fleet.waiting(later).is_none());
+}
+
+#[test]
+fn what_is_waited_for_is_known_after_some_seconds() {
+    let now = Instant::now();
+    let mut fleet = fleet(1, limits());
+    let grant = take(&mut fleet, 1, now).unwrap();
+    fleet.failed(grant, 1, &Fault { wait: Some(seconds(30.0)), ..fault(Kind::Throttled) }, now);
+    assert_eq!(fleet.waiting(now + seconds(4.0)), None);
+    let waiting = fleet.waiting(now + seconds(6.0)).unwrap();
+    assert_eq!((waiting.why.as_str(), waiting.since, waiting.left), ("Throttled", seconds(6.0), Some(seconds(24.0))));
+    let grant = take(&mut fleet, 1, now + seconds(31.0)).unwrap();
+    fleet.succeeded(grant, seconds(0.1), now + seconds(32.0));
+    assert_eq!(fleet.waiting(now + seconds(60.0)), None);
+}
+
+#[test]
+fn a_server_that_answers_the_control_question_is_asked_it_ever_more_seldom() {
+    let mut now = Instant::now();
+    let mut fleet = fleet(1, limits());
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        sent.push(fail_all(&mut fleet, Kind::Empty, now));
+        now = fleet.next_event(now).unwrap();
+        let grant = take(&mut fleet, 7, now).unwrap();
+        assert!(grant.is_doubtful);
+        fleet.vouched(grant);
+    }
+    assert_eq!(sent, [5, 10, 20, 40]);
+    assert!(fleet.stop().is_none());
+    let grant = take(&mut fleet, 8, now).unwrap();
+    fleet.succeeded(grant, seconds(0.1), now);
+    assert_eq!(fail_all(&mut fleet, Kind::Broken, now), 5, "an answer begins it anew");
+}

@@ -34,6 +34,7 @@ use fleet::Fleet;
 use queue::Queue;
 use serde_json::Value;
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -96,6 +97,8 @@ pub enum Failure {
     Refused(String),
     /// This call cannot be answered, or not after so many attempts: status, reason and the beginning of the body.
     Unanswered(String),
+    /// The server does not take this call: the reason, and the body that may name a setting.
+    Rejected(String, Option<Value>),
     /// Nothing can be answered any more: the key is wrong, the model is gone, all servers are down.
     Stopped(Error),
     /// The user asked to stop.
@@ -113,11 +116,45 @@ pub struct Traffic {
     pub level: usize,
 }
 
+/// How large a call and its answer may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// An estimate of the tokens that the call takes, for `tokens_per_minute`.
+    pub tokens: usize,
+    /// Most bytes of the answer; [`Limits::max_body`] bounds it, too.
+    pub body: usize,
+}
+
+impl Size {
+    /// Of calls whose answers are small.
+    pub fn tokens(tokens: usize) -> Size {
+        Size { tokens, body: usize::MAX }
+    }
+}
+
+/// A question that a healthy server can answer. It is asked when calls fail with what is no answer: do they, or does the server?
+pub struct Control {
+    pub call: Call,
+    pub is_answer: Box<dyn Fn(&Value) -> bool + Send + Sync>,
+}
+
+/// What is waited for while nothing is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The last failure.
+    pub why: String,
+    /// So long nothing was answered.
+    pub since: Duration,
+    /// So long until a server is asked again, where that is known.
+    pub left: Option<Duration>,
+}
+
 /// A connection pool to all servers of a model.
 pub struct Transport {
     pool: Pool,
     queue: Queue,
     limits: Limits,
+    control: OnceLock<Control>,
     /// Numbers for calls.
     calls: AtomicU64,
 }
@@ -140,7 +177,7 @@ impl Transport {
         }
         let pool = Pool::new(&bases, &limits, wire)?;
         let fleet = Fleet::new(limits.clone(), pool.names(), pool.has_keys());
-        Ok(Transport { pool, queue: Queue::new(fleet), limits, calls: AtomicU64::new(0) })
+        Ok(Transport { pool, queue: Queue::new(fleet), limits, control: OnceLock::new(), calls: AtomicU64::new(0) })
     }
 
     /// Number of servers.
@@ -148,18 +185,37 @@ impl Transport {
         self.pool.len()
     }
 
-    /// Sends a call to whichever server is free and hands the body of its answer to `decode`; tries again what is worth it. `tokens`: an
-    /// estimate of what the call takes, for `tokens_per_minute`.
+    /// Names the control question, once.
+    pub fn set_control(&self, control: Control) {
+        let _ = self.control.set(control);
+    }
+
+    /// What is waited for, when nothing was answered for a while and failures are why.
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.queue.waiting()
+    }
+
+    /// Answers so far that repeated a key, which was taken out of them.
+    pub fn num_repeated(&self) -> u64 {
+        self.pool.num_repeated()
+    }
+
+    /// Takes keys out of a text that was put together from parts of an answer.
+    pub fn clean_text(&self, text: &mut String) {
+        self.pool.clean_text(text);
+    }
+
+    /// Sends a call to whichever server is free and hands the body of its answer to `decode`; tries again what is worth it.
     ///
     /// When `cancel` is set, a call that waits ends at once (within a tenth of a second), one that is open is given some seconds more.
     pub async fn send<T>(
         &self,
         call: &Call,
-        tokens: usize,
+        size: Size,
         cancel: &Cancel,
         decode: &(dyn Fn(&Value) -> Result<T, WireError> + Sync),
     ) -> Result<(T, Delivery), Failure> {
-        self.answer(call, tokens, cancel, decode).await
+        self.answer(call, size, cancel, decode).await
     }
 
     /// The same to one server, for probes: fewer attempts, and an HTTP status that says the route is missing is told apart.
@@ -167,9 +223,10 @@ impl Transport {
         &self,
         base: usize,
         call: &Call,
+        size: Size,
         decode: &(dyn Fn(&Value) -> Result<T, WireError> + Sync),
     ) -> Result<T, ProbeFailure> {
-        self.probe(base, call, decode).await
+        self.probe(base, call, size, decode).await
     }
 
     pub fn traffic(&self) -> Traffic {
@@ -180,8 +237,9 @@ impl Transport {
 /// Why a probe has no answer.
 #[derive(Debug)]
 pub enum ProbeFailure {
-    /// The server has no such route or does not take such a body (400, 404, 405, 415, 422, 501): what it said.
-    Missing(String),
+    /// The server has no such route or does not take such a body (400, 404, 405, 415, 422, 501): what it said, and the body that may name
+    /// a setting.
+    Missing(String, Option<Value>),
     /// The server answered, but not what the format promises.
     Malformed(String),
     /// Unauthorised, unknown model: the user can mend it.

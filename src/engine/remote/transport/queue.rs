@@ -5,7 +5,7 @@
 use super::fault::Fault;
 use super::fleet::{Fleet, Want};
 use super::server::Grant;
-use super::{Failure, Traffic};
+use super::{Failure, Traffic, Waiting};
 use crate::engine::Cancel;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -76,6 +76,11 @@ impl Queue {
 
     pub fn traffic(&self) -> Traffic {
         self.line().fleet.traffic()
+    }
+
+    /// See [`Fleet::waiting`].
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.line().fleet.waiting(Instant::now())
     }
 
     /// Waits for room at a server.
@@ -164,6 +169,19 @@ pub(super) struct Slot<'a> {
 impl Slot<'_> {
     pub fn server(&self) -> usize {
         self.grant.server
+    }
+
+    /// The server is out because of what it answered, and this is a look whether it is back.
+    pub fn is_doubtful(&self) -> bool {
+        self.grant.is_doubtful
+    }
+
+    /// The server answered the control question.
+    pub fn vouched(mut self) {
+        self.is_open = false;
+        let mut line = self.queue.line();
+        line.fleet.vouched(self.grant);
+        line.serve();
     }
 
     /// The request was answered, after so long.

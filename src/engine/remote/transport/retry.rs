@@ -18,6 +18,8 @@ use std::time::Duration;
 const THROTTLES_PER_TRY: u32 = 32;
 /// A call's own waits after throttling, altogether.
 const LONGEST_THROTTLING: Duration = Duration::from_secs(3600);
+/// A whole body without an answer is asked for so many times again: what helps against a server's mishap helps soon, and nothing else does.
+const EMPTY_RETRIES: u32 = 4;
 /// Waits after throttling double so many times: the level does the rest, and nobody should sleep long after the storm.
 const THROTTLE_DOUBLINGS: u32 = 6;
 /// A wait that a server asks for pauses the whole server from here on; a shorter one only the call.
@@ -29,12 +31,13 @@ pub(super) struct Tries<'a> {
     limits: &'a Limits,
     failures: u32,
     throttles: u32,
+    empties: u32,
     waited: Duration,
 }
 
 impl<'a> Tries<'a> {
     pub fn new(limits: &'a Limits) -> Tries<'a> {
-        Tries { limits, failures: 0, throttles: 0, waited: Duration::ZERO }
+        Tries { limits, failures: 0, throttles: 0, empties: 0, waited: Duration::ZERO }
     }
 
     /// The wait before the next attempt; `None`: there is none.
@@ -44,7 +47,16 @@ impl<'a> Tries<'a> {
         if !fault.kind.is_worth_another_try() {
             return None;
         }
+        if fault.kind == Kind::Exhausted {
+            // That server is asked no more; another one may take the call, or all is over.
+            return Some(Duration::ZERO);
+        }
         let asked = fault.wait.unwrap_or_default().min(self.limits.max_wait);
+        if fault.kind == Kind::Empty {
+            self.empties += 1;
+            let is_last = self.empties > EMPTY_RETRIES.min(self.limits.max_retries);
+            return (!is_last).then(|| asked.max(self.backoff(self.empties - 1)));
+        }
         if fault.kind == Kind::Throttled {
             self.throttles += 1;
             let bound = self.limits.max_retries.saturating_add(1).saturating_mul(THROTTLES_PER_TRY);
@@ -120,6 +132,15 @@ mod tests {
         for kind in [Kind::Denied, Kind::Rejected, Kind::Refused] {
             assert_eq!(Tries::new(&limits).next(&fault(kind), false), None);
         }
+    }
+
+    #[test]
+    fn answers_without_an_answer_end_soon() {
+        let limits = Limits { max_retries: 8, ..limits() };
+        let mut tries = Tries::new(&limits);
+        assert_eq!(std::iter::from_fn(|| tries.next(&fault(Kind::Empty), false)).count(), 4);
+        assert!(tries.next(&fault(Kind::Broken), false).is_some(), "other failures are counted apart");
+        assert_eq!(tries.next(&fault(Kind::Exhausted), false), Some(Duration::ZERO));
     }
 
     #[test]

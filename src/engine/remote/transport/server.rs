@@ -11,6 +11,8 @@ use tokio::time::Instant;
 const FAILURES: u32 = 5;
 /// The longest time between two looks at a server that is out.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(30);
+/// How often the number of failures that take a server out doubles while it answers the control question and no call.
+const MOST_TRUST: u32 = 10;
 /// Denied calls in a row, with no success between, that end all asking.
 const DENIALS: u32 = 10;
 /// An answer is slow when it takes this share of the request timeout (one fourth) and so many times as long as the fastest.
@@ -48,6 +50,8 @@ pub(super) struct Grant {
     /// Of the level, when it was given.
     pub epoch: u64,
     pub is_probe: bool,
+    /// It is out because it answered calls with what is no answer: that may lie in these calls.
+    pub is_doubtful: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +66,8 @@ pub(super) struct Server {
     failures: u32,
     last_call: Option<u64>,
     denials: u32,
+    /// Control questions that it answered since it last answered a call.
+    trust: u32,
     is_probed: bool,
     /// The last failure, for messages.
     last_fault: Option<Fault>,
@@ -78,6 +84,7 @@ impl Server {
             failures: 0,
             last_call: None,
             denials: 0,
+            trust: 0,
             is_probed: false,
             last_fault: None,
         }
@@ -121,7 +128,8 @@ impl Server {
         self.in_flight += 1;
         let is_probe = self.health != Health::Up;
         self.is_probed |= is_probe;
-        Grant { server: index, epoch: self.level.epoch(), is_probe }
+        let is_doubtful = is_probe && self.last_fault.as_ref().is_some_and(|fault| fault.kind.is_answered());
+        Grant { server: index, epoch: self.level.epoch(), is_probe, is_doubtful }
     }
 
     /// Gives the room back, whatever came of it.
@@ -143,7 +151,20 @@ impl Server {
             self.level.grow(self.in_flight);
         }
         self.denials = 0;
+        self.trust = 0;
         self.is_alive();
+    }
+
+    /// It answered the control question: what it cannot answer are the calls, not the server's fault. So that it is not asked ever again,
+    /// more of them must fail before it is the next time.
+    pub fn vouched(&mut self) {
+        self.trust += 1;
+        self.is_alive();
+    }
+
+    /// Whether it answers the control question and nothing else.
+    pub fn is_doubtful(&self) -> bool {
+        self.trust > 0
     }
 
     /// It answered something: it is not down.
@@ -177,6 +198,10 @@ impl Server {
                 }
                 self.last_fault = Some(fault.clone());
             }
+            Kind::Exhausted => {
+                self.health = Health::Barred;
+                self.last_fault = Some(fault.clone());
+            }
             Kind::Rejected | Kind::Refused => self.denials = 0,
             _ => {}
         }
@@ -189,9 +214,13 @@ impl Server {
             self.failures = self.failures.saturating_add(1);
             self.last_call = Some(call);
         }
+        if !fault.kind.is_answered() {
+            self.trust = 0;
+        }
+        let most = FAILURES.min(limits.max_retries.saturating_add(1)) << self.trust.min(MOST_TRUST);
         let absence = |probes| longest_backoff(limits, probes).min(LONGEST_ABSENCE);
         match self.health {
-            Health::Up if self.failures >= FAILURES.min(limits.max_retries.saturating_add(1)) => {
+            Health::Up if self.failures >= most => {
                 self.health = Health::Down { since: now, until: now + absence(0), probes: 0 };
             }
             Health::Down { since, probes, .. } if grant.is_probe => {

@@ -273,8 +273,4 @@ impl Wire for TestWire {
     fn error_message(&self, body: &Value) -> Option<String> {
         body["error"]["message"].as_str().map(str::to_string)
     }
-
-    fn is_content_filter(&self, status: u16, body: &Value) -> bool {
-        status == 400 && body["error"]["code"] == "content_filter"
-    }
 }

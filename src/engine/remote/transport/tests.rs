@@ -3,7 +3,7 @@
 use super::testing::{
     Act, Seen, Server, answer, base, call, closed_port, decode, error, json_answer, limits, right, transport,
 };
-use super::{Failure, Limits, Transport};
+use super::{Control, Failure, Limits, Size, Transport};
 use crate::engine::{Cancel, Delivery};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -19,7 +19,7 @@ mod redirects;
 type Outcome = Result<(u64, Delivery), Failure>;
 
 async fn send(transport: &Transport, n: u64) -> Outcome {
-    transport.send(&call(n), 1, &Cancel::default(), &decode).await
+    transport.send(&call(n), Size::tokens(1), &Cancel::default(), &decode).await
 }
 
 /// All calls at once, as many in flight as there are.
@@ -43,7 +43,7 @@ fn assert_all_right(outcomes: &[(u64, Outcome)]) {
 
 fn message(outcome: Outcome) -> String {
     match outcome {
-        Err(Failure::Unanswered(message) | Failure::Refused(message)) => message,
+        Err(Failure::Unanswered(message) | Failure::Refused(message) | Failure::Rejected(message, _)) => message,
         other => panic!("{other:?}"),
     }
 }
@@ -83,7 +83,7 @@ async fn a_get_has_no_body() {
     let server = Server::start(right).await;
     let transport = transport(&[&server], limits());
     let get = super::Call { path: "/models".into(), body: None };
-    let _ = transport.send(&get, 0, &Cancel::default(), &decode).await;
+    let _ = transport.send(&get, Size::tokens(0), &Cancel::default(), &decode).await;
     assert!(server.seen()[0].head.starts_with("GET /models?"), "{}", server.seen()[0].head);
 }
 
@@ -160,9 +160,9 @@ async fn waiting_calls_end_at_once_when_the_user_stops() {
     let cancel = Cancel::default();
     let first = call(0);
     let others: Vec<_> = (1..50).map(call).collect();
-    let open = transport.send(&first, 1, &cancel, &decode);
+    let open = transport.send(&first, Size::tokens(1), &cancel, &decode);
     let mut waiting: FuturesUnordered<_> =
-        others.iter().map(|call| transport.send(call, 1, &cancel, &decode)).collect();
+        others.iter().map(|call| transport.send(call, Size::tokens(1), &cancel, &decode)).collect();
     let stop = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         cancel.cancel();
@@ -192,7 +192,7 @@ async fn backing_off_ends_when_the_user_stops() {
         }
         cancel.cancel();
     };
-    let (outcome, ()) = tokio::join!(transport.send(&one, 1, &cancel, &decode), stop);
+    let (outcome, ()) = tokio::join!(transport.send(&one, Size::tokens(1), &cancel, &decode), stop);
     assert!(matches!(outcome, Err(Failure::Cancelled)));
 }
 
@@ -205,9 +205,9 @@ async fn a_call_that_is_dropped_gives_its_room_back() {
         let cancel = Cancel::default();
         let all = async {
             tokio::join!(
-                transport.send(&one, 1, &cancel, &decode),
-                transport.send(&two, 1, &cancel, &decode),
-                transport.send(&three, 1, &cancel, &decode)
+                transport.send(&one, Size::tokens(1), &cancel, &decode),
+                transport.send(&two, Size::tokens(1), &cancel, &decode),
+                transport.send(&three, Size::tokens(1), &cancel, &decode)
             )
         };
         let _ = tokio::time::timeout(Duration::from_millis(50), all).await;

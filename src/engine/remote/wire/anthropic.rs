@@ -3,6 +3,7 @@
 use super::field::{self, count, malformed, member, text, words};
 use super::openai;
 use super::openai_chat::joined;
+use super::trouble::{self, Meaning};
 use super::{Ask, Call, Input, Reply, Sampling, Wire, WireError};
 use crate::request::{Message, Role, Usage};
 use serde_json::{Map, Value, json};
@@ -47,10 +48,6 @@ impl Wire for Anthropic {
 
     fn error_message(&self, body: &Value) -> Option<String> {
         field::error_message(body)
-    }
-
-    fn is_content_filter(&self, _status: u16, body: &Value) -> bool {
-        openai::is_content_filter(body)
     }
 
     fn leaves_out(&self, sampling: &Sampling) -> Vec<&'static str> {
@@ -111,19 +108,25 @@ fn settings(body: &mut Map<String, Value>, sampling: &Sampling) {
 
 fn generated(body: &Value) -> Result<Reply, WireError> {
     if text(body, "type") == Some("error") || member(body, "error").is_some() {
-        return Err(WireError::Failed(
-            field::error_message(body).unwrap_or_else(|| "an error without a message".into()),
-        ));
+        let said = field::error_message(body).unwrap_or_else(|| "an error without a message".into());
+        return Err(match trouble::meaning(body) {
+            Meaning::Blocked => WireError::Refused(said),
+            _ => WireError::Failed(said),
+        });
     }
     let blocks = field::required_list(body, "content", "content")?;
     let cut_off = match text(body, "stop_reason") {
-        Some("refusal") => {
+        Some(reason) if trouble::is_block(reason) => {
             let said = joined(blocks, "text", "text");
-            let said =
-                if said.trim().is_empty() { "stop_reason is `refusal`".to_string() } else { field::short(&said) };
+            let said = if said.trim().is_empty() {
+                format!("stop_reason is `{}`", field::short(reason))
+            } else {
+                field::short(&said)
+            };
             return Err(WireError::Refused(said));
         }
         Some("max_tokens" | "model_context_window_exceeded") => true,
+        Some("tool_use") => return Err(WireError::NoAnswer("the model called a tool instead of answering".into())),
         Some("pause_turn") => return Err(WireError::Failed("stop_reason is `pause_turn`".into())),
         Some(_) => false,
         None => return Err(malformed("`stop_reason` is missing")),
@@ -134,7 +137,10 @@ fn generated(body: &Value) -> Result<Reply, WireError> {
     if let Some(place) = blocks.iter().position(|b| text(b, "type") == Some("text") && text(b, "text").is_none()) {
         return Err(malformed(format!("`content[{place}].text` is no text")));
     }
-    let thoughts = joined(blocks, "thinking", "thinking");
+    let mut thoughts = joined(blocks, "thinking", "thinking");
+    if thoughts.is_empty() && blocks.iter().any(|block| text(block, "type") == Some("redacted_thinking")) {
+        thoughts = "(redacted)".to_string();
+    }
     Ok(Reply::Text {
         text: joined(blocks, "text", "text"),
         reasoning: (!thoughts.is_empty()).then_some(thoughts),

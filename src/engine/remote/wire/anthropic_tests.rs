@@ -57,3 +57,19 @@ fn what_is_amiss_is_named() {
     let refused = reply(json!({"content": [{"type": "text", "text": "No."}], "stop_reason": "refusal"}));
     assert_eq!(refused, Err(WireError::Refused("No.".into())));
 }
+
+#[test]
+fn blocks_tools_and_thoughts_alone_are_no_texts() {
+    let turns = [Message { role: Role::User, content: "q".into() }];
+    let reply = |body: Value| Anthropic.reply(&Ask::Generate(Input::Chat(&turns), &greedy()), &body);
+    let guarded = json!({"content": [], "stop_reason": "guardrail_intervened"});
+    assert_eq!(reply(guarded), Err(WireError::Refused("stop_reason is `guardrail_intervened`".into())));
+    let error = json!({"type": "error", "error": {"type": "invalid_request_error", "message": "Output blocked by content filtering policy"}});
+    assert!(matches!(reply(error), Err(WireError::Refused(_))));
+    let called = json!({"content": [{"type": "tool_use", "name": "f"}], "stop_reason": "tool_use"});
+    assert!(matches!(reply(called), Err(WireError::NoAnswer(_))));
+    for block in [json!({"type": "thinking", "thinking": "hm"}), json!({"type": "redacted_thinking", "data": "x"})] {
+        let body = json!({"content": [block], "stop_reason": "end_turn"});
+        assert!(matches!(reply(body), Ok(Reply::Text { text, reasoning: Some(_), .. }) if text.is_empty()));
+    }
+}

@@ -1,11 +1,8 @@
 //! Reading fields of bodies that nobody vouches for: a missing one, one of another type and an absurd number are told apart from an answer.
 
 use super::{Reply, ServedModel, WireError};
-use crate::visible;
+use crate::engine::remote::excerpt::excerpt;
 use serde_json::Value;
-
-/// Most characters of a server's own words in a message.
-const QUOTED: usize = 200;
 
 /// How far above 0 rounding may lift a log-probability.
 const ROUNDING: f64 = 1e-3;
@@ -106,7 +103,7 @@ pub(super) fn model(body: &Value) -> Option<String> {
 
 /// The beginning of what a server said, on one line: its line breaks are blanks.
 pub(super) fn short(text: &str) -> String {
-    visible::excerpt(&text.split_whitespace().take(QUOTED).collect::<Vec<_>>().join(" "), QUOTED)
+    excerpt(&text.split_whitespace().take(200).collect::<Vec<_>>().join(" "))
 }
 
 /// What a refusal says, in any of the shapes that servers use: `{"error": {"message"}}`, `{"error": "..."}`, `{"message"}`, `{"detail"}`
@@ -199,7 +196,7 @@ mod tests {
             assert_eq!(error_message(&body).as_deref(), said, "{body}");
         }
         let long = error_message(&json!({"error": "é\n".repeat(500)})).unwrap_or_default();
-        assert_eq!(long.chars().count(), QUOTED + 3);
+        assert_eq!(long.chars().count(), 203);
         assert!(!long.contains('\n'));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::field::{self, count, inner, malformed, member, text, words};
 use super::openai::{small_seed, stops};
+use super::trouble::{self, Meaning};
 use super::{Ask, Call, Input, Reply, Sampling, Wire, WireError};
 use crate::request::{Message, Role, Usage};
 use serde_json::{Map, Value, json};
@@ -11,19 +12,6 @@ const MAX_STOPS: usize = 5;
 
 /// Most likely tokens that may be asked for.
 const MAX_TOP: usize = 20;
-
-/// Reasons to end that are the provider's refusal.
-const REFUSALS: &[&str] = &[
-    "SAFETY",
-    "RECITATION",
-    "BLOCKLIST",
-    "PROHIBITED_CONTENT",
-    "SPII",
-    "IMAGE_SAFETY",
-    "IMAGE_PROHIBITED_CONTENT",
-    "IMAGE_RECITATION",
-    "MODEL_ARMOR",
-];
 
 /// The format.
 pub struct Gemini;
@@ -128,8 +116,12 @@ fn settings(sampling: &Sampling) -> Value {
 
 /// The candidate of index 0 and whether it was cut off.
 fn candidate(body: &Value) -> Result<(&Value, bool), WireError> {
-    if let Some(failure) = field::failure(body) {
-        return Err(failure);
+    match field::failure(body) {
+        Some(WireError::Failed(said)) if trouble::meaning(body) == Meaning::Blocked => {
+            return Err(WireError::Refused(said));
+        }
+        Some(failure) => return Err(failure),
+        None => {}
     }
     if let Some(reason) = inner(body, "promptFeedback", "blockReason") {
         return Err(WireError::Refused(format!(
@@ -143,7 +135,9 @@ fn candidate(body: &Value) -> Result<(&Value, bool), WireError> {
     }
     let candidate = field::first_choice(list).ok_or_else(|| malformed("`candidates` has no entry of index 0"))?;
     match text(candidate, "finishReason") {
-        Some(reason) if REFUSALS.contains(&reason) => Err(WireError::Refused(format!("finishReason is `{reason}`"))),
+        Some(reason) if trouble::is_block(reason) => {
+            Err(WireError::Refused(format!("finishReason is `{}`", field::short(reason))))
+        }
         Some("STOP") => Ok((candidate, false)),
         Some("MAX_TOKENS") => Ok((candidate, true)),
         Some(reason) => Err(WireError::Failed(format!("finishReason is `{}`", field::short(reason)))),

@@ -44,3 +44,20 @@ fn candidates_without_an_index_count_by_their_place() {
     let reply = Gemini.reply(&Ask::Generate(Input::Chat(&turns), &greedy()), &body);
     assert!(matches!(reply, Ok(Reply::Text { text, .. }) if text == "a"));
 }
+
+#[test]
+fn blocks_are_refusals_and_thoughts_alone_no_texts() {
+    let turns = turns();
+    let reply = |body: Value| Gemini.reply(&Ask::Generate(Input::Chat(&turns), &greedy()), &body);
+    for body in [
+        json!({"candidates": [{"finishReason": "PROHIBITED_CONTENT"}]}),
+        json!({"candidates": [{"finishReason": "IMAGE_SAFETY", "content": {}}]}),
+        json!({"promptFeedback": {"blockReason": "OTHER"}}),
+        json!({"error": {"code": 400, "message": "the prompt was blocked by a safety filter", "status": "INVALID_ARGUMENT"}}),
+    ] {
+        assert!(matches!(reply(body.clone()), Err(WireError::Refused(_))), "{body}");
+    }
+    let parts = json!([{"text": "hm", "thought": true}]);
+    let body = json!({"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]});
+    assert!(matches!(reply(body), Ok(Reply::Text { text, reasoning: Some(_), .. }) if text.is_empty()));
+}

@@ -13,6 +13,7 @@ pub mod openai_completions;
 pub mod openai_responses;
 pub mod sglang;
 pub mod tgi;
+pub mod trouble;
 mod vllm;
 
 #[cfg(test)]
@@ -146,6 +147,8 @@ pub struct ServedModel {
 pub enum WireError {
     /// The model or its provider refused: a content filter, a refusal by name. Final.
     Refused(String),
+    /// There is no answer, and asking again would give none either: a call of a tool, tokens that are counted and not shown. Final.
+    NoAnswer(String),
     /// The body does not say what the format promises: no choices, a field of another type. Worth another try.
     Malformed(String),
     /// The server says in a body of status 200 that it failed. Worth another try.
@@ -165,11 +168,6 @@ pub trait Wire: Sync {
 
     /// What the body of a refusal (status 4xx, 5xx) says, in the format's own error shape: a message for people.
     fn error_message(&self, body: &Value) -> Option<String>;
-
-    /// Whether a refusal with this status and body is the provider's content filter.
-    fn is_content_filter(&self, _status: u16, _body: &Value) -> bool {
-        false
-    }
 
     /// Names of those settings that this format has no place for: the answers are written without them.
     fn leaves_out(&self, _sampling: &Sampling) -> Vec<&'static str> {

@@ -1,6 +1,7 @@
 //! What OpenAI's formats and those made after them have in common: settings, choices, usage, listings, errors.
 
 use super::field::{self, count, inner, malformed, member, text, whole, words};
+use super::trouble::{self, Meaning};
 use super::{Call, Reply, Sampling, WireError};
 use crate::request::Usage;
 use serde_json::{Map, Value, json};
@@ -140,7 +141,7 @@ pub(super) fn choice(body: &Value) -> Result<&Value, WireError> {
     }
     let list = field::required_list(body, "choices", "choices")?;
     if list.is_empty() {
-        return Err(malformed("`choices` is empty"));
+        return Err(blocked(body).unwrap_or_else(|| malformed("`choices` is empty")));
     }
     let choice = field::first_choice(list).ok_or_else(|| malformed("`choices` has no entry of index 0"))?;
     failed(choice).map_or(Ok(choice), Err)
@@ -150,39 +151,41 @@ pub(super) fn choice(body: &Value) -> Result<&Value, WireError> {
 fn failed(body: &Value) -> Option<WireError> {
     let failure = field::failure(body)?;
     let WireError::Failed(said) = &failure else { return Some(failure) };
-    Some(if is_content_filter(body) { WireError::Refused(said.clone()) } else { failure })
+    Some(if trouble::meaning(body) == Meaning::Blocked { WireError::Refused(said.clone()) } else { failure })
 }
 
-/// How an answer ended.
-#[derive(Clone, Copy)]
-enum Ending {
-    CutOff,
-    Refused,
-    Failed,
+/// A block that stands beside an answer that is missing: Azure's results of filters, Gemini's feedback.
+fn blocked(body: &Value) -> Option<WireError> {
+    let filtered = |results: &Value| {
+        let results = member(results, "content_filter_results")?.as_object()?;
+        let is_filtered = |result: &Value| result.get("filtered") == Some(&Value::Bool(true));
+        results.iter().find(|(_, result)| is_filtered(result)).map(|(name, _)| name.clone())
+    };
+    let by_azure = member(body, "prompt_filter_results").and_then(|list| list.as_array()?.iter().find_map(filtered));
+    let by_gemini = ["promptFeedback", "prompt_feedback"].iter().find_map(|key| {
+        let feedback = member(body, key)?;
+        text(feedback, "blockReason").or_else(|| text(feedback, "block_reason"))
+    });
+    let reason = by_azure.as_deref().or(by_gemini)?;
+    Some(WireError::Refused(format!("the prompt was blocked (`{}`)", field::short(reason))))
 }
 
-/// Reasons that mean something; with all others (`stop`, `eos`, none) the answer is whole.
-const ENDINGS: &[(&str, Ending)] = &[
-    ("length", Ending::CutOff),
-    ("max_tokens", Ending::CutOff),
-    ("model_length", Ending::CutOff),
-    ("content_filter", Ending::Refused),
-    ("content-filter", Ending::Refused),
-    ("refusal", Ending::Refused),
-    ("safety", Ending::Refused),
-    ("error", Ending::Failed),
-    ("abort", Ending::Failed),
-    ("insufficient_system_resource", Ending::Failed),
-];
+/// Reasons that an answer ends at its limit of tokens, and reasons that mean a break; with all others (`stop`, `eos`, none) it is whole.
+const LIMITS: &[&str] = &["length", "max_tokens", "model_length", "max_output_tokens"];
+const BREAKS: &[&str] = &["error", "abort", "insufficient_system_resource", "malformed_function_call"];
 
-/// Whether an answer was cut off at its limit of tokens; refusals and breaks are errors.
+/// Whether an answer was cut off at its limit of tokens; refusals and breaks are errors, with a message or without. OpenRouter gives the
+/// provider's own reason beside its own.
 pub(super) fn cut_off(choice: &Value) -> Result<bool, WireError> {
+    let reasons = ["finish_reason", "native_finish_reason"].iter().filter_map(|key| Some((*key, text(choice, key)?)));
+    if let Some((key, reason)) = reasons.clone().find(|(_, reason)| trouble::is_block(reason)) {
+        return Err(WireError::Refused(format!("{key} is `{}`", field::short(reason))));
+    }
     let Some(reason) = text(choice, "finish_reason") else { return Ok(false) };
-    match ENDINGS.iter().find(|(name, _)| reason.eq_ignore_ascii_case(name)) {
-        Some((_, Ending::CutOff)) => Ok(true),
-        Some((name, Ending::Refused)) => Err(WireError::Refused(format!("finish_reason is `{name}`"))),
-        Some((name, Ending::Failed)) => Err(WireError::Failed(format!("finish_reason is `{name}`"))),
-        None => Ok(false),
+    let is_one = |list: &[&str]| list.iter().any(|name| reason.eq_ignore_ascii_case(name));
+    match is_one(BREAKS) {
+        true => Err(WireError::Failed(format!("finish_reason is `{}`", field::short(reason)))),
+        false => Ok(is_one(LIMITS)),
     }
 }
 
@@ -206,25 +209,6 @@ pub(super) fn first_of_content(content: &[Value], name: &str) -> Result<Vec<(Str
     Ok(field::likeliest_first(top))
 }
 
-/// Codes and types of errors that content filters give.
-const FILTER_CODES: &[&str] =
-    &["content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation", "moderation_blocked"];
-
-/// Words of content filters that give no code.
-const FILTER_WORDS: &[&str] =
-    &["content management policy", "content filtering policy", "requires moderation", "usage guidelines"];
-
-/// Whether an error is a content filter's.
-pub(super) fn is_content_filter(body: &Value) -> bool {
-    let Some(error) = member(body, "error") else { return false };
-    let code = |value: &Value, key: &str| text(value, key).is_some_and(|code| FILTER_CODES.contains(&code));
-    code(error, "code")
-        || code(error, "type")
-        || member(error, "innererror").is_some_and(|inner| code(inner, "code"))
-        || inner(error, "metadata", "flagged_input").is_some()
-        || field::error_message(body).is_some_and(|said| FILTER_WORDS.iter().any(|words| said.contains(words)))
-}
-
 /// A text without the start of an answer that was given with the question: some servers repeat it.
 pub(super) fn behind_opening<'a>(text: &'a str, opening: Option<&str>) -> &'a str {
     opening.filter(|opening| !opening.trim().is_empty()).and_then(|opening| text.strip_prefix(opening)).unwrap_or(text)
@@ -245,21 +229,6 @@ mod tests {
         assert_eq!((within.completion_tokens, within.reasoning_tokens, within.cached_tokens), (12, 10, 4));
         assert_eq!(usage(json!({"prompt_tokens": -5, "completion_tokens": "2"})), Usage::default());
         assert_eq!(super::usage(&json!({})), Usage::default());
-    }
-
-    #[test]
-    fn content_filters_are_told_from_other_errors() {
-        for body in [
-            json!({"error": {"code": "content_filter", "message": "m"}}),
-            json!({"error": {"code": "x", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}),
-            json!({"error": {"code": 403, "message": "m", "metadata": {"reasons": ["violence"], "flagged_input": "..."}}}),
-            json!({"error": {"message": "Output blocked by content filtering policy", "type": "invalid_request_error"}}),
-        ] {
-            assert!(is_content_filter(&body), "{body}");
-        }
-        for body in [json!({"error": {"code": "rate_limit_exceeded"}}), json!({"error": "x"}), json!([]), json!({})] {
-            assert!(!is_content_filter(&body), "{body}");
-        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::field::{self, inner, malformed, member, words};
 use super::openai::{self, Settings};
 use super::{Ask, Call, Input, Reply, Sampling, Wire, WireError};
-use crate::request::{Message, Role};
+use crate::request::{Message, Role, Usage};
 use serde_json::{Map, Value, json};
 
 /// What becomes of an assistant's turn that stands last: the start of the answer.
@@ -191,10 +191,6 @@ impl Wire for Chat {
         field::error_message(body)
     }
 
-    fn is_content_filter(&self, _status: u16, body: &Value) -> bool {
-        openai::is_content_filter(body)
-    }
-
     fn leaves_out(&self, sampling: &Sampling) -> Vec<&'static str> {
         self.settings.leaves_out(sampling)
     }
@@ -206,12 +202,15 @@ impl Chat {
         let cut_off = openai::cut_off(choice)?;
         let message = message(choice)?;
         let (mut text, within) = content(message)?;
-        let reasoning = words(message, "reasoning_content").or_else(|| words(message, "reasoning")).map(str::to_string);
+        let reasoning = thought_beside(message).or(within);
         if let (Input::Chat(turns), Opening::Unmarked) = (input, self.opening) {
             text = openai::behind_opening(&text, opening(turns)).to_string();
         }
         let usage = openai::usage(body);
-        Ok(Reply::Text { text, reasoning: reasoning.or(within), cut_off, usage, model: field::model(body) })
+        if text.is_empty() && reasoning.is_none() && !cut_off {
+            silent(message, &usage)?;
+        }
+        Ok(Reply::Text { text, reasoning, cut_off, usage, model: field::model(body) })
     }
 }
 
@@ -231,11 +230,43 @@ fn content(message: &Value) -> Result<(String, Option<String>), WireError> {
         Some(Value::Null) => Ok((String::new(), None)),
         Some(Value::Array(parts)) => Ok((joined(parts, "text", "text"), thought(parts))),
         Some(_) => Err(malformed("`choices[0].message.content` is no text")),
-        None if words(message, "reasoning_content").or_else(|| words(message, "reasoning")).is_some() => {
-            Ok((String::new(), None))
-        }
+        None if thought_beside(message).is_some() || calls_tool(message) => Ok((String::new(), None)),
         None => Err(malformed("`choices[0].message.content` is missing")),
     }
+}
+
+/// Fields of thoughts.
+const THOUGHTS: &[&str] = &["reasoning_content", "reasoning", "thinking", "thought", "thoughts"];
+
+/// The thought in a field of its own; OpenRouter has a list of its parts.
+fn thought_beside(message: &Value) -> Option<String> {
+    let field = THOUGHTS.iter().find_map(|key| words(message, key)).map(str::to_string);
+    field.or_else(|| {
+        let parts = member(message, "reasoning_details")?.as_array()?.iter();
+        let text: String = parts.filter_map(|part| words(part, "text").or_else(|| words(part, "summary"))).collect();
+        (!text.is_empty()).then_some(text)
+    })
+}
+
+fn calls_tool(message: &Value) -> bool {
+    let has_calls = member(message, "tool_calls").and_then(Value::as_array).is_some_and(|calls| !calls.is_empty());
+    has_calls || member(message, "function_call").is_some()
+}
+
+/// Nothing was written: that may be an answer, but not where a tool is called, or where tokens are counted that nobody can see.
+fn silent(message: &Value, usage: &Usage) -> Result<(), WireError> {
+    if calls_tool(message) {
+        return Err(WireError::NoAnswer("the model called a tool instead of answering".into()));
+    }
+    let is_null = message.get("content") == Some(&Value::Null);
+    if is_null && usage.completion_tokens > 1 && usage.reasoning_tokens == 0 {
+        return Err(WireError::NoAnswer(format!(
+            "the server counts {} tokens that were written and shows none (`content` is null): does its reasoning parser take \
+             everything for a thought?",
+            usage.completion_tokens
+        )));
+    }
+    Ok(())
 }
 
 /// Texts of those parts of a list that are of a type, one after the other.
@@ -265,8 +296,8 @@ fn first_token(body: &Value) -> Result<Reply, WireError> {
     // The limit of one token always cuts off; refusals and breaks still count.
     openai::cut_off(choice)?;
     let message = message(choice)?;
-    if words(message, "reasoning_content").or_else(|| words(message, "reasoning")).is_some() {
-        return Err(malformed("the first token is a thought's, not the answer's"));
+    if thought_beside(message).is_some() {
+        return Err(WireError::NoAnswer("the first token is a thought's, not the answer's".into()));
     }
     let content = inner(choice, "logprobs", "content")
         .ok_or_else(|| malformed("`choices[0].logprobs.content` is missing"))?

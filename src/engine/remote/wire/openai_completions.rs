@@ -138,10 +138,6 @@ impl Wire for Completions {
         field::error_message(body)
     }
 
-    fn is_content_filter(&self, _status: u16, body: &Value) -> bool {
-        openai::is_content_filter(body)
-    }
-
     fn leaves_out(&self, sampling: &Sampling) -> Vec<&'static str> {
         self.settings.leaves_out(sampling)
     }

@@ -3,6 +3,7 @@
 use super::field::{self, count, inner, malformed, member, text, whole, words};
 use super::openai;
 use super::openai_chat::{joined, opening};
+use super::trouble::{self, Meaning};
 use super::{Ask, Call, Input, Reply, Sampling, Wire, WireError};
 use crate::request::Usage;
 use serde_json::{Map, Value, json};
@@ -59,10 +60,6 @@ impl Wire for Responses {
         field::error_message(body)
     }
 
-    fn is_content_filter(&self, _status: u16, body: &Value) -> bool {
-        openai::is_content_filter(body)
-    }
-
     fn leaves_out(&self, sampling: &Sampling) -> Vec<&'static str> {
         let mut out = Vec::new();
         out.extend(sampling.reasoning.then_some("temperature"));
@@ -99,14 +96,19 @@ fn output(body: &Value) -> Result<Output, WireError> {
         return Err(failure);
     }
     let items = field::required_list(body, "output", "output")?;
-    let (mut parts, mut thoughts, mut messages) = (Vec::new(), String::new(), 0);
+    let is_cut_off = reason(body) == Some("max_output_tokens");
+    let (mut parts, mut thoughts, mut messages, mut has_thought) = (Vec::new(), String::new(), 0, false);
     for (place, item) in items.iter().enumerate() {
         match text(item, "type") {
             Some("message") => {
                 messages += 1;
                 parts.extend_from_slice(field::required_list(item, "content", &format!("output[{place}].content"))?);
             }
+            Some("function_call" | "custom_tool_call") if !is_cut_off => {
+                return Err(WireError::NoAnswer("the model called a tool instead of answering".into()));
+            }
             Some("reasoning") => {
+                has_thought = true;
                 for (list, kind) in [("content", "reasoning_text"), ("summary", "summary_text")] {
                     let list = member(item, list).and_then(Value::as_array);
                     thoughts.extend(list.map(|list| joined(list, kind, "text")));
@@ -118,9 +120,12 @@ fn output(body: &Value) -> Result<Output, WireError> {
     if let Some(said) = parts.iter().find_map(|part| words(part, "refusal")) {
         return Err(WireError::Refused(field::short(said)));
     }
-    let is_cut_off = reason(body) == Some("max_output_tokens");
-    if messages == 0 && !is_cut_off {
+    // A thought alone is looked at by who knows what was asked.
+    if messages == 0 && !is_cut_off && !has_thought {
         return Err(malformed("`output` has no message"));
+    }
+    if messages == 0 && thoughts.is_empty() && has_thought {
+        thoughts = "(not shown)".to_string();
     }
     Ok(Output { parts, reasoning: (!thoughts.is_empty()).then_some(thoughts) })
 }
@@ -130,14 +135,14 @@ fn reason(body: &Value) -> Option<&str> {
 }
 
 fn failed(body: &Value) -> Option<WireError> {
-    if reason(body) == Some("content_filter") {
-        return Some(WireError::Refused("incomplete_details.reason is `content_filter`".into()));
+    if let Some(reason) = reason(body).filter(|reason| trouble::is_block(reason)) {
+        return Some(WireError::Refused(format!("incomplete_details.reason is `{}`", field::short(reason))));
     }
     let status = text(body, "status").filter(|status| matches!(*status, "failed" | "cancelled"));
     let failure =
         field::failure(body).or_else(|| status.map(|status| WireError::Failed(format!("status is `{status}`"))))?;
     Some(match failure {
-        WireError::Failed(said) if openai::is_content_filter(body) => WireError::Refused(said),
+        WireError::Failed(said) if trouble::meaning(body) == Meaning::Blocked => WireError::Refused(said),
         other => other,
     })
 }

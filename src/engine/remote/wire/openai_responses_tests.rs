@@ -36,3 +36,19 @@ fn an_answer_of_the_length_that_was_asked_for_is_cut_off() {
     };
     assert!(cut("incomplete", 3) && cut("completed", 20) && !cut("completed", 19));
 }
+
+#[test]
+fn a_thought_alone_is_no_text_and_a_block_is_a_refusal() {
+    let turns = turns();
+    let reply = |body: Value| Responses.reply(&Ask::Generate(Input::Chat(&turns), &greedy()), &body);
+    for (summary, thought) in [(json!([]), "(not shown)"), (json!([{"type": "summary_text", "text": "hm"}]), "hm")] {
+        let body = json!({"status": "completed", "output": [{"type": "reasoning", "summary": summary}]});
+        assert!(
+            matches!(reply(body), Ok(Reply::Text { text, reasoning: Some(said), .. }) if text.is_empty() && said == thought)
+        );
+    }
+    let called = json!({"status": "completed", "output": [{"type": "function_call", "name": "f"}]});
+    assert!(matches!(reply(called), Err(WireError::NoAnswer(_))));
+    let blocked = json!({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}, "output": []});
+    assert!(matches!(reply(blocked), Err(WireError::Refused(_))));
+}

@@ -1,6 +1,7 @@
 //! Answers that are none.
 
 use super::*;
+use crate::engine::remote::wire::WireError;
 
 type Named = (&'static str, fn() -> Act);
 
@@ -236,4 +237,93 @@ async fn secrets_that_a_server_repeats_are_not_shown() {
     let message = super::message(send(&transport, 1).await);
     assert!(!message.contains("canary"), "{message}");
     assert!(!format!("{transport:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn calls_that_always_fail_do_not_take_a_server_down_that_answers_others() {
+    let acts: [fn() -> Act; 3] = [
+        || error(500, "the tokenizer has a bug"),
+        || Act::Say(json_answer(200, &json!({ "m": 1 }))),
+        || Act::Say(answer(200, "content-type: application/json\r\n", "{")),
+    ];
+    for act in acts {
+        // All of the second half, so that nothing is answered between them.
+        let server = Server::start(move |seen| if (50..90).contains(&seen.n()) { act() } else { right(seen) }).await;
+        let transport = transport(&[&server], Limits { max_retries: 3, ..limits() });
+        transport.set_control(Control { call: call(1000), is_answer: Box::new(|body| decode(body).is_ok()) });
+        for (n, outcome) in send_all(&transport, 90).await {
+            match outcome {
+                Ok((value, _)) => assert!(value == n && n < 50),
+                Err(Failure::Unanswered(message)) => assert!(n >= 50 && message.contains("attempts"), "{n}: {message}"),
+                Err(other) => panic!("{n}: {other:?}"),
+            }
+        }
+        let controls = server.seen().iter().filter(|seen| seen.n() == 1000).count();
+        assert!((1..20).contains(&controls), "{controls}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_fails_the_control_question_is_down() {
+    let server = Server::start(|seen| if seen.index < 3 { right(seen) } else { error(500, "gone") }).await;
+    let transport = transport(&[&server], limits());
+    transport.set_control(Control { call: call(1000), is_answer: Box::new(|body| decode(body).is_ok()) });
+    let outcomes = send_all(&transport, 30).await;
+    assert!(outcomes.iter().any(|(_, outcome)| matches!(outcome, Err(Failure::Stopped(_)))), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn an_empty_account_ends_everything_at_once_unless_another_server_has_one() {
+    let empty = |_: &Seen| {
+        Act::Say(json_answer(429, &json!({ "error": { "code": "insufficient_quota", "message": "check your plan" } })))
+    };
+    let server = Server::start(empty).await;
+    let alone = transport(&[&server], limits());
+    for (_, outcome) in send_all(&alone, 30).await {
+        let Err(Failure::Stopped(err)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(err.kind(), crate::error::ErrorKind::Incomplete);
+        assert!(err.to_string().contains("check your plan") && err.to_string().contains("no credit left"), "{err}");
+    }
+    assert!(server.count() <= 4, "{}", server.count());
+    let (first, second) = (Server::start(empty).await, Server::start(right).await);
+    let both = transport(&[&first, &second], limits());
+    assert_all_right(&send_all(&both, 30).await);
+    assert!(first.count() <= 4, "{}", first.count());
+}
+
+#[tokio::test]
+async fn errors_in_bodies_of_status_200_mean_what_their_own_status_means() {
+    let body = |code: u64| json!({ "failed": "no", "error": { "code": code, "message": "no" } });
+    let server =
+        Server::start(move |seen| if seen.index < 20 { Act::Say(json_answer(200, &body(429))) } else { right(seen) });
+    let server = server.await;
+    let busy = transport(&[&server], Limits { max_retries: 1, ..limits() });
+    assert_eq!(send(&busy, 1).await.unwrap().1.retries, 20, "throttling does not use up retries");
+    for (code, times) in [(400, 1), (401, 1), (502, 2), (503, 65)] {
+        let server = Server::start(move |_| Act::Say(json_answer(200, &body(code)))).await;
+        let transport = transport(&[&server], Limits { max_retries: 1, ..limits() });
+        assert!(send(&transport, 1).await.is_err());
+        assert_eq!(server.count(), times, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn answers_are_no_longer_than_their_call_allows_and_hold_no_key() {
+    let server = Server::start(|seen| {
+        let long = if seen.n() == 1 { " ".repeat(5000) } else { String::new() };
+        Act::Say(json_answer(
+            200,
+            &json!({ "n": seen.n(), "canary-query": ["canary-query", "x canary-query"], "x": long }),
+        ))
+    })
+    .await;
+    let transport = transport(&[&server], limits());
+    let small = Size { tokens: 1, body: 1000 };
+    let cancel = Cancel::default();
+    let outcome = transport.send(&call(1), small, &cancel, &decode).await;
+    assert!(message(outcome).contains("larger than 1000 bytes"));
+    let read = |body: &serde_json::Value| -> Result<String, WireError> { Ok(body.to_string()) };
+    let said = transport.send(&call(2), small, &cancel, &read).await.unwrap().0;
+    assert!(!said.contains("canary") && said.matches("(secret)").count() == 3, "{said}");
+    assert_eq!(transport.num_repeated(), 1);
 }

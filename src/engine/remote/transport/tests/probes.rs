@@ -6,7 +6,7 @@ use super::*;
 async fn probe(act: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> (Result<u64, ProbeFailure>, usize) {
     let server = Server::start(act).await;
     let transport = transport(&[&server], limits());
-    let outcome = transport.send_to(0, &call(3), &decode).await;
+    let outcome = transport.send_to(0, &call(3), Size::tokens(0), &decode).await;
     (outcome, server.count())
 }
 
@@ -20,7 +20,7 @@ async fn an_answer_is_an_answer() {
 async fn missing_routes_are_told_apart() {
     for status in [400, 404, 405, 415, 422, 501] {
         let (outcome, count) = probe(move |_| error(status, "Not Found")).await;
-        assert!(matches!(outcome, Err(ProbeFailure::Missing(message)) if message.contains("Not Found")), "{status}");
+        assert!(matches!(outcome, Err(ProbeFailure::Missing(message, _)) if message.contains("Not Found")), "{status}");
         assert_eq!(count, 1, "{status}");
     }
 }
@@ -53,7 +53,7 @@ async fn an_unreachable_server_is_named() {
     let address = closed_port().await;
     let transport =
         Transport::new(vec![base(&format!("http://{address}/"))], limits(), &super::super::testing::TestWire).unwrap();
-    match transport.send_to(0, &call(1), &decode).await {
+    match transport.send_to(0, &call(1), Size::tokens(0), &decode).await {
         Err(ProbeFailure::Unavailable(err)) => {
             assert!(err.to_string().contains(&address.to_string()) && err.hint_text().is_some(), "{err}")
         }
@@ -66,11 +66,11 @@ async fn probes_that_fail_do_not_speak_against_a_server() {
     let server = Server::start(|seen| if seen.index < 20 { error(404, "Not Found") } else { right(seen) }).await;
     let transport = transport(&[&server], limits());
     for _ in 0..20 {
-        assert!(transport.send_to(0, &call(1), &decode).await.is_err());
+        assert!(transport.send_to(0, &call(1), Size::tokens(0), &decode).await.is_err());
     }
     assert_all_right(&send_all(&transport, 20).await);
     assert!(matches!(
-        transport.send_to(9, &call(1), &decode).await,
-        Err(ProbeFailure::Missing(_) | ProbeFailure::Failed(_))
+        transport.send_to(9, &call(1), Size::tokens(0), &decode).await,
+        Err(ProbeFailure::Missing(..) | ProbeFailure::Failed(_))
     ));
 }
