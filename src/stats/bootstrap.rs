@@ -50,7 +50,7 @@ fn draw_chunk<T: Copy>(
 #[cfg(test)]
 mod tests {
     //! Expected values: `bootstrap_stderr` of lm_eval 0.4.13 (`DISABLE_MULTIPROC=1`) on the same arrays.
-    use super::super::{Labels, f1, matthews_corrcoef, median, nanmean, perplexity};
+    use super::super::{Average, Labels, f1, matthews_corrcoef, median, nanmean, perplexity};
     use super::*;
 
     const XS: [f64; 23] = [
@@ -84,7 +84,7 @@ mod tests {
     fn labels_as_the_reference() {
         let two = labels(&[0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 1], &[0, 1, 0, 0, 1, 1, 0, 1, 1, 0, 0, 1]);
         let two = NonEmpty::new(&two).unwrap();
-        assert_eq!(bootstrap_stderr(two, 50, |xs| Some(f1(xs))), Some(0.17001048693073095));
+        assert_eq!(bootstrap_stderr(two, 50, |xs| Some(f1(xs, Average::Binary))), Some(0.17001048693073095));
         assert_eq!(bootstrap_stderr(two, 50, |xs| Some(matthews_corrcoef(xs))), Some(0.2865567055136876));
         let many = labels(&[0, 1, 2, 2, 1, 0, -100, 3, 1, 2], &[0, 2, 2, 2, 1, 1, 0, 3, 1, 0]);
         let many = NonEmpty::new(&many).unwrap();
