@@ -17,7 +17,7 @@ impl PyRandom {
     }
 
     /// `getrandbits(k)` for 1 <= k <= 64.
-    fn getrandbits(&mut self, k: u32) -> u64 {
+    pub fn getrandbits(&mut self, k: u32) -> u64 {
         if k <= 32 {
             return u64::from(self.0.next_u32() >> (32 - k));
         }
