@@ -1,7 +1,7 @@
 //! Filters that behave as Jinja2's where minijinja's do not.
 
 use super::json::{self, Indent};
-use super::operators::text_of;
+use super::operators::{some, text_of};
 use super::sub::regex_replace;
 use super::value::to_str;
 use crate::python::text;
@@ -139,6 +139,7 @@ fn join(
         None => kwargs.get::<Option<&str>>("attribute")?,
     };
     kwargs.assert_all_used()?;
+    some(value)?;
     let mut out = String::new();
     for (i, item) in value.try_iter()?.enumerate() {
         // Joining is quadratic in nothing, but a long separator repeats: pay for it as for any text.
@@ -168,6 +169,7 @@ fn int(
         Some(default) => default,
         None => kwargs.get::<Option<Value>>("default")?.unwrap_or_else(|| Value::from(0)),
     };
+    counted(value)?;
     let stripped = value.as_str().map(text::strip);
     let endless = match stripped {
         Some(s) => s.parse::<f64>().is_ok_and(|float| !float.is_finite()),
@@ -188,12 +190,18 @@ fn grouped(s: &str) -> bool {
         && s.trim_start_matches(['+', '-']).split('_').all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
+/// Undefined names are no numbers, not even where they are empty texts.
+fn counted(value: &Value) -> Result<(), Error> {
+    if value.is_undefined() { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(()) }
+}
+
 /// `float(value, default=0.0)`.
 fn float(state: &State<'_, '_>, value: &Value, default: Option<Value>, kwargs: Kwargs) -> Result<Value, Error> {
     let default = match default {
         Some(default) => default,
         None => kwargs.get::<Option<Value>>("default")?.unwrap_or_else(|| Value::from(0.0)),
     };
+    counted(value)?;
     let value = value.as_str().map(text::strip).map_or_else(|| value.clone(), Value::from);
     minijinja::filters::float(state, &value, Some(default), kwargs)
 }

@@ -1,7 +1,7 @@
 //! Filters, tests and functions of Jinja2 that minijinja has not, or has otherwise.
 
 use super::filters::{refuse_undefined, string};
-use super::operators::check_held;
+use super::operators::{affordable, check_held, some};
 use crate::python::text;
 use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Value, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{Environment, Error, ErrorKind, State};
@@ -22,6 +22,36 @@ pub fn add_to(env: &mut Environment<'static>) {
     env.add_test("callable", is_callable);
     env.add_test("integer", |value: &Value| value.is_integer() && value.kind() == ValueKind::Number);
     env.add_filter("attr", attr);
+    env.add_filter("default", default);
+    env.add_filter("d", default);
+    env.add_filter("e", escape);
+    env.add_filter("escape", escape);
+    env.add_filter("indent", indent);
+    env.add_filter("list", |state: &State<'_, '_>, value: Value| {
+        some(&value)?;
+        minijinja::filters::list(state, value)
+    });
+    env.add_filter(
+        "sum",
+        |state: &State<'_, '_>, value: Value, attribute: Option<&str>, start: Option<Value>, kwargs: Kwargs| {
+            some(&value)?;
+            minijinja::filters::sum(state, value, attribute, start, kwargs)
+        },
+    );
+    type Given<'a, 'b, 'c> = (&'a State<'b, 'c>, Value, Kwargs);
+    type Filter = fn(Given<'_, '_, '_>) -> Result<Value, Error>;
+    let through: [(&str, Filter); 4] = [
+        ("sort", |(state, value, kwargs)| minijinja::filters::sort(state, value, kwargs)),
+        ("unique", |(state, value, kwargs)| minijinja::filters::unique(state, value, kwargs)),
+        ("max", |(state, value, kwargs)| minijinja::filters::max(state, value, kwargs)),
+        ("min", |(state, value, kwargs)| minijinja::filters::min(state, value, kwargs)),
+    ];
+    for (name, filter) in through {
+        env.add_filter(name, move |state: &State<'_, '_>, value: Value, kwargs: Kwargs| {
+            some(&value)?;
+            filter((state, value, kwargs))
+        });
+    }
     env.add_filter("batch", batch);
     env.add_filter("slice", slice);
     env.add_filter("center", |state: &State<'_, '_>, value: &Value, width: Option<usize>| {
@@ -54,7 +84,57 @@ fn is_callable(value: &Value) -> bool {
         return value.is_undefined();
     };
     let name = object.type_name();
-    object.repr() == ObjectRepr::Plain && ["Function", "Macro", "Joiner"].iter().any(|kind| name.contains(kind))
+    ["Function", "Macro", "Joiner"].iter().any(|kind| name.contains(kind))
+}
+
+/// `default(value, default_value="", boolean=False)`.
+fn default(value: &Value, rest: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    let mut places = rest.into_values();
+    let kwargs = match places.pop_if(|last| last.is_kwargs()) {
+        Some(kwargs) => Kwargs::try_from(kwargs)?,
+        None => Kwargs::from_iter(std::iter::empty::<(String, Value)>()),
+    };
+    let by_name = |place: Option<&Value>, name: &str| match place {
+        Some(value) => Ok(Some(value.clone())),
+        None => kwargs.get::<Option<Value>>(name),
+    };
+    let otherwise = by_name(places.first(), "default_value")?;
+    let boolean = by_name(places.get(1), "boolean")?.is_some_and(|value| value.is_true());
+    kwargs.assert_all_used()?;
+    let is_kept = if boolean { value.is_true() } else { !value.is_undefined() };
+    Ok(if is_kept { value.clone() } else { otherwise.unwrap_or_else(|| Value::from("")) })
+}
+
+/// HTML's signs as Python's `markupsafe` writes them; what is marked as safe stays.
+fn escape(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    if value.is_safe() {
+        return Ok(value.clone());
+    }
+    string(state, value).map(|text| Value::from_safe_string(escaped(&text)))
+}
+
+/// `indent(s, width=4, first=False, blank=False)`: a width may be a text.
+fn indent(state: &State<'_, '_>, value: &Value, rest: Rest<ValueOrKwargs>) -> Result<String, Error> {
+    let text = string(state, value)?;
+    let given = Arguments::new(rest)?;
+    let width = given.get(0, "width")?.unwrap_or_else(|| Value::from(4));
+    let is_true = |value: Option<Value>| value.is_some_and(|value| value.is_true());
+    let (first, blank) = (is_true(given.get(1, "first")?), is_true(given.get(2, "blank")?));
+    given.end(3)?;
+    let before = match width.as_str() {
+        Some(text) => text.to_string(),
+        None => " ".repeat(usize::try_from(width)?.min(affordable(state))),
+    };
+    let lines: Vec<&str> = text.split('\n').collect();
+    if before.len().saturating_mul(lines.len()) > affordable(state) {
+        return Err(Error::from(ErrorKind::OutOfFuel));
+    }
+    let moved = lines.iter().enumerate().map(|(i, line)| match i {
+        0 if !first => line.to_string(),
+        _ if line.is_empty() && !blank && i > 0 => String::new(),
+        _ => format!("{before}{line}"),
+    });
+    Ok(moved.collect::<Vec<_>>().join("\n"))
 }
 
 /// `getattr`, which sees no keys: of what templates have, only namespaces, loops and macros have attributes.
@@ -69,22 +149,17 @@ fn attr(state: &State<'_, '_>, value: &Value, name: &str) -> Result<Value, Error
 }
 
 fn batch(state: &State<'_, '_>, value: Value, count: usize, fill: Option<Value>) -> Result<Value, Error> {
-    each_of(&value)?;
+    some(&value)?;
     let made = minijinja::filters::batch(state, value, count, fill)?;
     check_held(state, &made)?;
     Ok(made)
 }
 
 fn slice(state: &State<'_, '_>, value: Value, count: usize, fill: Option<Value>) -> Result<Value, Error> {
-    each_of(&value)?;
+    some(&value)?;
     let made = minijinja::filters::slice(state, value, count, fill)?;
     check_held(state, &made)?;
     Ok(made)
-}
-
-/// Python goes through anything but `None`.
-pub fn each_of(value: &Value) -> Result<(), Error> {
-    if value.is_none() { Err(invalid("`none` cannot be gone through")) } else { Ok(()) }
 }
 
 /// `str.center(width, fill)`: of an odd number of places the extra one stands left where the width is odd.

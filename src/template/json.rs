@@ -1,6 +1,6 @@
 //! Values as JSON text, as far as a template can pay for it.
 
-use super::operators::{BYTES_PER_FUEL, affordable};
+use super::operators::{BYTES_PER_FUEL, PRINTED, affordable};
 use super::value::{excerpt, to_json};
 use crate::python::json::{Style, dumps_with};
 use minijinja::value::Value;
@@ -40,8 +40,8 @@ impl Indent {
 /// Errors: it holds what JSON does not know, or the text is longer than the template's fuel pays for.
 pub fn written(state: &State<'_, '_>, value: &Value, form: &Form<'_>) -> Result<String, Error> {
     let most = affordable(state);
-    // A value takes a byte at least, and some more while it is looked at.
-    let json = to_json(value, most / 16 + 1).ok_or_else(|| unwritable(value))?;
+    // A value takes a byte at least, and many more while it is looked at.
+    let json = to_json(value, most / PRINTED / 4 + 1).ok_or_else(|| unwritable(value))?;
     let Form { indent, ascii, sort_keys, separators } = *form;
     let blanks = indent.map_or(0, |Indent(spaces)| blanks(&json, spaces, 0));
     if blanks > most {

@@ -15,6 +15,11 @@ pub fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args: &[Valu
     }
     let own = match value.kind() {
         ValueKind::String => string_method(value.as_str().unwrap_or_default(), method, args)?,
+        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map if method == "copy" => {
+            let () = from_args(args)?;
+            // Nothing can be changed in place: a value is its own copy.
+            Some(value.clone())
+        }
         ValueKind::Seq | ValueKind::Iterable => list_method(value, method, args)?,
         _ => None,
     };
@@ -44,6 +49,7 @@ fn string_method(s: &str, method: &str, args: &[Value]) -> Result<Option<Value>,
             let () = from_args(args)?;
             Value::from(text::isdigit(s))
         }
+        "startswith" | "endswith" => affixed(s, method == "startswith", args)?,
         "swapcase" => {
             let () = from_args(args)?;
             Value::from(swapped(s))
@@ -197,6 +203,26 @@ fn partition(s: &str, from_right: bool, args: &[Value]) -> Result<Value, Error> 
         }
         .map(Value::from),
     )))
+}
+
+/// `str.startswith(prefix, start=0, end=None)` and its like; of a tuple any may fit.
+fn affixed(s: &str, at_start: bool, args: &[Value]) -> Result<Value, Error> {
+    let (affix, start, end): (&Value, Option<i64>, Option<i64>) = from_args(args)?;
+    let length = text::len(s) as i64;
+    let place = |at: i64| if at < 0 { (length + at).max(0) } else { at.min(length) } as usize;
+    let (start, end) = (place(start.unwrap_or(0)), place(end.unwrap_or(length)));
+    let part: String = s.chars().take(end).skip(start).collect();
+    let fits = |affix: &Value| {
+        let affix = affix.as_str().ok_or_else(|| invalid("only texts stand at the beginning or end of a text"))?;
+        Ok::<_, Error>(if at_start { part.starts_with(affix) } else { part.ends_with(affix) })
+    };
+    let affixes = if affix.is_tuple() { affix.try_iter()?.collect() } else { vec![affix.clone()] };
+    for affix in &affixes {
+        if fits(affix)? {
+            return Ok(Value::from(start <= end));
+        }
+    }
+    Ok(Value::from(false))
 }
 
 fn swapped(s: &str) -> String {

@@ -41,7 +41,7 @@ const RECURSION_LIMIT: usize = 200;
 const FEW_TOKENS: usize = 400;
 
 /// Bytes of stack for a word or sign, which may be a level of the syntax tree that is read, compiled and dropped by recursion.
-const STACK_PER_TOKEN: usize = 4 << 10;
+const STACK_PER_TOKEN: usize = 8 << 10;
 
 /// Bytes of stack that a thread has in any case.
 const STACK: usize = 2 << 20;

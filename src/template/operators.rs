@@ -3,7 +3,7 @@
 
 use super::operands::{EACH, HELD, MODULO, PAID};
 use super::value::to_str_within;
-use minijinja::value::{Kwargs, Rest, Tuple, Value, ValueKind};
+use minijinja::value::{Rest, Tuple, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 
 /// How deep values may hold each other. Documents cannot be so deep.
@@ -17,6 +17,9 @@ const MAX_BYTES: usize = 256 << 20;
 
 /// Bytes that a unit of the template's fuel pays for, as minijinja counts.
 pub const BYTES_PER_FUEL: u64 = 64;
+
+/// How many times dearer a byte is that is printed of a list or dict, as minijinja counts.
+pub const PRINTED: usize = 16;
 
 /// Values that are looked at for a unit of fuel.
 const LOOKS_PER_FUEL: usize = 32;
@@ -44,9 +47,11 @@ pub fn affordable(state: &State<'_, '_>) -> usize {
     usize::try_from(remaining.saturating_mul(BYTES_PER_FUEL)).unwrap_or(usize::MAX)
 }
 
-/// Python's `str(value)`, as long as the template can pay for it.
+/// Python's `str(value)`, as long as the template can pay for it. What values hold is dearer than a text that is there already.
 pub fn text_of(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
-    to_str_within(value, affordable(state)).ok_or_else(|| Error::from(ErrorKind::OutOfFuel))
+    let most = affordable(state);
+    let most = if value.as_str().is_some() { most } else { most / PRINTED };
+    to_str_within(value, most).ok_or_else(|| Error::from(ErrorKind::OutOfFuel))
 }
 
 /// The right operand of a sum: a list pays for what the sum is longer.
@@ -111,7 +116,13 @@ impl Count {
 /// What a loop goes through: Python refuses `None`.
 fn each(values: Rest<Value>) -> Result<Value, Error> {
     let value = one(values);
-    if value.is_none() { Err(invalid("`none` cannot be gone through")) } else { Ok(value) }
+    some(&value)?;
+    Ok(value)
+}
+
+/// Refuses `None` where values are gone through, as Python does.
+pub fn some(value: &Value) -> Result<(), Error> {
+    if value.is_none() { Err(invalid("`none` cannot be gone through")) } else { Ok(()) }
 }
 
 /// `a % b`: formats texts, else the remainder with the sign of the divisor.
@@ -122,7 +133,7 @@ fn modulo(state: &mut State<'_, '_>, a: &Value, b: &Value) -> Result<Value, Erro
         return Err(Error::from(ErrorKind::UndefinedError));
     }
     if let Some(format) = a.as_str() {
-        return formatted(state, a, format, b);
+        return formatted(state, format, b);
     }
     if let (Some(a), Some(b)) = (integer(a), integer(b)) {
         if b == 0 {
@@ -155,38 +166,64 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// `"%s" % value`: a tuple has the values, a dict those of names.
-fn formatted(state: &mut State<'_, '_>, text: &Value, format: &str, values: &Value) -> Result<Value, Error> {
-    let mut args = vec![text.clone()];
-    let is_named = values.kind() == ValueKind::Map;
-    if values.is_tuple() {
-        args.extend(values.try_iter()?);
-    } else if is_named && format.contains("%(") {
-        let pair = |key: Value| Some((key.as_str()?.to_string(), values.get_item(&key).ok()?));
-        args.push(Kwargs::from_iter(values.try_iter()?.filter_map(pair)).into());
-    } else {
-        args.push(values.clone());
+fn formatted(state: &mut State<'_, '_>, format: &str, values: &Value) -> Result<Value, Error> {
+    let listed: Vec<Value> = if values.is_tuple() { values.try_iter()?.collect() } else { vec![values.clone()] };
+    let (mut out, mut rest, mut taken, mut by_name) = (String::new(), format, 0, false);
+    let mut next = || {
+        taken += 1;
+        listed.get(taken - 1).cloned().ok_or_else(|| invalid("`%`: the text has more places than there are values"))
+    };
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('%') {
+            out.push('%');
+            rest = after;
+            continue;
+        }
+        let (name, after) = match after.strip_prefix('(').and_then(|after| after.split_once(')')) {
+            Some((name, after)) => (Some(name), after),
+            None => (None, after),
+        };
+        let conversion = after.trim_start_matches(|c: char| "#0- +.123456789*".contains(c));
+        let mut spec = after.get(..after.len() - conversion.len()).unwrap_or_default().to_string();
+        while spec.contains('*') {
+            spec = spec.replacen('*', &text_of(state, &next()?)?, 1);
+        }
+        let value = match name {
+            Some(name) => {
+                by_name = true;
+                values.get_item(&Value::from(name)).ok().filter(|value| !value.is_undefined())
+            }
+            None => Some(next()?),
+        };
+        let value = value.ok_or_else(|| invalid("`%`: the dict has no such key"))?;
+        let kind = conversion.chars().next().ok_or_else(|| invalid("`%`: the text ends in a place"))?;
+        out.push_str(&place(state, &spec, kind, &value)?);
+        rest = conversion.get(kind.len_utf8()..).unwrap_or_default();
     }
-    let taken = args.len() - 1;
-    let wanted = placeholders(format);
-    if (!is_named && taken > wanted) || (taken < wanted && !format.contains("%(")) {
-        return Err(invalid(format!("`%`: the text has {wanted} places for {taken} values")));
+    out.push_str(rest);
+    let is_left_alone = values.kind() == ValueKind::Map || by_name;
+    if taken < listed.len() && !is_left_alone {
+        return Err(invalid("`%`: the text has fewer places than there are values"));
     }
-    if wanted == 0 {
-        // A dict that nothing asks for is left alone.
-        args.truncate(1);
-    }
-    state.apply_filter("format", &args)
+    Ok(Value::from(out))
 }
 
-/// Values that a format asks for.
-fn placeholders(format: &str) -> usize {
-    let mut count = 0;
-    let mut rest = format;
-    while let Some((_, after)) = rest.split_once('%') {
-        let conversion = after.trim_start_matches(|c: char| "#0- +.123456789*".contains(c));
-        let flags = after.get(..after.len() - conversion.len()).unwrap_or_default();
-        count += flags.matches('*').count() + usize::from(!conversion.starts_with('%'));
-        rest = if conversion.starts_with('%') { conversion.get(1..).unwrap_or_default() } else { conversion };
-    }
-    count
+/// One place of a text, with Python's conversions: `%d` takes the whole part of a number, `%r` writes values as literals.
+fn place(state: &mut State<'_, '_>, spec: &str, kind: char, value: &Value) -> Result<String, Error> {
+    let (kind, value) = match kind {
+        'd' | 'i' | 'u' => match (integer(value), number(value)) {
+            (None, Some(float)) if float.is_finite() => ('d', Value::from(float.trunc() as i128)),
+            _ => ('d', value.clone()),
+        },
+        's' => ('s', Value::from(text_of(state, value)?)),
+        'r' => {
+            // What a list writes for its one item.
+            let listed = text_of(state, &Value::from(vec![value.clone()]))?;
+            ('s', Value::from(listed.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(&listed)))
+        }
+        kind => (kind, value.clone()),
+    };
+    let made = state.apply_filter("format", &[Value::from(format!("%{spec}{kind}")), value])?;
+    text_of(state, &made)
 }
