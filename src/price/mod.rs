@@ -54,7 +54,7 @@ impl PriceTable {
         let built_in = read::parse(BUILT_IN.as_bytes())?;
         let mut rows = match file {
             Some(path) => {
-                let bytes = std::fs::read(path).map_err(|e| {
+                let bytes = crate::file::read(path, crate::file::SMALL).map_err(|e| {
                     Error::io("cannot read the price table", path, e).hint("`--prices` takes a JSON file")
                 })?;
                 read::parse(&bytes).map_err(|e| e.file(path))?

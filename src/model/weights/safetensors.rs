@@ -279,7 +279,7 @@ mod tests {
         let save = |file: &str, tensors: &[(&str, f64)]| {
             let tensor = |value: f64| (Tensor::ones((1, 2), DType::F32, &Device::Cpu).unwrap() * value).unwrap();
             let tensors = tensors.iter().map(|(name, value)| (name.to_string(), tensor(*value))).collect();
-            candle_core::safetensors::save::<String, Tensor>(&tensors, dir.path().join(file)).unwrap();
+            candle_core::safetensors::save::<String, _>(&tensors, dir.path().join(file)).unwrap();
         };
         save("s1.safetensors", &[("a", 1.0), ("b", 9.0), ("c", 3.0)]);
         save("s2.safetensors", &[("a", 9.0), ("b", 2.0), ("c", 3.0)]);

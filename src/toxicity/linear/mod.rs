@@ -40,7 +40,7 @@ pub fn open(rest: &str, _: &OpenOptions<'_>) -> Result<Box<dyn Scorer>> {
         LinearScorer::new(DEFAULT, "built-in")
     } else {
         let path = Path::new(&options.target);
-        let bytes = std::fs::read(path).map_err(|e| Error::io("cannot read", path, e))?;
+        let bytes = crate::file::read(path, crate::file::SMALL).map_err(|e| Error::io("cannot read", path, e))?;
         let name = path.file_stem().map_or_else(|| options.target.clone(), |stem| stem.to_string_lossy().into_owned());
         LinearScorer::new(&bytes, &name).map_err(|e| e.file(path))
     };
