@@ -89,7 +89,13 @@ macro_rules! few {
     };
 }
 
-few! { task template chat tokenizer parquet jsonl csv journal header }
+few! { template chat tokenizer parquet jsonl csv journal header }
+
+/// A task file takes longer: the built-in ones are read with it.
+#[test]
+fn task() {
+    child::hunt(kind("task"), 20_261_124, child::Bound::Inputs(FEW / 4));
+}
 
 /// What every hunt begins with: the inputs that are changed are fine themselves.
 #[test]

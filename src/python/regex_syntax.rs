@@ -40,8 +40,14 @@ enum Escape {
     Other(String),
 }
 
+/// Bytes of a pattern: what looks ahead in it takes time with the square of its length.
+const LONGEST: usize = 20_000;
+
 /// Rewrites `source`; the error says what is wrong with it.
 pub fn translate(source: &str) -> Result<String, String> {
+    if source.len() > LONGEST {
+        return Err(format!("it is longer than {LONGEST} bytes"));
+    }
     let mut translator = Translator {
         source,
         rest: source.chars().peekable(),

@@ -76,7 +76,7 @@ pub fn templates() -> Vec<Vec<u8>> {
         "Q: {{q}}\nA: {{ a | upper }}",
         "{% for x in c %}{{ loop.index }}. {{ x }}{% if not loop.last %}, {% endif %}{% endfor %}",
         "{% set n = namespace(s='') %}{% for i in range(3) %}{% set n.s = n.s ~ i %}{% endfor %}{{ n.s }}",
-        "{{ c | join(', ') }} {{ o.k[1] }} {{ '%05d' % g }} {{ q.replace('W', 'w').split('h')[0] }} {{ n | round(1) }}",
+        "{{ c | join(', ') }} {{ o.k[1] }} {{ q.replace('W', 'w').split('h')[0] }} {{ n | round(1) }}",
         "{% macro m(x, y=1) %}{{ x }}{{ y }}{% endmacro %}{{ m(c | length) }}{{ q[1:3] }}{{ o | tojson }}",
         "{{ q | regex_replace('(W)', '\\\\1') }}{{ (1 + 2 * 3 ** 2) // 4 }}{{ 'a' if g == 1 and not (n is none) else 'b' }}",
     ])
