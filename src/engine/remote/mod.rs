@@ -336,11 +336,8 @@ impl Engine for RemoteEngine {
     fn remarks(&self) -> Vec<Remark> {
         let label = &self.identity.label;
         let mut remarks = self.client.unwanted.remarks(label);
-        let repeated = self.client.transport.num_repeated();
-        if repeated > 0 {
-            let text = format!(
-                "the server repeated the key in {repeated} answers; it was taken out, and `(secret)` stands there"
-            );
+        if self.client.transport.num_repeated() > 0 {
+            let text = "the server repeated the key in its answers; it was taken out, and `(secret)` stands there";
             remarks.push(Remark::warning(label, text));
         }
         let lost = self.ids_lost.load(Ordering::Relaxed);

@@ -279,7 +279,10 @@ mod tests {
                 without("min_p"),
             ),
             (json!({"message": "Unrecognized request argument supplied: min_p"}), without("min_p")),
-            (error("max_tokens is too large: 9000. This model supports at most 4096", json!("max_tokens")), None),
+            (
+                json!({"error": {"message": "max_tokens is too large: 9000. This model supports at most 4096", "param": "max_tokens", "code": "invalid_value"}}),
+                None,
+            ),
             (error("Unsupported parameter: 'logprobs'", json!("logprobs")), None),
             (json!({"error": {"message": "the messages are not allowed here"}}), None),
         ] {

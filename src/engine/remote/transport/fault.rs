@@ -102,14 +102,16 @@ impl Fault {
         Fault { kind, message: message.into(), status: None, said: None, wait: None, body: None }
     }
 
-    /// A server that asks to be left alone for longer than anybody waits has ended the session.
+    /// A server that asks to be left alone for longer than anybody waits has ended the session. The time is told where it is one to come
+    /// back at: what stands beside an empty account is of another limit.
     pub fn within(self, longest: Duration) -> Fault {
-        match self.wait.filter(|wait| self.kind == Kind::Throttled && *wait > longest) {
-            Some(wait) => {
+        match (self.kind, self.wait) {
+            (Kind::Throttled | Kind::Exhausted, Some(wait)) if wait > longest => {
                 let message = format!("the server asks to come back in {}: {}", span(wait), self.message);
                 Fault { kind: Kind::Exhausted, message, ..self }
             }
-            None => self,
+            (Kind::Exhausted, Some(_)) => Fault { wait: None, ..self },
+            _ => self,
         }
     }
 
@@ -216,6 +218,8 @@ mod tests {
             (Kind::Exhausted, "the server asks to come back in 2 h 59 min: m")
         );
         assert!(long.hint().contains("goes on then"));
+        let empty = Fault { kind: Kind::Exhausted, ..throttled(37) }.within(longest);
+        assert!(empty.message == "m" && empty.hint().contains("no credit left"));
         let spans = [59, 600, 100_000, 200_000].map(|s| span(Duration::from_secs(s)));
         assert_eq!(spans, ["59 s", "10 min", "27 h 46 min", "2 d 7 h"]);
     }

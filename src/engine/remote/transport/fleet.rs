@@ -188,7 +188,9 @@ impl Fleet {
             self.last_trouble = Some(fault.message.clone());
         }
         let is_dead = !self.servers.iter().any(Server::is_up);
-        if is_dead {
+        // While a server is out, only what it is asked to see whether it is back says that it is not.
+        let is_word = grant.is_probe || !fault.kind.is_answered();
+        if is_dead && is_word {
             self.consider_death(now);
         } else if fault.kind == Kind::Throttled || is_doubtful {
             self.consider_drought(fault, now);

@@ -54,8 +54,14 @@ fn in_address(text: &str) -> String {
     url.query().unwrap_or_default().to_string()
 }
 
-/// A text without secrets; `None`: there is none in it.
+/// A text without secrets; `None`: there is none in it. What stands in their place stays, whatever they are.
 fn without(secrets: &[String], text: &str) -> Option<String> {
+    let mut found = false;
+    let pieces = text.split(HIDDEN).map(|piece| without_in(secrets, piece, &mut found)).collect::<Vec<_>>();
+    found.then(|| pieces.join(HIDDEN))
+}
+
+fn without_in(secrets: &[String], text: &str, any: &mut bool) -> String {
     let mut out = String::new();
     let mut rest = text;
     loop {
@@ -63,11 +69,12 @@ fn without(secrets: &[String], text: &str) -> Option<String> {
         let found = secrets.iter().filter(|secret| secret.len() <= rest.len());
         let found = found.filter_map(|secret| rest.split_once(secret.as_str())).min_by_key(|(before, _)| before.len());
         let Some((before, after)) = found else { break };
+        *any = true;
         out.push_str(before);
         out.push_str(HIDDEN);
         rest = after;
     }
-    (rest.len() < text.len()).then(|| out + rest)
+    out + rest
 }
 
 /// Whether a secret cannot be a word of an answer.

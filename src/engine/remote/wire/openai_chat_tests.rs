@@ -105,5 +105,8 @@ fn the_first_token_of_a_thought_is_not_the_answers() {
     let body = json!({"choices": [{"message": {"content": null, "reasoning_content": "Hm"}, "logprobs": {"content": [
         {"token": "Hm", "logprob": -0.5, "top_logprobs": []}]}}]});
     let ask = Ask::FirstToken { input: Input::Chat(&turns), top: 5 };
-    assert_eq!(VLLM.reply(&ask, &body), Err(malformed("the first token is a thought's, not the answer's")));
+    assert_eq!(
+        VLLM.reply(&ask, &body),
+        Err(WireError::NoAnswer("the first token is a thought's, not the answer's".into()))
+    );
 }

@@ -124,7 +124,7 @@ fn output(body: &Value) -> Result<Output, WireError> {
     if messages == 0 && !is_cut_off && !has_thought {
         return Err(malformed("`output` has no message"));
     }
-    if messages == 0 && thoughts.is_empty() && has_thought {
+    if messages == 0 && thoughts.is_empty() && has_thought && !is_cut_off {
         thoughts = "(not shown)".to_string();
     }
     Ok(Output { parts, reasoning: (!thoughts.is_empty()).then_some(thoughts) })
