@@ -31,6 +31,7 @@ mod given;
 #[cfg(test)]
 mod golden;
 mod groups;
+mod incomplete_beta;
 mod interval;
 mod mcnemar;
 mod method;
