@@ -170,7 +170,7 @@ fn measure(options: &Options, model: &Path, dtype: &str) -> Result<(), Failure> 
 fn requests(options: &Options, work: &Work) -> Result<Vec<Request>, Failure> {
     let names: Vec<String> = work.tasks.iter().map(|task| task.to_string()).collect();
     let nodes = Catalog::load(&[])?.select(&names)?;
-    let data = DataOptions { data_dir: Some(options.data_dir.clone()), offline: true, lock: None };
+    let data = DataOptions { data_dir: Some(options.data_dir.clone()), offline: true, ..DataOptions::default() };
     let gen_kwargs = [("max_gen_toks".to_string(), NEW_TOKENS.into())].into_iter().collect();
     let prompts = PromptOptions { num_fewshot: Some(work.shots), gen_kwargs, ..PromptOptions::default() };
     let prepared = prepare(nodes, &DataSource::open(data)?, &prompts, Some(Limit::Count(work.limit)), &mut |_| ())?;

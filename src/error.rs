@@ -175,8 +175,33 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+/// Names that a hint lists at most.
+const LISTED: usize = 6;
+
+/// Longer words are not looked up: they are no misspelt names.
+const LONGEST_WORD: usize = 200;
+
+/// What a hint says about a word that is not among `known`: the nearest of them, or all of a few, or the likeliest of many. `what` they
+/// are called: `columns`.
+pub fn suggestion(what: &str, word: &str, known: &[&str]) -> String {
+    if let Some(near) = nearest(word, known.iter().copied()) {
+        return format!("did you mean `{near}`?");
+    }
+    if known.len() <= LISTED {
+        return format!("{what}: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") });
+    }
+    let word: String = word.chars().take(LONGEST_WORD).collect();
+    let mut ranked: Vec<(f64, &str)> = known.iter().map(|name| (strsim::jaro_winkler(&word, name), *name)).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let named: Vec<&str> = ranked.iter().take(LISTED).map(|(_, name)| *name).collect();
+    format!("{what}: {} and {} more", named.join(", "), known.len() - LISTED)
+}
+
 /// The candidate nearest to `word`, for "did you mean" hints; `None` when nothing is near.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
     candidates
         .into_iter()
         .map(|c| (strsim::jaro_winkler(word, c), c))
@@ -207,5 +232,17 @@ mod tests {
     fn nearest_finds_typos_only() {
         assert_eq!(nearest("acc_nrm", ["acc", "acc_norm", "f1"]), Some("acc_norm"));
         assert_eq!(nearest("zebra", ["acc", "acc_norm"]), None);
+        assert_eq!(nearest(&"acc_norm".repeat(100_000), ["acc", "acc_norm"]), None);
+    }
+
+    #[test]
+    fn suggestions_are_a_handful() {
+        assert_eq!(suggestion("metrics", "acc_nrm", &["acc", "acc_norm"]), "did you mean `acc_norm`?");
+        assert_eq!(suggestion("metrics", "zebra", &["acc", "f1"]), "metrics: acc, f1");
+        let many: Vec<String> = (0..40).map(|i| format!("name{i}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let hint = suggestion("names", "quite else", &many);
+        assert!(hint.ends_with(" and 34 more") && hint.len() < 80, "{hint}");
+        assert_eq!(suggestion("names", "x", &[]), "names: none");
     }
 }

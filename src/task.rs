@@ -2,7 +2,9 @@
 
 use crate::doc::Fields;
 use crate::error::Result;
+use crate::remark::Remark;
 use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +14,9 @@ pub struct Origin {
     pub file: PathBuf,
     pub line: usize,
 }
+
+/// Answers to each document that a task may ask for: beyond what sampling studies use, and far from what memory holds.
+pub const MOST_REPEATS: u32 = 10_000;
 
 /// A benchmark.
 #[derive(Debug, Clone)]
@@ -47,6 +52,8 @@ pub struct Task {
     pub metadata: Map<String, Value>,
     /// The merged keys as written, for the `configs` part of the results file.
     pub config: Map<String, Value>,
+    /// What in the file is valid and cannot have been meant.
+    pub remarks: Vec<Remark>,
 }
 
 /// Which data set to read.
@@ -179,12 +186,39 @@ pub enum Choices {
     List(Vec<String>),
 }
 
+/// What becomes of a right answer that a template prints as digits or in square brackets (`read_target`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadTarget {
+    /// A list where the template printed a list, an index where it printed a number or the digits are no choice; else a text.
+    #[default]
+    Auto,
+    /// Always a text; numbers as well.
+    Text,
+    /// Read as a Python value wherever it can be, as the reference does.
+    Literal,
+}
+
+impl ReadTarget {
+    /// All of them.
+    pub const ALL: [ReadTarget; 3] = [ReadTarget::Auto, ReadTarget::Text, ReadTarget::Literal];
+
+    /// The name in task files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReadTarget::Auto => "auto",
+            ReadTarget::Text => "text",
+            ReadTarget::Literal => "literal",
+        }
+    }
+}
+
 /// How a document becomes text: for the evaluated document, and again (with own values) for the shots.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromptSpec {
     pub doc_to_text: Source,
     pub doc_to_target: Source,
     pub doc_to_choice: Option<Choices>,
+    pub read_target: ReadTarget,
     /// Column or template: the start of the answer.
     pub gen_prefix: Option<String>,
     pub target_delimiter: String,
@@ -212,6 +246,8 @@ pub struct FewshotSpec {
     pub samples: Option<Vec<Fields>>,
     /// `fewshot_config.process_docs`; `None` means the task's own.
     pub steps: Option<Vec<DocStep>>,
+    /// The document that is asked about is never among its shots, also where the reference lets it be.
+    pub exclude_evaluated: bool,
     /// The shots' templates and delimiters, with the task's as defaults.
     pub prompt: PromptSpec,
 }
@@ -296,22 +332,81 @@ impl Node {
         }
     }
 
-    /// The node with every task replaced by what `change` makes of it.
-    pub fn map_tasks(&self, change: &dyn Fn(&Arc<Task>) -> Result<Arc<Task>>) -> Result<Node> {
-        Ok(match self {
-            Node::Task(task) => Node::Task(change(task)?),
-            Node::Group(group) => {
-                let children = group.children.iter().map(|child| child.map_tasks(change)).collect::<Result<_>>()?;
-                Node::Group(Arc::new(Group { children, ..Group::clone(group) }))
-            }
-        })
-    }
-
-    /// The tasks at or under this node, in order (a task that stands twice comes twice).
+    /// The tasks at or under this node, in order: see [`tasks_under`].
     pub fn tasks(&self) -> Vec<&Arc<Task>> {
-        match self {
-            Node::Task(task) => vec![task],
-            Node::Group(group) => group.children.iter().flat_map(Node::tasks).collect(),
+        tasks_under(std::slice::from_ref(self))
+    }
+}
+
+/// The tasks at or under some nodes, in order. A group that is reached by several ways is entered once; a task that stands in two
+/// groups comes twice.
+pub fn tasks_under(nodes: &[Node]) -> Vec<&Arc<Task>> {
+    let mut tasks = Vec::new();
+    walk(nodes, &mut |node| {
+        if let Node::Task(task) = node {
+            tasks.push(task);
         }
+    });
+    tasks
+}
+
+/// The groups at or under some nodes, each once, inner ones first.
+pub fn groups_under(nodes: &[Node]) -> Vec<&Arc<Group>> {
+    let mut groups = Vec::new();
+    walk(nodes, &mut |node| {
+        if let Node::Group(group) = node {
+            groups.push(group);
+        }
+    });
+    groups
+}
+
+/// Visits nodes after what is under them. Groups of groups have more ways than can be walked, and few groups: each is entered once.
+fn walk<'a>(nodes: &'a [Node], visit: &mut dyn FnMut(&'a Node)) {
+    fn enter<'a>(nodes: &'a [Node], entered: &mut HashSet<*const Group>, visit: &mut dyn FnMut(&'a Node)) {
+        for node in nodes {
+            if let Node::Group(group) = node {
+                if !entered.insert(Arc::as_ptr(group)) {
+                    continue;
+                }
+                enter(&group.children, entered, visit);
+            }
+            visit(node);
+        }
+    }
+    enter(nodes, &mut HashSet::new(), visit);
+}
+
+/// Nodes with every task replaced by what `change` makes of it, and every group by what `regroup` makes of it and its changed children.
+/// What was shared is shared again.
+pub fn map_nodes(
+    nodes: &[Node],
+    change: &dyn Fn(&Arc<Task>) -> Result<Arc<Task>>,
+    regroup: &dyn Fn(&Group, Vec<Node>) -> Group,
+) -> Result<Vec<Node>> {
+    let mut mapping = Mapping { change, regroup, done: HashMap::new() };
+    nodes.iter().map(|node| mapping.node(node)).collect()
+}
+
+/// A mapping under way, with the groups that are done.
+struct Mapping<'a> {
+    change: &'a dyn Fn(&Arc<Task>) -> Result<Arc<Task>>,
+    regroup: &'a dyn Fn(&Group, Vec<Node>) -> Group,
+    done: HashMap<*const Group, Arc<Group>>,
+}
+
+impl Mapping<'_> {
+    fn node(&mut self, node: &Node) -> Result<Node> {
+        let group = match node {
+            Node::Task(task) => return (self.change)(task).map(Node::Task),
+            Node::Group(group) => group,
+        };
+        if let Some(done) = self.done.get(&Arc::as_ptr(group)) {
+            return Ok(Node::Group(done.clone()));
+        }
+        let children = group.children.iter().map(|child| self.node(child)).collect::<Result<_>>()?;
+        let mapped = Arc::new((self.regroup)(group, children));
+        self.done.insert(Arc::as_ptr(group), mapped.clone());
+        Ok(Node::Group(mapped))
     }
 }

@@ -7,6 +7,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Most keys at a file's top level: there are some forty, and a group may have all of them for its tasks.
+const MAX_KEYS: usize = 1000;
+
+/// Most files that one `include` names.
+const MAX_INCLUDES: usize = 1000;
+
 /// Longest chain of includes.
 const MAX_CHAIN: usize = 32;
 
@@ -31,9 +37,7 @@ impl Config {
 
     /// Puts keys over the present ones: shallow, as the reference merges.
     pub fn lay_over(&mut self, over: &[Entry]) {
-        for entry in over {
-            yaml::put(&mut self.entries, entry.clone());
-        }
+        yaml::put_all(&mut self.entries, over.iter().cloned());
     }
 
     /// Takes a key out.
@@ -83,6 +87,9 @@ impl Loader {
         let file: Arc<Path> = Arc::from(path);
         let document = yaml::parse(&files::read(path)?, &file)?;
         let Value::Map(entries) = document.value else { return Ok(None) };
+        if let Some(entry) = entries.get(MAX_KEYS) {
+            return Err(entry.key.error(format!("more than {MAX_KEYS} keys, this is no task file")));
+        }
         let mut own = Config { file: file.clone(), entries };
         let Some(include) = own.remove("include") else { return Ok(Some(own)) };
         chain.push((files::identity(path), path.to_path_buf()));
@@ -140,6 +147,9 @@ fn include_names(include: &Yaml) -> Result<Vec<(&str, &Yaml)>> {
     match &include.value {
         Value::Str(name) => Ok(vec![(name, include)]),
         Value::Null => Ok(Vec::new()),
+        Value::Seq(items) if items.len() > MAX_INCLUDES => {
+            Err(include.error(format!("`include` names more than {MAX_INCLUDES} files")))
+        }
         Value::Seq(items) => items
             .iter()
             .map(|item| match &item.value {
@@ -202,6 +212,16 @@ mod tests {
         assert_eq!(load(&folder, "t.yaml").unwrap().entries.len(), 1);
         let err = load(&folder, "u.yaml").unwrap_err().to_string();
         assert!(err.contains("_v:1: include cycle: ") && err.matches("u.yaml").count() == 2, "{err}");
+    }
+
+    #[test]
+    fn many_keys_and_many_includes_are_refused() {
+        let keys: String = (0..1001).map(|i| format!("k{i}: 1\n")).collect();
+        let includes = format!("include: [{}]\n", "_base, ".repeat(1001));
+        let folder = folder(&[("t.yaml", &keys), ("u.yaml", &includes), ("_base", "x: 1\n")]);
+        let err = load(&folder, "t.yaml").unwrap_err().to_string();
+        assert!(err.contains("t.yaml:1001: more than 1000 keys"), "{err}");
+        assert!(load(&folder, "u.yaml").unwrap_err().to_string().contains("more than 1000 files"));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Where task files are: compiled into the binary, or on disk. Built-in ones have paths that begin with `built-in:`.
 
 use crate::error::{Error, Result};
+use crate::file;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 // `FILES`: every file under `tasks/` with its text, in order of path; written by `build.rs`.
@@ -69,14 +71,12 @@ pub fn read(path: &Path) -> Result<Cow<'static, str>> {
         };
         return Ok(Cow::Borrowed(text));
     }
-    let meta = fs::metadata(path).map_err(|err| Error::io("cannot read", path, err))?;
-    if !meta.is_file() {
-        return Err(Error::input("not a file").file(path));
-    }
-    if meta.len() > MAX_BYTES {
-        return Err(Error::input(format!("larger than {} MiB, this is no task file", MAX_BYTES >> 20)).file(path));
-    }
-    let bytes = fs::read(path).map_err(|err| Error::io("cannot read", path, err))?;
+    let bytes = file::read(path, MAX_BYTES).map_err(|err| match err.kind() {
+        ErrorKind::FileTooLarge => {
+            Error::input(format!("larger than {} MiB, this is no task file", MAX_BYTES >> 20)).file(path)
+        }
+        _ => Error::io("cannot read", path, err),
+    })?;
     String::from_utf8(bytes).map(Cow::Owned).map_err(|err| {
         let valid = err.utf8_error().valid_up_to();
         let line = 1 + err.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count();

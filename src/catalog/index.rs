@@ -62,8 +62,8 @@ pub struct Index {
 #[derive(Debug)]
 pub struct Broken {
     pub file: PathBuf,
-    /// The name that it seems to define, so that asking for it gives the error and not "unknown task".
-    pub name: Option<String>,
+    /// The names that it seems to define, so that asking for one gives the error and not "unknown task".
+    pub names: Vec<String>,
     pub error: Error,
 }
 
@@ -82,9 +82,12 @@ impl Index {
         let mut found = BTreeMap::new();
         for file in files {
             match loader.load(&file) {
-                Ok(Some(config)) => self.register(&config, &file, &mut found),
+                Ok(Some(config)) => match labelled(&config) {
+                    Some((names, error)) => self.broken.push(Broken { names, file, error }),
+                    None => self.register(&config, &file, &mut found),
+                },
                 Ok(None) => {}
-                Err(error) => self.broken.push(Broken { name: seeming_name(&file), file, error }),
+                Err(error) => self.broken.push(Broken { names: Vec::from_iter(seeming_name(&file)), file, error }),
             }
         }
         for (name, entry) in found {
@@ -138,6 +141,32 @@ impl Index {
             }
         }
         found.insert(entry.name.clone(), entry);
+    }
+}
+
+/// A task with a `group`, which labelled tasks in older versions of the reference and now makes a group of the file: the names in it,
+/// and what is wrong.
+pub fn labelled(config: &Config) -> Option<(Vec<String>, Error)> {
+    let text = |yaml: &Yaml| if let Value::Str(text) = &yaml.value { Some(text.clone()) } else { None };
+    let (label, task) = (config.set("group")?, text(config.set("task")?)?);
+    // A group's `task` may be one name; what it asks is a task's own.
+    if !["dataset_path", "doc_to_text", "output_type"].iter().any(|key| config.set(key).is_some()) {
+        return None;
+    }
+    let labels: Vec<String> = match &label.value {
+        Value::Seq(items) => items.iter().filter_map(text).collect(),
+        _ => text(label).into_iter().collect(),
+    };
+    let message = format!("`group` makes a group of the file, and the file describes the task `{task}`");
+    let hint = format!("older versions of lm-evaluation-harness labelled tasks so: write `tag: {}`", shown(&labels));
+    Some(([vec![task], labels].concat(), label.error(message).hint(hint)))
+}
+
+/// `name`, or `[one, two]`.
+fn shown(labels: &[String]) -> String {
+    match labels {
+        [one] => one.clone(),
+        labels => format!("[{}]", labels.join(", ")),
     }
 }
 

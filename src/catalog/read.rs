@@ -2,7 +2,7 @@
 
 use super::config::find;
 use super::yaml::{Entry, Value, Yaml};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, suggestion};
 
 /// The keys of one mapping.
 #[derive(Clone, Copy)]
@@ -75,15 +75,10 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// An error about a word that is not one of those known, with the nearest of them or all of them.
+/// An error about a word that is not one of those known, with the nearest of them or a handful.
 pub fn unknown(at: &Yaml, message: &str, word: &str, known: &[&str]) -> Error {
     let err = at.error(message);
-    match nearest(word, known.iter().copied()) {
-        Some(near) => err.hint(format!("did you mean `{near}`?")),
-        None if known.is_empty() => err,
-        None if known.len() <= 20 => err.hint(format!("known here: {}", known.join(", "))),
-        None => err.hint("docs/tasks.md lists the keys"),
-    }
+    if known.is_empty() { err } else { err.hint(suggestion("known here", word, known)) }
 }
 
 /// A value of the wrong type; a Python function is refused as such.

@@ -7,21 +7,22 @@ use super::resolve::{self, GROUP_KEYS, STRUCTURE};
 use super::yaml::{self, Entry, Value, Yaml};
 use super::{files, glob};
 use crate::error::{Error, Result, nearest};
-use crate::task::{Group, Node, Task};
+use crate::task::{Group, Node, Task, groups_under, tasks_under};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Deepest nesting of groups.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 64;
 /// Most tasks and groups one selection may build.
 const MAX_BUILT: usize = 200_000;
 
-/// Builds nodes; what is built without overrides is built once.
+/// Builds nodes; what is built under the same overrides is built once.
 pub struct Selector<'a> {
     index: &'a Index,
     loader: Loader,
-    plain: HashMap<String, Vec<Node>>,
+    /// By name and overrides: a group that is reached by many ways is built once.
+    known: HashMap<String, Vec<Node>>,
     /// Groups that are being built, outermost first.
     open: Vec<String>,
     built: usize,
@@ -29,18 +30,21 @@ pub struct Selector<'a> {
 
 impl<'a> Selector<'a> {
     pub fn new(index: &'a Index) -> Self {
-        Selector { index, loader: Loader::default(), plain: HashMap::new(), open: Vec::new(), built: 0 }
+        Selector { index, loader: Loader::default(), known: HashMap::new(), open: Vec::new(), built: 0 }
     }
 
     /// All that the names ask for, in their order; what stands inside a selected group is not repeated beside it.
     pub fn select(&mut self, specs: &[String]) -> Result<Vec<Node>> {
         let mut nodes: Vec<Node> = Vec::new();
-        for spec in specs {
+        for spec in specs.iter().map(|spec| spec.trim()).filter(|spec| !spec.is_empty()) {
             for node in self.spec(spec)? {
                 if !nodes.iter().any(|other| other.name() == node.name()) {
                     nodes.push(node);
                 }
             }
+        }
+        if nodes.is_empty() {
+            return Err(Error::input("no task is named").hint(LS));
         }
         one_form_each(&nodes)?;
         let nested: Vec<String> = nodes.iter().flat_map(descendants).collect();
@@ -74,10 +78,14 @@ impl<'a> Selector<'a> {
     /// The error for a name that is not registered: what is wrong with its file, or `err` with what may help.
     fn unknown(&mut self, name: &str, err: Error) -> Error {
         let index = self.index;
-        if let Some(broken) = index.broken.iter().find(|broken| broken.name.as_deref() == Some(name))
-            && let Err(cause) = self.loader.load(&broken.file)
-        {
-            return cause.context(format!("task `{name}`"));
+        if let Some(broken) = index.broken.iter().find(|broken| broken.names.iter().any(|known| known == name)) {
+            let cause = match self.loader.load(&broken.file) {
+                Ok(config) => config.and_then(|config| index::labelled(&config)).map(|(_, cause)| cause),
+                Err(cause) => Some(cause),
+            };
+            if let Some(cause) = cause {
+                return cause.context(format!("task `{name}`"));
+            }
         }
         match nearest(name, index.entries.keys().map(String::as_str)) {
             Some(near) => err.hint(format!("did you mean `{near}`?")),
@@ -112,6 +120,9 @@ impl<'a> Selector<'a> {
         let Some(config) = self.loader.load(path)? else {
             return Err(Error::input("not a task file: no mapping of keys").file(path));
         };
+        if let Some((_, error)) = index::labelled(&config) {
+            return Err(error);
+        }
         match index::identify(&config).map(|(name, kind)| (name.to_owned(), kind)) {
             Some((name, kind)) => Ok(vec![self.node(&name, kind, config, &[], &[])?]),
             None => Err(Error::input("the file has neither `task` nor `group`, as text").file(path)),
@@ -120,9 +131,8 @@ impl<'a> Selector<'a> {
 
     /// A registered name, with keys laid over its tasks.
     fn named(&mut self, name: &str, overrides: &[Entry]) -> Result<Vec<Node>> {
-        if overrides.is_empty()
-            && let Some(nodes) = self.plain.get(name)
-        {
+        let form = form(name, overrides, &[]);
+        if let Some(nodes) = self.known.get(&form) {
             return Ok(nodes.clone());
         }
         let index = self.index;
@@ -137,9 +147,7 @@ impl<'a> Selector<'a> {
             let config = self.config(&entry.origin.file)?;
             vec![self.node(name, entry.kind, config, overrides, &[])?]
         };
-        if overrides.is_empty() {
-            self.plain.insert(name.to_owned(), nodes.clone());
-        }
+        self.known.insert(form, nodes.clone());
         Ok(nodes)
     }
 
@@ -186,14 +194,13 @@ impl<'a> Selector<'a> {
         }
         let mut structure = config.clone();
         structure.lay_over(own);
-        let aggregates = structure.set("aggregate_metric_list").map(resolve::group_metrics).transpose()?;
+        let aggregated = structure.set("aggregate_metric_list");
+        let aggregates = aggregated.map(resolve::group_metrics).transpose()?.unwrap_or_default();
         let metadata = structure.set("metadata").map(|yaml| yaml.to_json("metadata")).transpose()?;
         let metadata = metadata.and_then(|value| value.as_object().cloned()).unwrap_or_default();
         let alias = structure.set("group_alias").map(|yaml| read::text(yaml, "group_alias")).transpose()?;
         let mut defaults: Vec<Entry> = config.entries.iter().filter(|entry| is_default(entry)).cloned().collect();
-        for entry in over {
-            yaml::put(&mut defaults, entry.clone());
-        }
+        yaml::put_all(&mut defaults, over.iter().cloned());
         let Some(members) = config.set("task") else {
             return Err(config.error(format!("group `{name}` needs `task`: the list of its tasks")));
         };
@@ -204,12 +211,15 @@ impl<'a> Selector<'a> {
         if children.is_empty() {
             return Err(members.error(format!("group `{name}` has no tasks")));
         }
+        if let Some(yaml) = aggregated {
+            resolve::check_aggregates(name, yaml, &aggregates, &children)?;
+        }
         Ok(Node::Group(Arc::new(Group {
             name: name.to_owned(),
             alias: alias.map(str::to_owned),
             origin: resolve::origin(&config),
             children,
-            aggregates: aggregates.unwrap_or_default(),
+            aggregates,
             version: metadata.get("version").cloned(),
             metadata,
         })))
@@ -251,9 +261,7 @@ impl<'a> Selector<'a> {
         };
         let name = read::text(name, "task")?;
         let mut over = defaults.to_vec();
-        for entry in entries.iter().filter(|entry| !config::is(entry, "task")) {
-            yaml::put(&mut over, entry.clone());
-        }
+        yaml::put_all(&mut over, entries.iter().filter(|entry| !config::is(entry, "task")).cloned());
         if self.index.entries.contains_key(name) {
             return self.named(name, &over);
         }
@@ -303,18 +311,30 @@ impl<'a> Selector<'a> {
                 .error(format!("group `{name}` is defined in {}; an item cannot change its tasks", file.display()));
             return Err(err.hint("give the new group a name of its own"));
         }
+        let of_item = entries.iter().filter(|entry| !config::is(entry, "group")).cloned();
+        let is_own = |entry: &Entry| config::is(entry, "group_alias") || config::is(entry, "aggregate_metric_list");
+        let (own, more): (Vec<Entry>, Vec<Entry>) = of_item.partition(is_own);
         let mut over = defaults.to_vec();
-        let mut own = Vec::new();
-        for entry in entries.iter().filter(|entry| !config::is(entry, "group")) {
-            if config::is(entry, "group_alias") || config::is(entry, "aggregate_metric_list") {
-                own.push(entry.clone());
-            } else {
-                yaml::put(&mut over, entry.clone());
-            }
+        yaml::put_all(&mut over, more);
+        let form = form(name, &over, &own);
+        if let Some([node]) = self.known.get(&form).map(Vec::as_slice) {
+            return Ok(node.clone());
         }
         let config = self.config(file)?;
-        self.group(name, config, &over, &own)
+        let node = self.group(name, config, &over, &own)?;
+        self.known.insert(form, vec![node.clone()]);
+        Ok(node)
     }
+}
+
+/// A name with what is laid over it, as text.
+fn form(name: &str, over: &[Entry], own: &[Entry]) -> String {
+    let text = |entry: &Entry| {
+        let value = entry.value.to_json("").map_or_else(|_| format!("{:?}", entry.value), |value| value.to_string());
+        format!("\0{}={value}", entry.key.key_text())
+    };
+    let all: String = over.iter().map(text).chain(["\0\0".to_owned()]).chain(own.iter().map(text)).collect();
+    format!("{name}{all}")
 }
 
 const LS: &str = "`fairmark ls tasks` and `fairmark ls groups` list what there is";
@@ -327,7 +347,8 @@ fn is_default(entry: &Entry) -> bool {
 /// The names of all nodes below a group.
 fn descendants(node: &Node) -> Vec<String> {
     let Node::Group(group) = node else { return Vec::new() };
-    group.children.iter().flat_map(|child| [vec![child.name().to_owned()], descendants(child)].concat()).collect()
+    let groups = groups_under(&group.children).into_iter().map(|group| group.name.clone());
+    groups.chain(tasks_under(&group.children).into_iter().map(|task| task.name.clone())).collect()
 }
 
 /// Refuses one name for two different tasks: their results could not be told apart.

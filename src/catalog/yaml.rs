@@ -7,6 +7,7 @@ use super::scalar;
 use crate::error::{Error, Result};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Number};
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 const MAX_DEPTH: usize = 64;
 /// Most values in one file, counted through aliases.
 const MAX_VALUES: usize = 1_000_000;
+/// Bytes of a text that count as one more value.
+const BYTES_A_VALUE: usize = 64;
 
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,7 +196,7 @@ impl Builder {
                 }
                 let value = self.scalar(&text, style, tag.as_deref(), line)?;
                 let yaml = Yaml { value, file: self.file.clone(), line };
-                self.add(yaml, anchor, 1, 0)
+                self.add(yaml, anchor, 1 + text.len() / BYTES_A_VALUE, 0)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.check_collection_tag(tag.as_deref(), "seq", line)?;
@@ -252,7 +255,9 @@ impl Builder {
     fn add(&mut self, yaml: Yaml, anchor: usize, values: usize, depth: usize) -> Result<()> {
         self.count += values;
         if self.count > MAX_VALUES {
-            return Err(yaml.error(format!("more than {MAX_VALUES} values, counted through aliases")));
+            let message =
+                format!("more than {MAX_VALUES} values, counted through aliases (long texts count as several)");
+            return Err(yaml.error(message));
         }
         if self.open.len() + depth > MAX_DEPTH {
             return Err(yaml.error(format!("nested more than {MAX_DEPTH} levels deep, counted through aliases")));
@@ -321,34 +326,38 @@ impl Builder {
 
 /// A key must be a scalar and new in its mapping.
 fn checked_key(key: Yaml, seen: &mut HashSet<String>) -> Result<Yaml> {
-    let kind = match &key.value {
-        Value::Seq(_) | Value::Map(_) | Value::Function(_) => {
-            return Err(key.error(format!("a key must be a plain value, not {}", key.describe())));
-        }
-        Value::Str(_) => "text",
-        _ => "other",
-    };
-    if !seen.insert(format!("{kind}:{}", key.key_text())) {
+    if matches!(&key.value, Value::Seq(_) | Value::Map(_) | Value::Function(_)) {
+        return Err(key.error(format!("a key must be a plain value, not {}", key.describe())));
+    }
+    if !seen.insert(identity(&key)) {
         return Err(key.error(format!("the key `{}` stands twice in this mapping", key.key_text())));
     }
     Ok(key)
 }
 
+/// What tells keys apart: `1` and `"1"` are two.
+fn identity(key: &Yaml) -> String {
+    let kind = if matches!(key.value, Value::Str(_)) { "text" } else { "other" };
+    format!("{kind}:{}", key.key_text())
+}
+
 /// Takes in the value of a `<<` key: a mapping, or a list of them of which earlier ones win.
 fn merge(source: Yaml, merged: &mut Vec<Entry>) -> Result<()> {
     match source.value {
-        Value::Map(entries) => {
-            for entry in entries {
-                put(merged, entry);
+        Value::Map(entries) => put_all(merged, entries),
+        Value::Seq(items) => {
+            let mut all = Vec::new();
+            for item in items.into_iter().rev() {
+                match item.value {
+                    Value::Map(entries) => all.extend(entries),
+                    _ => return Err(item.error("`<<` takes mappings only")),
+                }
             }
-            Ok(())
+            put_all(merged, all);
         }
-        Value::Seq(items) => items.into_iter().rev().try_for_each(|item| match item.value {
-            Value::Map(_) => merge(item, merged),
-            _ => Err(item.error("`<<` takes mappings only")),
-        }),
-        _ => Err(source.error("`<<` takes a mapping or a list of mappings")),
+        _ => return Err(source.error("`<<` takes a mapping or a list of mappings")),
     }
+    Ok(())
 }
 
 /// Merged entries first, the mapping's own values over them.
@@ -356,17 +365,23 @@ fn with_merged(mut merged: Vec<Entry>, own: Vec<Entry>) -> Vec<Entry> {
     if merged.is_empty() {
         return own;
     }
-    for entry in own {
-        put(&mut merged, entry);
-    }
+    put_all(&mut merged, own);
     merged
 }
 
-/// Sets a key as a Python dict does: a new one goes last, an old one keeps its place.
-pub fn put(entries: &mut Vec<Entry>, entry: Entry) {
-    match entries.iter_mut().find(|old| old.key.value == entry.key.value) {
-        Some(old) => *old = entry,
-        None => entries.push(entry),
+/// Sets keys as a Python dict does: a new one goes last, an old one keeps its place.
+pub fn put_all(entries: &mut Vec<Entry>, more: impl IntoIterator<Item = Entry>) {
+    // Not found one by one: a hostile file has hundreds of thousands of keys.
+    let mut places: HashMap<String, usize> =
+        entries.iter().enumerate().map(|(place, entry)| (identity(&entry.key), place)).collect();
+    for entry in more {
+        match places.entry(identity(&entry.key)) {
+            Slot::Occupied(place) => entries[*place.get()] = entry,
+            Slot::Vacant(slot) => {
+                slot.insert(entries.len());
+                entries.push(entry);
+            }
+        }
     }
 }
 
@@ -438,6 +453,14 @@ mod tests {
     }
 
     #[test]
+    fn many_keys_are_merged_in_no_time() {
+        let keys = |from: usize| (from..from + 50_000).map(|i| format!("  k{i}: 1\n")).collect::<String>();
+        let text = format!("a: &a\n{}b: &b\n{}c:\n  <<: [*a, *b]\n{}", keys(0), keys(25_000), keys(50_000));
+        let Value::Map(entries) = read(&text).unwrap().value else { panic!("a mapping") };
+        assert!(matches!(&entries[2].value.value, Value::Map(merged) if merged.len() == 100_000));
+    }
+
+    #[test]
     fn bombs_are_refused() {
         let mut text = String::from("l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
@@ -450,6 +473,8 @@ mod tests {
             text.push_str(&format!("l{level}: &l{level} [*l{}]\n", level - 1));
         }
         assert!(message(&text).contains("levels deep"));
+        let long = "x".repeat(1 << 20);
+        assert!(message(&format!("a: &a {long}\nb: [{}]\n", "*a, ".repeat(100))).contains("values"));
         assert!(read(&"[".repeat(100_000)).is_err());
         assert!(read(&"- ".repeat(100_000)).is_err());
     }

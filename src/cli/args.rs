@@ -54,6 +54,14 @@ pub struct TaskArgs {
     #[arg(long, default_value_t = 1234, value_name = "N")]
     pub fewshot_seed: u64,
 
+    /// Never show a document among its own shots, also where lm-evaluation-harness does.
+    #[arg(long)]
+    pub exclude_evaluated: bool,
+
+    /// Let task files and data folders name files outside of the folder they lie in.
+    #[arg(long)]
+    pub allow_outside: bool,
+
     /// Never use the network: only local files and the hub's cache (also `HF_HUB_OFFLINE=1`).
     #[arg(long)]
     pub offline: bool,
@@ -78,6 +86,7 @@ impl TaskArgs {
             fewshot_as_multiturn: self.fewshot_as_multiturn,
             system_instruction: self.system_instruction.clone(),
             fewshot_seed: self.fewshot_seed,
+            exclude_evaluated: self.exclude_evaluated,
             gen_kwargs: parse_kwargs(self.gen_kwargs.as_deref().unwrap_or_default())?,
             seed: self.seed,
             limit: None,
@@ -87,7 +96,12 @@ impl TaskArgs {
 
     /// Opens the data source; downloads are shown unless `quiet`.
     pub fn data_source(&self, quiet: bool) -> Result<DataSource> {
-        let options = DataOptions { data_dir: self.data_dir.clone(), offline: self.offline, lock: self.lock.clone() };
+        let options = DataOptions {
+            data_dir: self.data_dir.clone(),
+            offline: self.offline,
+            lock: self.lock.clone(),
+            allow_outside: self.allow_outside,
+        };
         let hub = Hub::from_env(self.offline)?;
         DataSource::with_hub(options, if quiet { hub } else { hub.with_progress(downloads::report) })
     }
@@ -249,37 +263,67 @@ impl From<SystemFallbackArg> for SystemFallback {
     }
 }
 
-/// Reads `key=value,key=value` (numbers, `true`, `false` and `null`/`None` as such, the rest as text) or a JSON object.
+/// Reads `key=value,key=value` (numbers, `true`, `false` and `null`/`None` as such, what begins with `[` as a JSON list, the rest as text)
+/// or a JSON object.
 fn parse_kwargs(text: &str) -> Result<Map<String, Value>> {
     let text = text.trim();
     if text.starts_with('{') {
         return serde_json::from_str(text).map_err(|e| Error::input("--gen-kwargs is not valid JSON").cause(e));
     }
     let mut map = Map::new();
-    for pair in text.split(',').filter(|p| !p.trim().is_empty()) {
+    for pair in pairs(text).into_iter().filter(|p| !p.trim().is_empty()) {
         let (key, value) = pair.split_once('=').ok_or_else(|| {
             Error::input(format!("--gen-kwargs: `{pair}` is not of the form key=value"))
                 .hint("write `max_gen_toks=64,temperature=0.7`, or a JSON object when a value holds a comma")
         })?;
-        map.insert(key.trim().to_string(), parse_value(value.trim()));
+        map.insert(key.trim().to_string(), parse_value(key.trim(), value.trim())?);
     }
     Ok(map)
 }
 
-fn parse_value(text: &str) -> Value {
+/// The parts between commas; those within `[...]` and within the quotes there part nothing.
+fn pairs(text: &str) -> Vec<&str> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' if depth > 0 => quoted = !quoted,
+            '[' if !quoted => depth += 1,
+            ']' if !quoted => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+fn parse_value(key: &str, text: &str) -> Result<Value> {
     match text {
-        "true" | "True" => return Value::Bool(true),
-        "false" | "False" => return Value::Bool(false),
-        "null" | "None" => return Value::Null,
+        "true" | "True" => return Ok(Value::Bool(true)),
+        "false" | "False" => return Ok(Value::Bool(false)),
+        "null" | "None" => return Ok(Value::Null),
         _ => {}
     }
-    if let Ok(int) = text.parse::<i64>() {
-        return int.into();
+    if text.starts_with('[') {
+        return serde_json::from_str(text).map_err(|err| {
+            Error::input(format!("--gen-kwargs: `{key}` begins with `[` and is no JSON list"))
+                .cause(err)
+                .hint("write `until=[\"\\n\", \"Question:\"]` in single quotes; a text that begins with `[` needs a JSON object")
+        });
     }
-    match text.parse::<f64>().ok().and_then(Number::from_f64) {
+    if let Ok(int) = text.parse::<i64>() {
+        return Ok(int.into());
+    }
+    Ok(match text.parse::<f64>().ok().and_then(Number::from_f64) {
         Some(number) => Value::Number(number),
         None => Value::String(text.to_string()),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -296,6 +340,12 @@ mod tests {
         );
         let map = parse_kwargs(r#"{"until": ["a", ","]}"#).unwrap();
         assert_eq!(Value::Object(map), json!({"until": ["a", ","]}));
+        let map = parse_kwargs(r#"until=["\n", "a,]b"],max_gen_toks=3,stop_at=x[1]"#).unwrap();
+        assert_eq!(Value::Object(map), json!({"until": ["\n", "a,]b"], "max_gen_toks": 3, "stop_at": "x[1]"}));
+        for bad in ["until=[a]", "until=['a']", r#"until=["a""#, r#"until=["a"]b"#] {
+            let err = parse_kwargs(bad).unwrap_err().to_string();
+            assert!(err.contains("`until` begins with `[` and is no JSON list"), "{bad}: {err}");
+        }
         assert!(parse_kwargs("max_gen_toks").unwrap_err().to_string().contains("key=value"));
     }
 }

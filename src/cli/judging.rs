@@ -33,8 +33,8 @@ pub struct JudgeArgs {
     #[arg(long, value_name = "SCORER", default_value = DEFAULT_SCORER)]
     pub toxicity_scorer: String,
 
-    /// Answers to each document of generation tasks (default: the task's `repeats`). Give a temperature with `--gen-kwargs`, or all are
-    /// alike.
+    /// Answers to each document of generation tasks (default: the task's `repeats`). Sample with `--gen-kwargs
+    /// do_sample=true,temperature=0.7`, or all are alike.
     #[arg(long, visible_alias = "repeats", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub n_samples: Option<u32>,
 
@@ -66,6 +66,17 @@ impl JudgeArgs {
             toxicity_scorer: self.toxicity_scorer.clone(),
             engine: engine.clone(),
         })
+    }
+
+    /// The flags of these that were given and are about judges.
+    pub fn given(&self) -> Vec<&'static str> {
+        let flags = [
+            (self.sandbox != SandboxArg::Own, "--sandbox"),
+            (self.unsafe_code, "--unsafe-code"),
+            (self.python.is_some(), "--python"),
+            (self.toxicity_scorer != DEFAULT_SCORER, "--toxicity-scorer"),
+        ];
+        flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag).collect()
     }
 
     /// How many answers documents get, and under what `k` they count.

@@ -14,10 +14,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::judge::Judges;
 use crate::price::PriceTable;
 use crate::prompt::PromptOptions;
+use crate::remark::Weight;
 use crate::report::{JudgeReport, ResultsInput, compare, render_all, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
 use crate::run::{Effort, Environment, Spec, Status};
-use crate::runner::{Finished, Limit, Means, Prepared, RunFolder, check_writable, execute, plan_protocol, prepare};
+use crate::runner::{
+    Finished, Limit, Means, Prepared, RunFolder, Wishes, check_writable, execute, plan_protocol, prepare,
+    remarks_on_flags,
+};
 use crate::score::nodes_sampled;
 use crate::task::Node;
 use clap::Args;
@@ -35,7 +39,7 @@ pub struct RunArgs {
     model: Vec<String>,
 
     /// Tasks, groups, tags, globs (`mmlu_*`) or task files.
-    #[arg(long, short, required = true, value_name = "TASK,...", value_delimiter = ',')]
+    #[arg(long, short, required = true, value_name = "TASK,...", value_delimiter = ',', value_parser = trimmed)]
     tasks: Vec<String>,
 
     /// Only the first N documents of each task, or a fraction of them (below 1).
@@ -80,7 +84,23 @@ pub struct RunArgs {
     judging: JudgeArgs,
 }
 
+/// A name without the white space that stands around it in a list.
+fn trimmed(name: &str) -> std::result::Result<String, std::convert::Infallible> {
+    Ok(name.trim().to_owned())
+}
+
 impl RunArgs {
+    /// What may turn out to be without effect.
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            sampling: self.judging.sampling(),
+            protocol: self.task.mc_protocol.into(),
+            // Such a server may have to be asked for letters that it writes.
+            may_write_letters: self.model.iter().any(|model| engine::is_remote(model)),
+            judging: self.judging.given(),
+        }
+    }
+
     fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
@@ -113,7 +133,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     // Prompts that cannot be made and servers that do not answer end the command before anything is asked or loaded.
     let mut progress = Progress::new("", args.verbosity());
     let prepared = prepare(nodes.clone(), &source, &options, limit, &mut |event| progress.event(&event))?;
-    super::say_remarks(&prepared.remarks());
+    let on_flags = remarks_on_flags(&prepared.tasks, &options, &args.wishes());
+    let mut remarks = [on_flags, prepared.remarks()].concat();
+    remarks.retain(|remark| talk || remark.weight == Weight::Warning);
+    super::say_remarks(&remarks);
     let mut engines = asked.iter().map(open_early).collect::<Result<Vec<_>>>()?;
     let ask = Ask { args, limit, nodes: &nodes, source: &source, judges: &judges, cancel: &cancel };
     let mut prepared = Some(prepared);

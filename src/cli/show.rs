@@ -3,15 +3,16 @@
 use super::args::{ModelArgs, TaskArgs};
 use super::precision::only;
 use crate::catalog::Catalog;
+use crate::data::DataSource;
 use crate::engine::{self, Engine, Inspection, Prompts};
 use crate::error::{Error, Result};
-use crate::item::Item;
-use crate::prompt::{PromptOptions, build_items, effective_fewshot};
+use crate::item::{Item, Target};
+use crate::prompt::PromptOptions;
 use crate::python::repr;
+use crate::remark::{Remark, Weight, gather};
 use crate::request::{Prompt, Request, RequestKind};
-use crate::runner::plan_protocol;
-use crate::score::{nodes_under, protocol_of};
-use crate::task::Task;
+use crate::runner::{Limit, Prepared, Wishes, plan_protocol, prepare, remarks_on_flags};
+use crate::task::{Node, Task};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -55,31 +56,51 @@ pub fn show(args: &ShowArgs) -> Result<ExitCode> {
         None => None,
     };
     let mut options = args.task.prompt_options()?;
+    let protocol = args.task.mc_protocol.into();
     if let Some(engine) = &engine {
         let capabilities = engine.capabilities();
-        options.choices = plan_protocol(&capabilities, args.task.mc_protocol.into(), &nodes)?.protocol;
+        options.choices = plan_protocol(&capabilities, protocol, &nodes)?.protocol;
         options.chat |= capabilities.prompts == Prompts::ChatOnly;
     }
-    let nodes = nodes_under(&nodes, options.choices);
-    let Some(task) = nodes.iter().flat_map(|node| node.tasks()).next() else {
-        return Err(Error::input(format!("`{}` names no task", args.name)));
-    };
-    let options = PromptOptions { limit: Some(args.doc + 1), choices: protocol_of(task), ..options };
-    let docs = args.task.data_source(false)?.task_docs(task, effective_fewshot(task, &options) > 0)?;
-    let size = docs.docs.len();
-    let items = build_items(task, &docs, &options)?;
-    let item = items.get(args.doc).ok_or_else(|| {
-        Error::input(format!("{} has no document {}", task.name, args.doc))
-            .hint(format!("its evaluated split has {size}: 0 to {}", size.saturating_sub(1)))
+    let source = args.task.data_source(false)?;
+    let (prepared, stops) = prepared(nodes, &source, &options, args.doc)?;
+    let task = prepared.tasks.first().ok_or_else(|| Error::input(format!("`{}` names no task", args.name)))?;
+    let item = task.items.get(args.doc).ok_or_else(|| {
+        Error::input(format!("{} has no document {}", task.task.name, args.doc)).hint(format!(
+            "its evaluated split has {}: 0 to {}",
+            task.original,
+            task.original.saturating_sub(1)
+        ))
     })?;
-    super::print(&describe(task, item, engine.as_deref())?)?;
+    let wishes = Wishes { protocol, ..Wishes::default() };
+    let on_flags = remarks_on_flags(&prepared.tasks, &options, &wishes);
+    let remarks = [on_flags, prepared.remarks(), stops].concat();
+    super::print(&describe(&task.task, item, &remarks, engine.as_deref())?)?;
     for notice in engine.iter().flat_map(|e| e.notices()) {
         eprintln!("note: {notice}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(task: &Task, item: &Item, engine: Option<&dyn Engine>) -> Result<String> {
+/// The task as `run` prepares it, with all documents. Where a later document stops that, those up to the one that is asked for, and a
+/// remark on what would stop a run.
+fn prepared(
+    nodes: Vec<Node>,
+    source: &DataSource,
+    options: &PromptOptions,
+    doc: usize,
+) -> Result<(Prepared, Vec<Remark>)> {
+    let stopped = match prepare(nodes.clone(), source, options, None, &mut |_| {}) {
+        Ok(prepared) => return Ok((prepared, Vec::new())),
+        Err(stopped) => stopped,
+    };
+    let limit = Limit::Count(doc.saturating_add(1));
+    let prepared = prepare(nodes, source, options, Some(limit), &mut |_| {})?;
+    let text = format!("a run stops at a later document: {}", stopped.one_line());
+    Ok((prepared, vec![Remark { subject: None, ..Remark::warning("", text) }]))
+}
+
+fn describe(task: &Task, item: &Item, remarks: &[Remark], engine: Option<&dyn Engine>) -> Result<String> {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(out, "task       {} ({})", task.name, task.output_type.as_str());
@@ -89,6 +110,13 @@ fn describe(task: &Task, item: &Item, engine: Option<&dyn Engine>) -> Result<Str
     if !item.choices.is_empty() {
         let choices: Value = item.choices.iter().map(|c| json!(c)).collect();
         let _ = writeln!(out, "choices    {}", repr::repr(&choices));
+    }
+    if let Some(right) = right(item) {
+        let _ = writeln!(out, "right      {right}");
+    }
+    for remark in gather(remarks) {
+        let kind = if remark.weight == Weight::Note { "note" } else { "warning" };
+        let _ = writeln!(out, "{kind:<10} {}", remark.line());
     }
     let mut shown: Option<String> = None;
     for (index, request) in item.requests.iter().enumerate() {
@@ -104,6 +132,22 @@ fn describe(task: &Task, item: &Item, engine: Option<&dyn Engine>) -> Result<Str
         }
     }
     Ok(out)
+}
+
+/// Which choices are right, with their texts, or which answers, where there are several; `None` where the target says it.
+fn right(item: &Item) -> Option<String> {
+    let choice = |index: &i64| {
+        let text = usize::try_from(*index).ok().and_then(|place| item.choices.get(place))?;
+        Some(format!("choice {index}, {}", repr::repr(&json!(text))))
+    };
+    match &item.target {
+        Target::Index(index) => choice(index),
+        Target::Indices(indices) => Some(indices.iter().filter_map(choice).collect::<Vec<_>>().join("; ")),
+        Target::Texts(texts) => {
+            Some(format!("any of {}", texts.iter().map(|text| repr::repr(&json!(text))).collect::<Vec<_>>().join(", ")))
+        }
+        Target::Text(_) => None,
+    }
 }
 
 /// What is asked after the prompt.

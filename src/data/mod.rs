@@ -43,6 +43,8 @@ pub struct DataOptions {
     pub offline: bool,
     /// A lock file: hub revisions and checksums that must not change.
     pub lock: Option<PathBuf>,
+    /// Task files and the data folder may name files outside of the folder that they lie in.
+    pub allow_outside: bool,
 }
 
 /// The rows of a split.
@@ -180,7 +182,8 @@ impl DataSource {
             let lock = self.lock.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
             lock.commit(key).map(str::to_string)
         };
-        let origin = Origin { sources: self.sources.as_ref(), hub: &self.hub, pinned: &pinned };
+        let allow_outside = self.options.allow_outside;
+        let origin = Origin { sources: self.sources.as_ref(), hub: &self.hub, pinned: &pinned, allow_outside };
         let resolved = Arc::new(origin.resolve(dataset).map_err(|err| self.with_data_dir_hint(err, dataset))?);
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner).push((dataset.clone(), resolved.clone()));
         Ok(resolved)

@@ -8,7 +8,7 @@ use crate::embedded;
 use crate::error::{Error, Result, nearest};
 use crate::hub::{Hub, Listing, Lock, RepoKind};
 use crate::task::DatasetRef;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Where the hub keeps a Parquet copy of every public data set.
 const CONVERTED: &str = "refs/convert/parquet";
@@ -22,6 +22,8 @@ pub(super) struct Origin<'a> {
     pub hub: &'a Hub,
     /// The commit that the lock file has for a repository.
     pub pinned: &'a dyn Fn(&str) -> Option<String>,
+    /// Files on disk may lie outside of the folder of whoever names them.
+    pub allow_outside: bool,
 }
 
 /// The splits of a data set and where their files are.
@@ -37,8 +39,8 @@ pub(super) struct Resolved {
 
 #[derive(Debug)]
 enum Place {
-    /// Files on disk, relative to a folder.
-    Disk(PathBuf),
+    /// Files on disk, relative to a folder; where `within` is given, none may lie outside of it.
+    Disk { dir: PathBuf, within: Option<Within> },
     /// Files in the binary.
     Embedded,
     /// Files of a hub repository at a commit.
@@ -80,8 +82,8 @@ impl Resolved {
     /// The place in words.
     pub fn place(&self) -> String {
         match &self.place {
-            Place::Disk(dir) if dir.as_os_str().is_empty() => "its data files".to_string(),
-            Place::Disk(dir) => dir.display().to_string(),
+            Place::Disk { dir, .. } if dir.as_os_str().is_empty() => "its data files".to_string(),
+            Place::Disk { dir, .. } => dir.display().to_string(),
             Place::Embedded => "the built-in demo".to_string(),
             Place::Hub { commit, .. } => format!("its repository at {commit}"),
         }
@@ -91,7 +93,13 @@ impl Resolved {
     pub fn fetch(&self, hub: &Hub, split: &str) -> Result<Vec<Located>> {
         let Some(files) = self.files(split) else { return Ok(Vec::new()) };
         match &self.place {
-            Place::Disk(dir) => Ok(files.files.iter().map(|file| Located::on_disk(dir.join(file), file)).collect()),
+            Place::Disk { dir, within } => {
+                let located = |file: &String| {
+                    within.iter().try_for_each(|within| within.check(&dir.join(file), file))?;
+                    Ok(Located::on_disk(dir.join(file), file))
+                };
+                files.files.iter().map(located).collect()
+            }
             Place::Embedded => {
                 let located = |file: &String| Located {
                     path: embedded::shown(file),
@@ -130,13 +138,17 @@ impl Origin<'_> {
     /// Finds a data set: a loader's files, a folder, the data folder, the built-in demo, else the hub.
     pub fn resolve(&self, dataset: &DatasetRef) -> Result<Resolved> {
         if let Some((_, format)) = LOADERS.iter().find(|(name, _)| *name == dataset.path) {
-            return local_files(dataset, *format);
+            return local_files(dataset, *format, self.task_folder(dataset));
         }
         if dataset.path.starts_with(['.', '/', '~']) {
-            return local_folder(dataset);
+            return local_folder(dataset, self.task_folder(dataset));
         }
+        let data_folder = |sources: &Sources| Place::Disk {
+            dir: sources.path(""),
+            within: (!self.allow_outside).then(|| Within { folder: sources.path(""), whose: "data folder" }),
+        };
         if let Some(sources) = self.sources
-            && let Some(found) = in_sources(sources, dataset, Place::Disk(sources.path("")))?
+            && let Some(found) = in_sources(sources, dataset, data_folder(sources))?
         {
             return Ok(found);
         }
@@ -147,6 +159,11 @@ impl Origin<'_> {
             Some(sources) if self.hub.is_offline() => Err(not_in_folder(sources, &dataset.path)),
             _ => self.on_hub(dataset),
         }
+    }
+
+    /// Where the files of a task must lie.
+    fn task_folder(&self, dataset: &DatasetRef) -> Option<Within> {
+        (!self.allow_outside).then(|| Within { folder: dataset.base.clone(), whose: "folder of the task file" })
     }
 
     fn on_hub(&self, dataset: &DatasetRef) -> Result<Resolved> {
@@ -223,6 +240,62 @@ impl Origin<'_> {
     }
 }
 
+/// A folder that files may not lie outside of: task files and data folders come from others, and what is read goes to a model's server.
+#[derive(Debug, Clone)]
+struct Within {
+    folder: PathBuf,
+    /// What the folder is, for messages.
+    whose: &'static str,
+}
+
+impl Within {
+    /// Refuses a path (`shown` as it was written) that leads out of the folder: by its words, or by links on its way.
+    fn check(&self, path: &Path, shown: &str) -> Result<()> {
+        let here = |path: &Path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_path_buf() };
+        let folder = here(&self.folder);
+        let folder = folder.canonicalize().map_err(|err| Error::io("cannot find the folder", &folder, err))?;
+        let inside = match here(path).canonicalize() {
+            // A snapshot of the hub's cache is made of links into its repository's folder.
+            Ok(real) => real.starts_with(&folder) || snapshot_of(&folder).is_some_and(|repo| real.starts_with(repo)),
+            // What is not there is said by whoever opens it, unless its words lead out already.
+            Err(_) => {
+                let below = [&self.folder, &folder].into_iter().find_map(|folder| path.strip_prefix(folder).ok());
+                below.is_some_and(is_inside)
+            }
+        };
+        if inside {
+            return Ok(());
+        }
+        Err(Error::input(format!("`{shown}` leads out of the {}", self.whose))
+            .hint("`--allow-outside` reads it all the same: for files that you trust, as what they name may be sent to a server"))
+    }
+}
+
+/// The repository's folder in the hub's cache, where a folder is one of its snapshots.
+fn snapshot_of(folder: &Path) -> Option<PathBuf> {
+    let snapshots = folder.parent().filter(|parent| parent.ends_with("snapshots"))?;
+    let repo = snapshots.parent()?;
+    (repo.join("blobs").is_dir() && repo.join("refs").is_dir()).then(|| repo.join("blobs"))
+}
+
+/// Whether the words of a path stay within the folder that it is relative to.
+fn is_inside(path: &Path) -> bool {
+    let mut depth = 0usize;
+    path.components().all(|part| match part {
+        Component::Normal(_) => {
+            depth += 1;
+            true
+        }
+        Component::CurDir => true,
+        Component::ParentDir => {
+            let is_below = depth > 0;
+            depth = depth.saturating_sub(1);
+            is_below
+        }
+        Component::RootDir | Component::Prefix(_) => false,
+    })
+}
+
 /// `openai/gsm8k` with a `gsm8k.py` is loaded by that program, which we do not run.
 fn is_script(file: &str, id: &str) -> bool {
     let name = id.rsplit('/').next().unwrap_or(id);
@@ -273,14 +346,19 @@ fn in_sources(sources: &Sources, dataset: &DatasetRef, place: Place) -> Result<O
 }
 
 /// `dataset_path: json` and the like with `data_files`, relative to the task file.
-fn local_files(dataset: &DatasetRef, format: Format) -> Result<Resolved> {
+fn local_files(dataset: &DatasetRef, format: Format, within: Option<Within>) -> Result<Resolved> {
     let base = match &dataset.data_dir {
         Some(dir) => dataset.base.join(dir),
         None => dataset.base.clone(),
     };
+    let within = within.as_ref();
+    if let (Some(within), Some(dir)) = (within, &dataset.data_dir) {
+        within.check(&base, dir)?;
+    }
     let splits = if !dataset.data_files.is_empty() {
         let split = |(split, patterns): &(String, Vec<String>)| {
-            let files = patterns.iter().map(|pattern| expand(&base, pattern)).collect::<Result<Vec<_>>>()?.concat();
+            let files =
+                patterns.iter().map(|pattern| expand(&base, pattern, within)).collect::<Result<Vec<_>>>()?.concat();
             Ok(SplitFiles { split: split.clone(), files, partial: false })
         };
         dataset.data_files.iter().map(split).collect::<Result<_>>()?
@@ -294,12 +372,19 @@ fn local_files(dataset: &DatasetRef, format: Format) -> Result<Resolved> {
     let named = |file: &String| matches!((Format::of(file), format), (Some(Format::Csv(_)), Format::Csv(_)));
     let by_name = splits.iter().flat_map(|split: &SplitFiles| &split.files).all(named);
     let format = if by_name { None } else { Some(format) };
-    Ok(Resolved { splits, filters: Vec::new(), format, place: Place::Disk(base) })
+    let place = Place::Disk { dir: base, within: within.cloned() };
+    Ok(Resolved { splits, filters: Vec::new(), format, place })
 }
 
 /// `dataset_path: ./folder`: laid out like a repository.
-fn local_folder(dataset: &DatasetRef) -> Result<Resolved> {
+fn local_folder(dataset: &DatasetRef, within: Option<Within>) -> Result<Resolved> {
     let base = dataset.base.join(&dataset.path);
+    let within = within.as_ref();
+    if let Some(within) = within {
+        within.check(&base, &dataset.path)?;
+        let inner = dataset.data_dir.as_deref().unwrap_or_default();
+        within.check(&base.join(inner), inner)?;
+    }
     if !base.is_dir() {
         return Err(Error::input("there is no such folder")
             .file(&base)
@@ -310,12 +395,14 @@ fn local_folder(dataset: &DatasetRef) -> Result<Resolved> {
         layout::select(&configs, dataset.name.as_deref(), &dataset.path)?.splits.clone()
     } else {
         let split = |(split, patterns): &(String, Vec<String>)| {
-            let files = patterns.iter().map(|pattern| expand(&base, pattern)).collect::<Result<Vec<_>>>()?.concat();
+            let files =
+                patterns.iter().map(|pattern| expand(&base, pattern, within)).collect::<Result<Vec<_>>>()?.concat();
             Ok(SplitFiles { split: split.clone(), files, partial: false })
         };
         dataset.data_files.iter().map(split).collect::<Result<_>>()?
     };
-    Ok(Resolved { splits, filters: Vec::new(), format: None, place: Place::Disk(base) })
+    let place = Place::Disk { dir: base, within: within.cloned() };
+    Ok(Resolved { splits, filters: Vec::new(), format: None, place })
 }
 
 fn folder_configs(base: &Path, data_dir: Option<&str>) -> Result<Vec<Config>> {
@@ -331,7 +418,7 @@ fn folder_configs(base: &Path, data_dir: Option<&str>) -> Result<Vec<Config>> {
 }
 
 /// The files that a pattern means, relative to `base`; a plain name must exist.
-fn expand(base: &Path, pattern: &str) -> Result<Vec<String>> {
+fn expand(base: &Path, pattern: &str, within: Option<&Within>) -> Result<Vec<String>> {
     if pattern.contains("://") {
         let err = Error::input(format!("data_files from the network are not supported: `{pattern}`"));
         return Err(err.hint("fetch the file and name it by its path"));
@@ -342,6 +429,8 @@ fn expand(base: &Path, pattern: &str) -> Result<Vec<String>> {
     // Only the folder before the first wildcard is searched.
     let fixed = pattern.find(['*', '?', '[', '{']).and_then(|at| pattern.get(..at)).unwrap_or_default();
     let folder = fixed.rfind('/').and_then(|at| fixed.get(..=at)).unwrap_or_default();
+    // Not even names are looked at outside.
+    within.map_or(Ok(()), |within| within.check(&base.join(folder), pattern))?;
     let mut names = Vec::new();
     walk(&base.join(folder), folder, &mut names)?;
     let glob = Glob::new(pattern);

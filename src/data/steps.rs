@@ -9,6 +9,9 @@ use crate::task::{Derivation, DocStep};
 use crate::template::Templates;
 use serde_json::Value;
 
+/// Rows that `explode` may make: one after another over the same lists they multiply.
+const MOST_ROWS: usize = 5_000_000;
+
 /// Applies the steps in order. Errors name the step, the row and the column.
 pub fn apply_steps(rows: Vec<Fields>, steps: &[DocStep], templates: &Templates) -> Result<Vec<Fields>> {
     let mut rows = rows;
@@ -131,6 +134,9 @@ fn explode(rows: Vec<Fields>, column: &str, into: &str) -> Result<Vec<Fields>> {
             let mut copy = row.clone();
             copy.insert(into.to_string(), item);
             out.push(copy);
+            if out.len() > MOST_ROWS {
+                return Err(Error::input(format!("`explode` makes more than {MOST_ROWS} rows")));
+            }
         }
     }
     Ok(out)

@@ -213,6 +213,7 @@ fn task(base: &Path, splits: Splits) -> Task {
         doc_to_text: Source::Text("{{i}}".into()),
         doc_to_target: Source::Text("{{i}}".into()),
         doc_to_choice: None,
+        read_target: Default::default(),
         gen_prefix: None,
         target_delimiter: " ".into(),
         fewshot_delimiter: "\n\n".into(),
@@ -223,6 +224,7 @@ fn task(base: &Path, splits: Splits) -> Task {
         split: splits.fewshot.clone(),
         samples: None,
         steps: None,
+        exclude_evaluated: false,
         prompt: prompt.clone(),
     };
     Task {
@@ -251,6 +253,7 @@ fn task(base: &Path, splits: Splits) -> Task {
         version: None,
         metadata: Fields::new(),
         config: Fields::new(),
+        remarks: vec![],
     }
 }
 

@@ -48,7 +48,7 @@ pub fn put(
     let row = |doc: &'_ Doc| format!("document {}", doc.id);
     let row_of_first = Row::new(&first.fields, row(first));
     let Some(labels) = label::own(&reader.choices(&row_of_first, source)?) else { return Ok(Put::Listed) };
-    let question = to_str(&reader.text(&row_of_first, &task.prompt.doc_to_text)?);
+    let question = to_str(&reader.question(&row_of_first, &task.prompt.doc_to_text)?);
     if !label::are_listed(&labels, &question) {
         return Ok(Put::Listed);
     }
@@ -88,7 +88,7 @@ impl Builder<'_> {
 
     /// The request for one of the labels.
     pub(super) fn label_kind(
-        &mut self,
+        &self,
         doc: &Doc,
         row: &Row<'_>,
         target: &Value,
@@ -97,13 +97,15 @@ impl Builder<'_> {
     ) -> Result<RequestKind> {
         let spec = &self.task.prompt;
         let prefix = self.reader.prefix(row, spec.gen_prefix.as_deref())?;
-        let written = self.reader.text(row, &spec.doc_to_text)?;
-        let listed = self.listed(row, spec, &Asked { written, target, choices, prefix: prefix.as_deref() })?;
+        let written = self.written(row, &spec.doc_to_text)?;
+        let own = written.as_str().map(str::to_owned);
+        let listed = self.listed(row, spec, &Given { written, target, choices, prefix: prefix.as_deref() })?;
         let question = match self.options.chat {
             true => options::with_instruction(&listed.question, &options::instruction(labels)),
             false => listed.question,
         };
-        let mut turns = self.before(doc, row)?;
+        let own = own.as_deref().filter(|_| self.form.put == Put::OwnLabels);
+        let mut turns = self.before(doc, row, own)?;
         turns.extend(qa_turns(&question, None, prefix.as_deref(), &listed.delimiter, ""));
         let context: Prompt = self.chat_form().prompt(turns);
         Ok(match &self.decoding {
@@ -134,7 +136,7 @@ impl Builder<'_> {
             Some(index) => letters.get(index).cloned(),
             None => None,
         };
-        let mut listed = self.listed(row, spec, &Asked { written, target, choices, prefix })?;
+        let mut listed = self.listed(row, spec, &Given { written, target, choices, prefix })?;
         if self.chat_form() == ChatForm::Turns {
             listed.question.truncate(listed.question.trim_end().len());
         }
@@ -142,8 +144,8 @@ impl Builder<'_> {
     }
 
     /// The question as it is put.
-    fn listed(&self, row: &Row<'_>, spec: &PromptSpec, asked: &Asked<'_>) -> Result<Listed> {
-        let Asked { written, target, choices, prefix } = asked;
+    fn listed(&self, row: &Row<'_>, spec: &PromptSpec, given: &Given<'_>) -> Result<Listed> {
+        let Given { written, target, choices, prefix } = given;
         let delimiter = spec.target_delimiter.as_str();
         if self.form.put == Put::OwnLabels {
             let question = row.string(written, "doc_to_text")?;
@@ -163,7 +165,7 @@ impl Builder<'_> {
 }
 
 /// What is known about a document when its question is written.
-struct Asked<'a> {
+struct Given<'a> {
     /// `doc_to_text`.
     written: Value,
     target: &'a Value,

@@ -1,11 +1,33 @@
 //! The right answer of a document, and the answer that a shot shows.
 
-use super::read::{Row, shown};
+use super::read::{Digits, Reader, Row, shown};
+use crate::doc::Doc;
 use crate::error::{Error, Result};
 use crate::item::Target;
 use crate::python::repr::to_str;
 use crate::task::{OutputType, Task};
 use serde_json::Value;
+
+/// What digits mean in a task, by all its documents, so that a limit changes nothing. One document whose digits are no choice's text
+/// shows that they are indices; most tasks end at the first.
+pub fn digits(task: &Task, reader: &Reader<'_>, docs: &[Doc]) -> Digits {
+    let Some(source) = &task.prompt.doc_to_choice else { return Digits::Index };
+    let (mut is_number, mut differs) = (false, false);
+    for doc in docs {
+        let row = Row::new(&doc.fields, String::new());
+        let found = reader.digits_of(&row, &task.prompt.doc_to_target);
+        let (Ok(found), Ok(choices)) = (found, reader.choices(&row, source)) else { return Digits::Index };
+        let Some((digits, by_itself)) = found else { continue };
+        let Some(place) = choices.iter().position(|choice| *choice == digits) else { return Digits::Index };
+        is_number |= by_itself;
+        differs |= digits.parse() != Ok(place);
+    }
+    match (differs, is_number) {
+        (false, _) => Digits::Index,
+        (true, true) => Digits::Doubtful,
+        (true, false) => Digits::Text,
+    }
+}
 
 /// What is known about a document when its right answer is looked up.
 pub struct Question<'a> {
@@ -57,7 +79,7 @@ fn out_of_range(row: &Row<'_>, index: i64, choices: &[String], key: &str) -> Err
     row.error(key, format!("gives the index {index}, and there are {} choices", choices.len()))
         .hint(
             "indices count from 0: a label that counts from 1 needs `{{ label - 1 }}`; rows whose answer is hidden (-1) can be left out \
-             with a `keep` step in `process_docs`",
+             with a `keep` step in `process_docs`; a number that is the text of a choice and no index needs `read_target: text`",
         )
 }
 
@@ -105,6 +127,11 @@ fn in_range(row: &Row<'_>, index: i64, choices: &[String]) -> Result<i64> {
 
 fn text_target(question: &Question<'_>) -> Result<Target> {
     if question.task.prompt.doc_to_choice.is_some() {
+        if let Value::String(text) = question.written
+            && question.choices.contains(text)
+        {
+            return Ok(Target::Text(text.clone()));
+        }
         return chosen(question.row, question.choices, question.written, "doc_to_target").map(Target::Text);
     }
     Ok(match (question.multiple_targets, question.written) {
@@ -124,6 +151,8 @@ pub fn answer(row: &Row<'_>, choices: &[String], target: &Value) -> Result<Optio
             chosen(row, choices, target, "doc_to_target").map(Some)
         }
         Value::Array(targets) => match targets.first() {
+            // Of several right choices the first is shown.
+            Some(first) if !first.is_array() => answer(row, choices, first),
             Some(first) => row.string(first, "doc_to_target").map(Some),
             None => Err(row.error("doc_to_target", "gives an empty list, and a shot needs an answer")),
         },

@@ -1,8 +1,8 @@
 //! Prompts under letters, word for word, for tasks like MMLU, HellaSwag and WinoGrande. Expected values: the rules in `options.rs`,
 //! written out by hand.
 
-use super::tests::{task, task_docs};
-use super::{PromptOptions, build_items};
+use super::PromptOptions;
+use super::tests::{build_items, task, task_docs};
 use crate::item::{Item, Target};
 use crate::request::{Decoding, Prompt, RequestKind, Role};
 use crate::task::ChoiceProtocol::{self, LetterLogprobs, LetterText};

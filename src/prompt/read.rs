@@ -1,14 +1,33 @@
 //! Reads what a task wants from a document: text, target, choices, prefix.
 
 use crate::doc::Fields;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, suggestion};
 use crate::python::literal;
 use crate::python::repr::{repr, to_str};
 use crate::python::text::isdigit;
-use crate::task::{Choices, Source, Task};
-use crate::template::{Context, Templates};
+use crate::task::{Choices, PromptSpec, ReadTarget, Source, Task};
+use crate::template::{Context, Rendered, Templates, Was, own_text};
 use serde_json::Value;
 use std::collections::HashSet;
+
+const DOC_TO_TEXT: &str = "doc_to_text";
+const DOC_TO_TARGET: &str = "doc_to_target";
+
+/// What a source gives, before it is read.
+enum Printed {
+    /// Of a column or the task file.
+    Value(Value),
+    /// Of a template.
+    Text(Rendered),
+}
+
+/// Whether a template writes a list by its own words: brackets in its text or in a text of an expression, or `tojson`. One that only
+/// prints what is in the data does not.
+fn writes_list(source: &Source) -> bool {
+    let Source::Text(template) = source else { return false };
+    let opens = |quote: &str| template.contains(&format!("{quote}["));
+    own_text(template).contains('[') || opens("'") || opens("\"") || template.contains("tojson")
+}
 
 /// A document with its name for messages.
 pub struct Row<'a> {
@@ -54,8 +73,36 @@ impl<'a> Row<'a> {
         self.fields.get(name).cloned().ok_or_else(|| {
             let columns: Vec<&str> = self.fields.keys().map(String::as_str).collect();
             self.error(key, format!("wants the column `{name}`, which is not there"))
-                .hint(format!("columns: {}", columns.join(", ")))
+                .hint(suggestion("columns", name, &columns))
         })
+    }
+}
+
+/// What digits mean that a task names as right, where there are choices: decided by all documents of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Digits {
+    /// Indices.
+    #[default]
+    Index,
+    /// Indices, because they are numbers; and yet each is the text of a choice, not always of the one at that place.
+    Doubtful,
+    /// Texts of choices: each is one of them, not always the one at that place.
+    Text,
+}
+
+/// A right answer as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub value: Value,
+    /// The reference reads a list or an index where this is a text.
+    pub reread: bool,
+    /// An index whose digits are the text of another choice.
+    pub doubtful: bool,
+}
+
+impl From<Value> for Answer {
+    fn from(value: Value) -> Self {
+        Answer { value, reread: false, doubtful: false }
     }
 }
 
@@ -76,6 +123,7 @@ pub struct Reader<'a> {
     columns: HashSet<&'a str>,
     /// Digits are numbers where there are choices to count.
     has_choices: bool,
+    pub digits: Digits,
 }
 
 impl<'a> Reader<'a> {
@@ -84,51 +132,127 @@ impl<'a> Reader<'a> {
             templates: Templates::new(),
             columns: columns.iter().map(String::as_str).collect(),
             has_choices: task.prompt.doc_to_choice.is_some(),
+            digits: Digits::Index,
         }
+    }
+
+    /// Whether a source is the name of a column.
+    pub fn is_column(&self, source: &str) -> bool {
+        self.columns.contains(source)
+    }
+
+    /// The columns of the evaluated documents.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().copied()
     }
 
     pub fn render(&self, row: &Row<'_>, template: &str, key: &str) -> Result<String> {
         self.templates.render_with(template, &row.context).map_err(|err| row.locate(err, key))
     }
 
-    /// `doc_to_text`: a column's value, or a text, or (digits, with choices) a number.
-    pub fn text(&self, row: &Row<'_>, source: &Source) -> Result<Value> {
-        const KEY: &str = "doc_to_text";
+    /// `doc_to_text` as a question: a column's value, or a text.
+    pub fn question(&self, row: &Row<'_>, source: &Source) -> Result<Value> {
         match source {
-            Source::Int(number) => Ok(Value::from(*number)),
-            Source::List(values) => Ok(Value::Array(values.clone())),
-            Source::Text(column) if self.columns.contains(column.as_str()) => row.column(column, KEY),
-            Source::Text(template) => {
-                let text = self.render(row, template, KEY)?;
-                self.number_or_text(row, text, KEY)
+            Source::Text(template) if !self.is_column(template) => {
+                self.render(row, template, DOC_TO_TEXT).map(Value::String)
             }
+            other => self.text(row, other),
         }
     }
 
-    /// `doc_to_target`: as `doc_to_text`, and a text in square brackets is read as a Python list if it is one.
-    pub fn target(&self, row: &Row<'_>, source: &Source) -> Result<Value> {
-        const KEY: &str = "doc_to_target";
+    /// `doc_to_text` as the reference reads it: a column's value, or a text, or (digits, with choices) a number.
+    pub fn text(&self, row: &Row<'_>, source: &Source) -> Result<Value> {
         match source {
             Source::Int(number) => Ok(Value::from(*number)),
             Source::List(values) => Ok(Value::Array(values.clone())),
-            Source::Text(column) if self.columns.contains(column.as_str()) => row.column(column, KEY),
+            Source::Text(column) if self.is_column(column) => row.column(column, DOC_TO_TEXT),
             Source::Text(template) => {
-                let text = self.render(row, template, KEY)?;
-                let bracketed = text.len() >= 2 && text.starts_with('[') && text.ends_with(']');
-                match bracketed.then(|| literal::parse(&text)) {
-                    Some(Ok(list)) => Ok(list),
-                    Some(Err(_)) => Ok(Value::String(text)),
-                    None => self.number_or_text(row, text, KEY),
+                let text = self.render(row, template, DOC_TO_TEXT)?;
+                match self.has_choices && isdigit(&text) {
+                    true => literal::parse(&text).map_err(|err| row.locate(err, DOC_TO_TEXT)),
+                    false => Ok(Value::String(text)),
                 }
             }
         }
     }
 
-    fn number_or_text(&self, row: &Row<'_>, text: String, key: &str) -> Result<Value> {
-        match self.has_choices && isdigit(&text) {
-            true => literal::parse(&text).map_err(|err| row.locate(err, key)),
-            false => Ok(Value::String(text)),
+    /// Whether `doc_to_text` is a number by itself, and not a text that happens to be all digits.
+    pub fn is_number(&self, row: &Row<'_>, source: &Source) -> Result<bool> {
+        match source {
+            Source::Text(template) if !self.is_column(template) => {
+                Ok(self.rendered(row, template, DOC_TO_TEXT)?.was == Was::Number)
+            }
+            _ => Ok(true),
         }
+    }
+
+    fn rendered(&self, row: &Row<'_>, template: &str, key: &str) -> Result<Rendered> {
+        self.templates.render_traced(template, &row.context).map_err(|err| row.locate(err, key))
+    }
+
+    /// `doc_to_target`: a column's value or what a template prints, read by `how`.
+    pub fn target(&self, row: &Row<'_>, spec: &PromptSpec, how: ReadTarget, choices: &[String]) -> Result<Answer> {
+        let printed = match self.printed(row, &spec.doc_to_target)? {
+            Printed::Value(value) if how == ReadTarget::Text && (value.is_number() || value.is_boolean()) => {
+                return Ok(Value::String(to_str(&value)).into());
+            }
+            Printed::Value(value) => {
+                let doubtful = value.as_i64().is_some_and(|n| self.is_doubtful(&to_str(&value), n, choices));
+                return Ok(Answer { doubtful, ..value.into() });
+            }
+            Printed::Text(printed) => printed,
+        };
+        if how == ReadTarget::Text {
+            return Ok(Value::String(printed.text).into());
+        }
+        let text = printed.text.as_str();
+        if text.len() >= 2 && text.starts_with('[') && text.ends_with(']') {
+            let meant = how == ReadTarget::Literal || printed.was == Was::List || writes_list(&spec.doc_to_target);
+            return Ok(match (literal::parse(text), meant) {
+                (Ok(list), true) => list.into(),
+                (Ok(_), false) => Answer { reread: true, ..Value::String(printed.text).into() },
+                (Err(_), _) => Value::String(printed.text).into(),
+            });
+        }
+        if !self.has_choices || !isdigit(text) {
+            return Ok(Value::String(printed.text).into());
+        }
+        let number = literal::parse(text).map_err(|err| row.locate(err, DOC_TO_TARGET));
+        let place = choices.iter().position(|choice| choice == text);
+        match (how, self.digits, place) {
+            (ReadTarget::Auto, Digits::Text, Some(place)) => match number {
+                // The same choice either way: the index is what the reference writes.
+                Ok(number) if number.as_u64() == Some(place as u64) => Ok(number.into()),
+                _ => Ok(Answer { reread: true, ..Value::String(printed.text).into() }),
+            },
+            _ => number.map(|number| {
+                let doubtful = number.as_i64().is_some_and(|n| self.is_doubtful(text, n, choices));
+                Answer { doubtful, ..number.into() }
+            }),
+        }
+    }
+
+    fn is_doubtful(&self, text: &str, index: i64, choices: &[String]) -> bool {
+        let place = choices.iter().position(|choice| choice == text);
+        self.digits == Digits::Doubtful && place.is_some_and(|place| i64::try_from(place) != Ok(index))
+    }
+
+    fn printed(&self, row: &Row<'_>, source: &Source) -> Result<Printed> {
+        match source {
+            Source::Int(number) => Ok(Printed::Value(Value::from(*number))),
+            Source::List(values) => Ok(Printed::Value(Value::Array(values.clone()))),
+            Source::Text(column) if self.is_column(column) => row.column(column, DOC_TO_TARGET).map(Printed::Value),
+            Source::Text(template) => self.rendered(row, template, DOC_TO_TARGET).map(Printed::Text),
+        }
+    }
+
+    /// The digits that a document names as right, and whether they are a number by themselves; `None` where there are none to be read.
+    pub fn digits_of(&self, row: &Row<'_>, source: &Source) -> Result<Option<(String, bool)>> {
+        Ok(match self.printed(row, source)? {
+            Printed::Value(Value::Number(number)) => Some((number.to_string(), true)),
+            Printed::Value(_) => None,
+            Printed::Text(printed) => isdigit(&printed.text).then_some((printed.text, printed.was == Was::Number)),
+        })
     }
 
     /// `doc_to_choice`: at least one text; numbers and the like are written as Python writes them.

@@ -1,16 +1,21 @@
 //! Items against what the reference harness asks for the same small tasks (`testdata/make.py`), and errors.
 
-use super::{PromptOptions, build_items};
+use super::PromptOptions;
 use crate::data::TaskDocs;
 use crate::doc::{Doc, Fields};
 use crate::item::{Item, Target};
 use crate::request::{Prompt, RequestKind, Role};
 use crate::task::{
-    Choices, DatasetRef, FewshotSpec, MetricSpec, Origin, OutputType, PromptSpec, ResultSpec, Sampler, Source, Splits,
-    Task,
+    Choices, DatasetRef, FewshotSpec, MetricSpec, Origin, OutputType, PromptSpec, ReadTarget, ResultSpec, Sampler,
+    Source, Splits, Task,
 };
 use serde_json::{Map, Value, json};
 use std::io::Read;
+
+/// The items alone.
+pub(super) fn build_items(task: &Task, docs: &TaskDocs, options: &PromptOptions) -> crate::error::Result<Vec<Item>> {
+    super::build(task, docs, options).map(|built| built.items)
+}
 
 fn rows(value: &Value) -> Vec<Fields> {
     value.as_array().unwrap().iter().map(|row| row.as_object().unwrap().clone()).collect()
@@ -51,6 +56,11 @@ fn prompt_spec(over: &Value, under: &Value) -> PromptSpec {
         doc_to_text: source(key("doc_to_text").unwrap_or(&json!(""))),
         doc_to_target: source(key("doc_to_target").unwrap_or(&json!(""))),
         doc_to_choice: key("doc_to_choice").map(choices),
+        read_target: match key("read_target").and_then(Value::as_str) {
+            Some("text") => ReadTarget::Text,
+            Some("literal") => ReadTarget::Literal,
+            _ => ReadTarget::Auto,
+        },
         gen_prefix: key("gen_prefix").map(|v| v.as_str().unwrap().to_string()),
         target_delimiter: text("target_delimiter", " "),
         fewshot_delimiter: text("fewshot_delimiter", "\n\n"),
@@ -82,6 +92,7 @@ pub(super) fn task(config: &Value) -> Task {
             split: None,
             samples: None,
             steps: None,
+            exclude_evaluated: shots["exclude_evaluated"] == true,
             prompt: prompt_spec(shots, config),
         },
         metrics: metrics
@@ -104,6 +115,7 @@ pub(super) fn task(config: &Value) -> Task {
         version: None,
         metadata: Map::new(),
         config: Map::new(),
+        remarks: Vec::new(),
     }
 }
 
@@ -340,4 +352,60 @@ fn errors_of_shots() {
     let generate = json!({"output_type": "generate_until", "doc_to_text": "q", "doc_to_target": "a"});
     let err = build(generate, docs, Some(json!([{"q": "y", "a": 7}])), 1).unwrap_err().to_string();
     assert!(err.contains("doc_to_target gives `7`, not a text"), "{err}");
+}
+
+/// What `exclude_evaluated` draws is what the reference draws where both splits are named alike (`asks_what_the_reference_asks` holds that
+/// against the reference).
+#[test]
+fn the_evaluated_document_is_kept_out_by_the_references_draw() {
+    let rows = json!([{"q": "a"}, {"q": "b"}, {"q": "c"}, {"q": "d"}, {"q": "e"}, {"q": "f"}]);
+    let config = json!({"output_type": "generate_until", "doc_to_text": "{{q}}", "doc_to_target": "x"});
+    let prompts = |same_split: bool, exclude_evaluated: bool| {
+        let options = PromptOptions { num_fewshot: Some(2), exclude_evaluated, ..PromptOptions::default() };
+        let built = super::build(&task(&config), &task_docs(&rows, Some(&rows), same_split), &options).unwrap();
+        let prompts: Vec<String> = built.items.iter().flat_map(asked).map(|args| args[0].to_string()).collect();
+        (prompts, built.remarks.len())
+    };
+    let (reference, remarks) = prompts(true, false);
+    assert_eq!(remarks, 0);
+    assert_eq!(prompts(true, true), (reference.clone(), 0));
+    assert_eq!(prompts(false, true), (reference.clone(), 0));
+    let (leaky, remarks) = prompts(false, false);
+    assert!(leaky != reference && remarks == 1);
+}
+
+#[test]
+fn what_digits_and_brackets_mean() {
+    let golds = |config: Value, docs: Value| -> Vec<Target> {
+        build(config, docs, None, 0).unwrap().into_iter().map(|item| item.target).collect()
+    };
+    let choices = |target: &str, read: &str| json!({"output_type": "multiple_choice", "doc_to_text": "{{q}}", "doc_to_choice": "c", "doc_to_target": target, "read_target": read});
+    let docs =
+        json!([{"q": "", "c": ["0", "2", "4"], "a": "2", "n": 2}, {"q": "", "c": ["2", "4", "0"], "a": "4", "n": 0}]);
+    // The second is out of range as an index: only a text makes sense.
+    assert_eq!(golds(choices("{{a}}", "auto"), docs.clone()), [1, 1].map(Target::Index));
+    assert_eq!(golds(choices("{{n}}", "auto"), docs.clone()), [2, 0].map(Target::Index));
+    assert_eq!(golds(choices("{{n}}", "text"), docs.clone()), [1, 2].map(Target::Index));
+    assert_eq!(golds(choices("n", "text"), docs.clone()), [1, 2].map(Target::Index));
+    assert!(build(choices("{{a}}", "literal"), docs, None, 0).unwrap_err().to_string().contains("index 4"));
+    // A document whose digits are no choice shows that all are indices.
+    let docs = json!([{"q": "", "c": ["1", "0"], "a": "1"}, {"q": "", "c": ["x", "y"], "a": "1"}]);
+    assert_eq!(golds(choices("{{a}}", "auto"), docs), [1, 1].map(Target::Index));
+    // A question that is all digits is no index.
+    let docs = json!([{"q": "1", "c": ["x", "y"], "a": 0}, {"q": "what?", "c": ["x", "y"], "a": 1}]);
+    assert_eq!(golds(choices("a", "auto"), docs), [0, 1].map(Target::Index));
+    let words = |target: &str, read: &str| json!({"output_type": "generate_until", "doc_to_text": "q", "doc_to_target": target, "read_target": read});
+    let docs = json!([{"q": "", "a": "[1, 2]", "l": ["x", "y"]}]);
+    for (target, read, expected) in [
+        ("{{a}}", "auto", Target::Text("[1, 2]".into())),
+        ("{{a}}", "literal", Target::Texts(vec!["1".into(), "2".into()])),
+        ("{{l}}", "auto", Target::Texts(vec!["x".into(), "y".into()])),
+        ("{{l | list}}", "auto", Target::Texts(vec!["x".into(), "y".into()])),
+        ("{{l | tojson}}", "auto", Target::Texts(vec!["x".into(), "y".into()])),
+        ("['{{l[0]}}']", "auto", Target::Texts(vec!["x".into()])),
+        ("{{ '[' ~ l[1]|length ~ ']' }}", "auto", Target::Texts(vec!["1".into()])),
+        ("{{l}}", "text", Target::Text("['x', 'y']".into())),
+    ] {
+        assert_eq!(golds(words(target, read), docs.clone()), [expected], "{target} {read}");
+    }
 }

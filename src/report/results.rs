@@ -169,8 +169,8 @@ fn all_groups(nodes: &[Node]) -> Vec<&Group> {
         if let Node::Group(group) = node {
             if !found.iter().any(|g| g.name == group.name) {
                 found.push(group);
+                queue.extend(&group.children);
             }
-            queue.extend(&group.children);
         }
     }
     found

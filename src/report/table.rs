@@ -128,7 +128,7 @@ fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<comfy_table::Cell
     let indent = if style == Style::Markdown { "&nbsp;&nbsp;" } else { "  " };
     let name = if row.first { format!("{}{}", indent.repeat(row.depth), row.name) } else { String::new() };
     let name = comfy_table::Cell::new(name);
-    let count = |value: Option<usize>| value.filter(|_| row.first).map(|v| v.to_string()).unwrap_or_default();
+    let count = |value: Option<usize>| value.map(|v| v.to_string()).unwrap_or_default();
     let direction = match row.higher_is_better {
         Some(true) => "↑",
         Some(false) => "↓",
@@ -137,7 +137,7 @@ fn cells(row: &Row, models: Range<usize>, style: Style) -> Vec<comfy_table::Cell
     let mut cells = vec![
         if row.is_group { bold(name, style) } else { name },
         comfy_table::Cell::new(count(row.n)),
-        comfy_table::Cell::new(count(row.num_fewshot)),
+        comfy_table::Cell::new(count(row.num_fewshot.filter(|_| row.first))),
         comfy_table::Cell::new(&row.metric),
         comfy_table::Cell::new(direction),
     ];

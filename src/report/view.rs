@@ -2,8 +2,10 @@
 
 use crate::estimate::Estimate;
 use crate::runner::{Finished, NotRun};
-use crate::task::{Group, Node};
+use crate::task::{Group, Node, groups_under};
 use serde::Deserialize;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Models side by side.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,10 +25,10 @@ pub struct Row {
     pub depth: usize,
     pub name: String,
     pub is_group: bool,
-    /// First row of its task or group: name, shots and count are printed here only.
+    /// First row of its task or group: name and shots are printed here only.
     pub first: bool,
     pub num_fewshot: Option<usize>,
-    /// Documents evaluated.
+    /// Documents evaluated; `None` where the row above says it.
     pub n: Option<usize>,
     /// Metric, with the filter's name where there is one: `exact_match (strict-match)`. Empty for groups without aggregates.
     pub metric: String,
@@ -87,10 +89,13 @@ pub fn compare(runs: &[(&str, &Finished)]) -> Vec<Comparison> {
     let models: Vec<String> = runs.iter().map(|(label, _)| label.to_string()).collect();
     let (mut main, mut tables) = (Vec::new(), Vec::new());
     if let Some((_, first)) = runs.first() {
+        let mut rows = Rows { runs, apart: apart(&first.nodes), shown: HashSet::new(), rows: Vec::new() };
+        let mut entered = HashSet::new();
         for node in &first.nodes {
-            add_tables(node, runs, &mut tables);
-            add_node(node, 0, runs, &mut main);
+            add_tables(node, runs, &mut entered, &mut tables);
+            rows.add_node(node, 0);
         }
+        main = rows.rows;
     }
     let mut comparisons = Vec::new();
     if !main.is_empty() {
@@ -129,19 +134,33 @@ fn shown_rows(group: &Group) -> Vec<ShownRow> {
     group.metadata.get("rows").and_then(|rows| serde_json::from_value(rows.clone()).ok()).unwrap_or_default()
 }
 
-/// Whether all of a node stands in tables of its own.
-fn stands_apart(node: &Node) -> bool {
-    let Node::Group(group) = node else { return false };
-    !shown_rows(group).is_empty()
-        || group.aggregates.is_empty() && !group.children.is_empty() && group.children.iter().all(stands_apart)
+/// The groups of which all stands in tables of its own.
+fn apart(nodes: &[Node]) -> HashSet<*const Group> {
+    let mut apart: HashSet<*const Group> = HashSet::new();
+    for group in groups_under(nodes) {
+        let is_apart = |node: &Node| matches!(node, Node::Group(inner) if apart.contains(&Arc::as_ptr(inner)));
+        let only_gathers = group.aggregates.is_empty() && !group.children.is_empty();
+        if !shown_rows(group).is_empty() || only_gathers && group.children.iter().all(is_apart) {
+            apart.insert(Arc::as_ptr(group));
+        }
+    }
+    apart
 }
 
-/// The tables of the groups at and under a node that have rows.
-fn add_tables(node: &Node, runs: &[(&str, &Finished)], tables: &mut Vec<(String, Vec<Row>)>) {
+/// The tables of the groups at and under a node that have rows, each once.
+fn add_tables<'a>(
+    node: &'a Node,
+    runs: &[(&str, &Finished)],
+    entered: &mut HashSet<&'a str>,
+    tables: &mut Vec<(String, Vec<Row>)>,
+) {
     let Node::Group(group) = node else { return };
+    if !entered.insert(&group.name) {
+        return;
+    }
     let shown = shown_rows(group);
     if shown.is_empty() {
-        group.children.iter().for_each(|child| add_tables(child, runs, tables));
+        group.children.iter().for_each(|child| add_tables(child, runs, entered, tables));
         return;
     }
     let rows = shown.iter().filter_map(|row| {
@@ -210,26 +229,35 @@ fn figures<'a>(node: &Node, depth: usize, runs: &[(&str, &'a Finished)]) -> (Row
         Node::Group(group) => {
             let found: Vec<_> = runs.iter().map(|(_, run)| run.groups.iter().find(|g| g.name == group.name)).collect();
             let estimates: Vec<&[Estimate]> = found.iter().map(|g| g.map_or(&[][..], |g| &g.estimates)).collect();
-            let n = estimates.iter().flat_map(|e| e.iter()).map(|e| e.n).next();
-            (Row { name: name(&group.alias), n, ..template }, estimates)
+            (Row { name: name(&group.alias), ..template }, estimates)
         }
     }
 }
 
-fn add_node(node: &Node, depth: usize, runs: &[(&str, &Finished)], rows: &mut Vec<Row>) {
-    if stands_apart(node) {
-        return;
-    }
-    let (template, estimates) = figures(node, depth, runs);
-    match node {
-        Node::Task(task) => {
-            let was_run = runs.iter().any(|(_, run)| run.tasks.iter().any(|t| t.task.name == task.name));
-            add_rows(template, &estimates, if was_run { "(answers only)" } else { "not run" }, rows);
-        }
-        Node::Group(group) => {
-            add_rows(template, &estimates, "", rows);
-            for child in &group.children {
-                add_node(child, depth + 1, runs, rows);
+/// The rows of the table in the making.
+struct Rows<'a> {
+    runs: &'a [(&'a str, &'a Finished)],
+    apart: HashSet<*const Group>,
+    /// Groups whose tasks are shown; where such a group comes again, it comes without them.
+    shown: HashSet<&'a str>,
+    rows: Vec<Row>,
+}
+
+impl<'a> Rows<'a> {
+    fn add_node(&mut self, node: &'a Node, depth: usize) {
+        match node {
+            Node::Task(task) => {
+                let (template, estimates) = figures(node, depth, self.runs);
+                let was_run = self.runs.iter().any(|(_, run)| run.tasks.iter().any(|t| t.task.name == task.name));
+                add_rows(template, &estimates, if was_run { "(answers only)" } else { "not run" }, &mut self.rows);
+            }
+            Node::Group(group) if self.apart.contains(&Arc::as_ptr(group)) => {}
+            Node::Group(group) => {
+                let (template, estimates) = figures(node, depth, self.runs);
+                add_rows(template, &estimates, "", &mut self.rows);
+                if self.shown.insert(&group.name) {
+                    group.children.iter().for_each(|child| self.add_node(child, depth + 1));
+                }
             }
         }
     }
@@ -238,6 +266,7 @@ fn add_node(node: &Node, depth: usize, runs: &[(&str, &Finished)], rows: &mut Ve
 /// One row per metric and filter that any model has; a single row saying `nothing` where none has any.
 fn add_rows(template: Row, estimates: &[&[Estimate]], nothing: &str, rows: &mut Vec<Row>) {
     let mut seen: Vec<(&str, &str)> = Vec::new();
+    let mut last_n = None;
     for estimate in estimates.iter().flat_map(|e| e.iter()) {
         let id = (estimate.metric.as_str(), estimate.filter.as_str());
         if seen.contains(&id) {
@@ -251,7 +280,14 @@ fn add_rows(template: Row, estimates: &[&[Estimate]], nothing: &str, rows: &mut 
         mark_best(&mut cells, estimate.higher_is_better);
         let metric = metric_name(estimate);
         let first = seen.is_empty();
-        rows.push(Row { first, metric, higher_is_better: estimate.higher_is_better, cells, ..template.clone() });
+        // A group's number of documents is that of the tasks that have the metric, and said where it changes.
+        let n = match (template.is_group, first) {
+            (true, _) => Some(estimate.n).filter(|n| first || last_n != Some(*n)),
+            (false, true) => template.n,
+            (false, false) => None,
+        };
+        last_n = Some(estimate.n);
+        rows.push(Row { first, n, metric, higher_is_better: estimate.higher_is_better, cells, ..template.clone() });
         seen.push(id);
     }
     if seen.is_empty() {

@@ -11,7 +11,7 @@ use crate::request::{Request, Unscored};
 use crate::run::{GroupResult, TaskResult};
 use crate::sample::{AnsweredItem, Sample, Score};
 use crate::score::{estimate_group, estimate_task, score_item};
-use crate::task::{Group, Node, Task};
+use crate::task::{Group, Node, Task, groups_under, tasks_under};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -90,7 +90,7 @@ pub fn execute(
     bootstrap_iters: usize,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Finished> {
-    let Prepared { nodes, tasks } = prepared;
+    let Prepared { nodes, tasks, .. } = prepared;
     let (mut board, requests, keys) = Board::new(&tasks, folder);
     let total = board.total();
     let mut done = total - requests.len();
@@ -139,7 +139,7 @@ pub fn execute(
     }
     let not_run = tasks.iter().filter_map(not_run).collect();
     let tasks: Vec<FinishedTask> = board.finish(tasks, bootstrap_iters);
-    let groups = nodes.iter().flat_map(|node| group_results(node, &tasks)).collect();
+    let groups = group_results(&nodes, &tasks);
     let unscored = tasks.iter().map(|t| t.result.unscored.iter().map(|(_, n)| n).sum::<usize>()).sum();
     Ok(Finished { nodes, tasks, not_run, groups, missing: 0, unscored })
 }
@@ -370,19 +370,17 @@ fn truncated(items: &[AnsweredItem]) -> usize {
     responses.filter(|r| r.as_ref().is_ok_and(|r| r.usage.truncated_tokens > 0)).count()
 }
 
-/// The figures of a node's groups, children first. Groups without aggregates have none.
-fn group_results(node: &Node, tasks: &[FinishedTask]) -> Vec<GroupResult> {
-    let Node::Group(group) = node else { return Vec::new() };
-    let mut results: Vec<GroupResult> = group.children.iter().flat_map(|child| group_results(child, tasks)).collect();
-    results.push(GroupResult { name: group.name.clone(), estimates: aggregate(group, node, tasks) });
-    results
+/// The figures of all groups. Groups without aggregates have none.
+fn group_results(nodes: &[Node], tasks: &[FinishedTask]) -> Vec<GroupResult> {
+    let result = |group: &Arc<Group>| GroupResult { name: group.name.clone(), estimates: aggregate(group, tasks) };
+    groups_under(nodes).into_iter().map(result).collect()
 }
 
-fn aggregate(group: &Group, node: &Node, tasks: &[FinishedTask]) -> Vec<crate::estimate::Estimate> {
+fn aggregate(group: &Group, tasks: &[FinishedTask]) -> Vec<crate::estimate::Estimate> {
     if group.aggregates.is_empty() {
         return Vec::new();
     }
-    let mut names: Vec<&str> = node.tasks().iter().map(|t| t.name.as_str()).collect();
+    let mut names: Vec<&str> = tasks_under(&group.children).iter().map(|t| t.name.as_str()).collect();
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.to_string()));
     // A figure of some of a group's tasks is not the group's.

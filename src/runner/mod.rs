@@ -3,6 +3,7 @@
 //! Comes in: selected tasks, a data source, an engine. Goes out: [`Event`]s while it works and a [`Finished`] run at the
 //! end. Never: prints, or decides what a score means.
 
+mod effect;
 mod execute;
 #[cfg(test)]
 mod execute_tests;
@@ -18,6 +19,7 @@ mod protocol_tests;
 #[cfg(test)]
 mod testing;
 
+pub use effect::{Wishes, remarks_on_flags};
 pub use execute::{Finished, FinishedTask, Means, NotRun, execute};
 pub use folder::{RunFolder, check_writable};
 pub use prepare::{Limit, Prepared, PreparedTask, prepare};

@@ -5,12 +5,12 @@ use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::item::Item;
 use crate::judge::Judges;
-use crate::prompt::{PromptOptions, build_items, effective_fewshot};
+use crate::prompt::{PromptOptions, build, effective_fewshot};
 use crate::python::json::sha256;
 use crate::remark::Remark;
 use crate::run::{FileSpec, TaskSpec};
-use crate::score::{nodes_under, protocol_of};
-use crate::task::{Node, Task};
+use crate::score::{nodes_under, protocol_of, remarks_on_groups};
+use crate::task::{MOST_REPEATS, Node, Task, tasks_under};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -72,6 +72,8 @@ pub struct Prepared {
     pub nodes: Vec<Node>,
     /// The distinct tasks under `nodes`, in order.
     pub tasks: Vec<PreparedTask>,
+    /// What the user should know about the groups.
+    pub on_groups: Vec<Remark>,
 }
 
 impl Prepared {
@@ -80,9 +82,9 @@ impl Prepared {
         self.tasks.iter().map(|t| num_requests(&t.task, t.asked())).sum()
     }
 
-    /// What the user should know about the tasks.
+    /// What the user should know about tasks and groups.
     pub fn remarks(&self) -> Vec<Remark> {
-        self.tasks.iter().flat_map(|t| t.remarks.iter().cloned()).collect()
+        self.tasks.iter().flat_map(|t| &t.remarks).chain(&self.on_groups).cloned().collect()
     }
 
     /// Leaves out the tasks whose judge is missing.
@@ -109,7 +111,7 @@ pub fn prepare(
 ) -> Result<Prepared> {
     let nodes = nodes_under(&nodes, options.choices);
     let mut tasks: Vec<PreparedTask> = Vec::new();
-    for task in nodes.iter().flat_map(Node::tasks) {
+    for task in tasks_under(&nodes) {
         match tasks.iter().find(|t| t.task.name == task.name) {
             // The same benchmark reached by two ways is run once; two different ones must not share a name.
             Some(seen) if seen.task.config == task.config => continue,
@@ -128,7 +130,8 @@ pub fn prepare(
             });
         }
     }
-    Ok(Prepared { nodes, tasks })
+    let on_groups = remarks_on_groups(&nodes);
+    Ok(Prepared { nodes, tasks, on_groups })
 }
 
 fn prepare_task(
@@ -145,13 +148,21 @@ fn prepare_task(
         .at(&task.origin.file, task.origin.line)
         .hint("give it a `judge` (docs/tasks.md), or drop `unsafe_code`"));
     }
+    if task.repeats > MOST_REPEATS {
+        return Err(Error::input(format!("{} answers to each document are more than {MOST_REPEATS}", task.repeats))
+            .at(&task.origin.file, task.origin.line)
+            .key("repeats")
+            .context(format!("task {}", task.name))
+            .hint("`repeats` in the task file or `--n-samples` says how many"));
+    }
     let num_fewshot = effective_fewshot(task, options);
-    let docs = source.task_docs(task, num_fewshot > 0).map_err(|e| e.context(format!("task {}", task.name)))?;
+    let docs = source.task_docs(task, num_fewshot > 0).map_err(|err| located(err, task))?;
     let original = docs.docs.len();
     // A task that cannot be put under letters is asked as it stands.
     let choices = protocol_of(task);
     let options = PromptOptions { limit: limit.map(|l| l.of(original)), choices, ..options.clone() };
-    let items = build_items(task, &docs, &options)?;
+    let built = build(task, &docs, &options)?;
+    let items = built.items;
     let mut keys = String::new();
     for request in items.iter().flat_map(|i| &i.requests) {
         keys.push_str(&request.key());
@@ -167,7 +178,14 @@ fn prepare_task(
             .map(|f| FileSpec { name: f.name.clone(), sha256: f.sha256.clone(), rows: f.rows })
             .collect(),
     };
-    Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec, not_run: None, remarks: Vec::new() })
+    let remarks = task.remarks.iter().cloned().chain(built.remarks).collect();
+    Ok(PreparedTask { task: task.clone(), items, original, num_fewshot, spec, not_run: None, remarks })
+}
+
+/// The task's place, where an error from its data names no file of its own.
+fn located(err: Error, task: &Task) -> Error {
+    let err = if err.place().file.is_some() { err } else { err.at(&task.origin.file, task.origin.line) };
+    err.context(format!("task {}", task.name))
 }
 
 #[cfg(test)]

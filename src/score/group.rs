@@ -1,12 +1,15 @@
 //! A group: the figures of its tasks to figures of its own.
 
+use super::metric_names;
 use crate::estimate::{Estimate, StderrMethod};
+use crate::remark::Remark;
 use crate::stats;
-use crate::task::{Group, GroupMetric};
+use crate::task::{Group, GroupMetric, Node, Task, groups_under, tasks_under};
+use std::collections::{BTreeSet, HashSet};
 
 /// The figures of a group over its leaf tasks (`leaves`: the estimates of each), in the order of `aggregates`.
 ///
-/// Tasks without a metric are left out of it, as in the reference. A task counts with the documents that were scored. When
+/// A metric that some of the tasks lack is no figure of the group: [`remarks_on_groups`] says so. A task counts with the documents that were scored. When
 /// one of the tasks that have the metric could not be scored at all, the group has no value; when one has no standard error,
 /// neither has the group. Documents without a score bound a group as they bound its tasks, each task with all its documents. The
 /// standard error fits the weighting: pooled for the mean over documents, `√(Σ se²) / k` for the
@@ -17,12 +20,49 @@ pub fn estimate_group(group: &Group, leaves: &[&[Estimate]]) -> Vec<Estimate> {
         for filter in filters(aggregate, leaves) {
             let parts: Vec<&Estimate> =
                 leaves.iter().filter_map(|leaf| find(leaf, &aggregate.metric, &filter)).collect();
-            if !parts.is_empty() {
+            if !parts.is_empty() && parts.len() == leaves.len() {
                 estimates.push(combine(aggregate, filter, &parts));
             }
         }
     }
     estimates
+}
+
+/// Notes on what groups are asked to aggregate and cannot, because some or all of their tasks lack it (under this protocol).
+pub fn remarks_on_groups(nodes: &[Node]) -> Vec<Remark> {
+    groups_under(nodes).into_iter().flat_map(|group| remarks_on(group)).collect()
+}
+
+fn remarks_on(group: &Group) -> Vec<Remark> {
+    let mut tasks = tasks_under(&group.children);
+    let mut seen = HashSet::new();
+    tasks.retain(|task| seen.insert(task.name.as_str()));
+    let mut remarks = Vec::new();
+    for aggregate in &group.aggregates {
+        let have: Vec<&Task> = tasks.iter().map(|task| &***task).filter(|task| has(task, &aggregate.metric)).collect();
+        let named = aggregate.filters.clone().unwrap_or_else(|| {
+            let all = have.iter().flat_map(|task| &task.filters).map(|pipeline| pipeline.name.clone());
+            all.collect::<BTreeSet<_>>().into_iter().collect()
+        });
+        for filter in named {
+            let under = have.iter().filter(|task| task.filters.iter().any(|pipeline| pipeline.name == filter)).count();
+            if under < tasks.len() {
+                let metric = &aggregate.metric;
+                let metric = if filter == "none" { format!("`{metric}`") } else { format!("`{metric}` ({filter})") };
+                let text = format!("no figure of the group for {metric}, which some of its tasks lack");
+                remarks.push(Remark::note(group.name.as_str(), text).count(under, tasks.len(), "tasks have it"));
+            }
+        }
+        if have.is_empty() && aggregate.filters.is_none() {
+            let text = format!("no figure of the group for `{}`, which its tasks lack", aggregate.metric);
+            remarks.push(Remark::note(group.name.as_str(), text));
+        }
+    }
+    remarks
+}
+
+fn has(task: &Task, metric: &str) -> bool {
+    metric_names(task).any(|name| name == metric)
 }
 
 fn find<'a>(leaf: &'a [Estimate], metric: &str, filter: &str) -> Option<&'a Estimate> {
@@ -92,7 +132,9 @@ fn bounds(aggregate: &GroupMetric, parts: &[&Estimate]) -> Option<(f64, f64)> {
 mod tests {
     //! Expected values: `Group.aggregate` of lm_eval 0.4.13 on the same figures.
     use super::*;
-    use crate::score::testing::group;
+    use crate::score::testing::{group, metric_spec, task};
+    use crate::task::OutputType;
+    use std::sync::Arc;
 
     fn leaf(metric: &str, filter: &str, value: f64, stderr: Option<f64>, n: usize) -> Estimate {
         Estimate {
@@ -185,9 +227,30 @@ mod tests {
         let names = |found: Vec<Estimate>| -> Vec<(String, Option<f64>)> {
             found.into_iter().map(|e| (e.filter, e.value)).collect()
         };
+        // `z` is a filter of the first task only: its figure is not the group's. (The reference gives 0.5 for it.)
         let found = names(run(vec![aggregate(false, None)], &leaves));
-        assert_eq!(found, [("a".to_owned(), Some(0.5)), ("z".to_owned(), Some(0.5))]);
-        let found = names(run(vec![aggregate(false, Some(&["z", "none"]))], &leaves));
-        assert_eq!(found, [("z".to_owned(), Some(0.5))]);
+        assert_eq!(found, [("a".to_owned(), Some(0.5))]);
+        assert!(run(vec![aggregate(false, Some(&["z", "none"]))], &leaves).is_empty());
+    }
+
+    #[test]
+    fn what_some_tasks_lack_is_said() {
+        let task = |name: &str, metrics: &[&str]| {
+            let metrics = metrics.iter().map(|name| metric_spec(name, "mean")).collect();
+            Node::Task(Arc::new(Task { name: name.into(), metrics, ..task(OutputType::MultipleChoice) }))
+        };
+        let of = |metric: &str| GroupMetric { metric: metric.into(), weight_by_size: true, filters: None };
+        let mut mixed = group(vec![of("acc"), of("acc_norm"), of("f1")]);
+        mixed.children = vec![task("a", &["acc", "acc_norm"]), task("b", &["acc"])];
+        let remarks = remarks_on_groups(&[Node::Group(Arc::new(mixed))]);
+        let texts: Vec<(&str, Option<(usize, usize, &str)>)> =
+            remarks.iter().map(|remark| (remark.text.as_str(), remark.count)).collect();
+        assert_eq!(
+            texts,
+            [
+                ("no figure of the group for `acc_norm`, which some of its tasks lack", Some((1, 2, "tasks have it"))),
+                ("no figure of the group for `f1`, which its tasks lack", None),
+            ]
+        );
     }
 }

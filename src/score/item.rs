@@ -142,7 +142,7 @@ pub(super) fn range(task: &Task, name: &str) -> Option<(f64, f64)> {
 
 /// The metrics of a task in the order in which the reference reports them: what the result function gives; for generation
 /// the order of `metric_list`; otherwise that of [`METRICS`], and after them whatever the table does not have.
-pub(super) fn metric_names(task: &Task) -> impl Iterator<Item = &str> {
+pub fn metric_names(task: &Task) -> impl Iterator<Item = &str> {
     let mut names: Vec<&str> = Vec::new();
     let mut add = |name| {
         if !names.contains(&name) {

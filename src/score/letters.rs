@@ -7,7 +7,9 @@
 //! [`MetricRow::by_choice`]: super::MetricRow::by_choice
 
 use super::{metric, result_function};
-use crate::task::{ChoiceProtocol, FilterPipeline, FilterStep, Group, GroupMetric, Node, OutputType, Task};
+use crate::task::{
+    ChoiceProtocol, FilterPipeline, FilterStep, Group, GroupMetric, Node, OutputType, Task, map_nodes, tasks_under,
+};
 use serde_json::{Map, json};
 use std::sync::Arc;
 
@@ -72,25 +74,22 @@ fn reader(protocol: ChoiceProtocol) -> Option<&'static str> {
 pub fn nodes_under(nodes: &[Node], protocol: ChoiceProtocol) -> Vec<Node> {
     match protocol {
         ChoiceProtocol::Likelihood => nodes.to_vec(),
-        _ => nodes.iter().map(|node| node_under(node, protocol)).collect(),
+        _ => {
+            let change = |task: &Arc<Task>| {
+                Ok(under_letters(task, protocol).map_or_else(|_| Arc::clone(task), |lettered| Arc::new(lettered.task)))
+            };
+            // Nothing in it fails.
+            map_nodes(nodes, &change, &group_under).unwrap_or_else(|_| nodes.to_vec())
+        }
     }
 }
 
-fn node_under(node: &Node, protocol: ChoiceProtocol) -> Node {
-    match node {
-        Node::Task(task) => match under_letters(task, protocol) {
-            Ok(lettered) => Node::Task(Arc::new(lettered.task)),
-            Err(_) => Node::Task(Arc::clone(task)),
-        },
-        Node::Group(group) => {
-            let children: Vec<Node> = group.children.iter().map(|child| node_under(child, protocol)).collect();
-            let before: Vec<&Arc<Task>> = node.tasks();
-            let after: Vec<&Arc<Task>> = children.iter().flat_map(Node::tasks).collect();
-            let pairs: Vec<(&Task, &Task)> = before.into_iter().zip(after).map(|(b, a)| (&**b, &**a)).collect();
-            let aggregates = group.aggregates.iter().filter_map(|a| aggregate_under(a, &pairs)).collect();
-            Node::Group(Arc::new(Group { children, aggregates, ..Group::clone(group) }))
-        }
-    }
+/// A group whose tasks are now others.
+fn group_under(group: &Group, children: Vec<Node>) -> Group {
+    let (before, after) = (tasks_under(&group.children), tasks_under(&children));
+    let pairs: Vec<(&Task, &Task)> = before.into_iter().zip(after).map(|(b, a)| (&**b, &**a)).collect();
+    let aggregates = group.aggregates.iter().filter_map(|a| aggregate_under(a, &pairs)).collect();
+    Group { children, aggregates, ..group.clone() }
 }
 
 /// An aggregate over tasks that are now others (`before`, `after`); `None` when no task has its metric any more.

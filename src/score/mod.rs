@@ -36,8 +36,8 @@ pub(crate) mod testing;
 
 pub use check::{check_filter, check_metric, check_task};
 pub use estimate::estimate_task;
-pub use group::estimate_group;
-pub use item::score_item;
+pub use group::{estimate_group, remarks_on_groups};
+pub use item::{metric_names, score_item};
 pub use judged::cases;
 pub use letters::{Lettered, nodes_under, protocol_of, under_letters};
 pub use sampled::{Sampling, nodes_sampled};

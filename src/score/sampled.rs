@@ -2,7 +2,7 @@
 
 use super::{PASS_AT_K, check_task, metric, pass_at};
 use crate::error::Result;
-use crate::task::{MetricSpec, Node, OutputType, Task};
+use crate::task::{Group, MetricSpec, Node, OutputType, Task, map_nodes};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -22,7 +22,8 @@ pub fn nodes_sampled(nodes: &[Node], sampling: &Sampling) -> Result<Vec<Node>> {
     if *sampling == Sampling::default() {
         return Ok(nodes.to_vec());
     }
-    nodes.iter().map(|node| node.map_tasks(&|task| sampled(task, sampling))).collect()
+    let regroup = |group: &Group, children: Vec<Node>| Group { children, ..group.clone() };
+    map_nodes(nodes, &|task| sampled(task, sampling), &regroup)
 }
 
 fn sampled(task: &Arc<Task>, sampling: &Sampling) -> Result<Arc<Task>> {

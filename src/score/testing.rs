@@ -6,7 +6,7 @@ use crate::request::{Answer, Finish, Response, Usage};
 use crate::sample::{Sample, Score};
 use crate::task::{
     DatasetRef, FewshotSpec, FilterPipeline, FilterStep, Group, GroupMetric, MetricSpec, Origin, OutputType,
-    PromptSpec, Sampler, Source, Splits, Task,
+    PromptSpec, ReadTarget, Sampler, Source, Splits, Task,
 };
 use serde_json::{Map, Value, json};
 
@@ -20,6 +20,7 @@ pub fn task(output_type: OutputType) -> Task {
         doc_to_text: Source::Text(String::new()),
         doc_to_target: Source::Text(String::new()),
         doc_to_choice: None,
+        read_target: ReadTarget::Auto,
         gen_prefix: None,
         target_delimiter: " ".into(),
         fewshot_delimiter: "\n\n".into(),
@@ -35,7 +36,15 @@ pub fn task(output_type: OutputType) -> Task {
         output_type,
         prompt: prompt.clone(),
         description: String::new(),
-        fewshot: FewshotSpec { num: None, sampler: Sampler::Default, split: None, samples: None, steps: None, prompt },
+        fewshot: FewshotSpec {
+            num: None,
+            sampler: Sampler::Default,
+            split: None,
+            samples: None,
+            steps: None,
+            exclude_evaluated: false,
+            prompt,
+        },
         metrics: Vec::new(),
         process_results: None,
         generation_kwargs: Map::new(),
@@ -46,6 +55,7 @@ pub fn task(output_type: OutputType) -> Task {
         version: None,
         metadata: Map::new(),
         config: Map::new(),
+        remarks: Vec::new(),
     }
 }
 

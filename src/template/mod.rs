@@ -12,14 +12,17 @@
 pub mod chat;
 mod filters;
 mod methods;
+mod own_text;
 mod scan;
 mod sub;
 mod value;
 
+pub use own_text::own_text;
+
 use crate::doc::Fields;
 use crate::error::{Error, Result, nearest};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Value;
+use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use std::sync::LazyLock;
 
@@ -32,6 +35,9 @@ const RECURSION_LIMIT: usize = 200;
 
 /// Names that start so are what `include` and its kin ask for; no template has such a name.
 const INCLUDED: char = '\0';
+
+/// Where a rendering keeps the last value it printed that was no text.
+const PRINTED: &str = "printed";
 
 /// Renders templates; every source is compiled once.
 pub struct Templates {
@@ -64,11 +70,43 @@ impl Templates {
         self.render_with(source, &Context::new(fields))
     }
 
+    /// As [`Templates::render_with`], with what the text was before it was printed.
+    pub fn render_traced(&self, source: &str, context: &Context) -> Result<Rendered> {
+        let captured = self.env.get_template(source).and_then(|template| template.render_captured(context.0.clone()));
+        let captured = captured.map_err(|err| render_error(&err, context))?;
+        let printed = captured.state().get_temp(PRINTED);
+        let text = captured.into_output();
+        let was = match printed.filter(|value| value::to_str(value) == text).map(|value| value.kind()) {
+            Some(ValueKind::Number) => Was::Number,
+            Some(ValueKind::Seq | ValueKind::Iterable) => Was::List,
+            _ => Was::Text,
+        };
+        Ok(Rendered { text, was })
+    }
+
     /// As [`Templates::render`], for several templates over one document.
     pub fn render_with(&self, source: &str, context: &Context) -> Result<String> {
         let rendered = self.env.get_template(source).and_then(|template| template.render(context.0.clone()));
         rendered.map_err(|err| render_error(&err, context))
     }
+}
+
+/// A rendered text with what it was before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub text: String,
+    pub was: Was,
+}
+
+/// What a whole rendered text was before it was printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Was {
+    /// A text, or pieces put together.
+    Text,
+    /// One number.
+    Number,
+    /// One list.
+    List,
 }
 
 /// A document's fields, ready for templates.
@@ -137,9 +175,12 @@ fn environment() -> Environment<'static> {
     env.remove_global("debug");
     env.set_unknown_method_callback(methods::call);
     filters::add_to(&mut env);
-    env.set_formatter(|out, _, printed| match printed.as_str() {
+    env.set_formatter(|out, state, printed| match printed.as_str() {
         Some(text) => out.write_str(text).map_err(minijinja::Error::from),
-        None => out.write_str(&value::to_str(printed)).map_err(minijinja::Error::from),
+        None => {
+            state.set_temp(PRINTED, printed.clone());
+            out.write_str(&value::to_str(printed)).map_err(minijinja::Error::from)
+        }
     });
     env
 }

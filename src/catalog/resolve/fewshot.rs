@@ -16,6 +16,8 @@ const KEYS: &[&str] = &[
     "doc_to_text",
     "doc_to_target",
     "doc_to_choice",
+    "read_target",
+    "exclude_evaluated",
     "gen_prefix",
     "target_delimiter",
     "fewshot_delimiter",
@@ -46,6 +48,7 @@ pub fn fewshot(task: &Keys<'_>, own: &PromptSpec) -> Result<FewshotSpec> {
         split: split.map(str::to_owned),
         samples: keys.get("samples").map(samples).transpose()?,
         steps: keys.get("process_docs").map(steps::steps).transpose()?,
+        exclude_evaluated: keys.flag("exclude_evaluated")?.unwrap_or(false),
         prompt: prompt::shots(&keys, own)?,
     })
 }
@@ -86,6 +89,8 @@ mod tests {
         let fewshot = task(BASE).fewshot;
         assert_eq!((fewshot.num, fewshot.sampler, fewshot.split.as_deref()), (None, Sampler::Default, Some("dev")));
         assert_eq!(fewshot.prompt.doc_to_text, Source::Text("x".into()));
+        assert!(!fewshot.exclude_evaluated);
+        assert!(task(&format!("{BASE}fewshot_config: {{exclude_evaluated: true}}\n")).fewshot.exclude_evaluated);
         let text = "num_fewshot: 2\nfewshot_config:\n  sampler: first_n\n  split: train\n  samples: [{q: 1, a: b}]\n  doc_to_text: z\n  target_delimiter: ''\n  process_docs: [{drop: [c]}]\n";
         let fewshot = task(&format!("{BASE}{text}")).fewshot;
         assert_eq!((fewshot.num, fewshot.sampler, fewshot.split.as_deref()), (Some(2), Sampler::FirstN, Some("train")));

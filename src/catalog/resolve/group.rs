@@ -2,8 +2,10 @@
 
 use super::super::read::{self, Keys};
 use super::super::yaml::{Value, Yaml};
-use crate::error::Result;
-use crate::task::GroupMetric;
+use crate::error::{Result, suggestion};
+use crate::score::metric_names;
+use crate::task::{GroupMetric, Node, tasks_under};
+use std::collections::HashSet;
 
 /// The entries; a single mapping counts as a list of one.
 pub fn group_metrics(yaml: &Yaml) -> Result<Vec<GroupMetric>> {
@@ -28,6 +30,40 @@ pub fn group_metrics(yaml: &Yaml) -> Result<Vec<GroupMetric>> {
         metrics.push(metric);
     }
     Ok(metrics)
+}
+
+/// Checks that what a group aggregates is there: each metric, and each filter that it names, is one that a task under it has.
+/// `metrics` were read from `yaml`.
+pub fn check_aggregates(group: &str, yaml: &Yaml, metrics: &[GroupMetric], children: &[Node]) -> Result<()> {
+    let items = match &yaml.value {
+        Value::Seq(items) => items.as_slice(),
+        _ => std::slice::from_ref(yaml),
+    };
+    let tasks = tasks_under(children);
+    for (item, aggregate) in items.iter().zip(metrics) {
+        let metric = aggregate.metric.as_str();
+        let have: Vec<_> = tasks.iter().filter(|task| metric_names(task).any(|name| name == metric)).collect();
+        if have.is_empty() {
+            let message = format!("group `{group}` aggregates `{metric}`, which none of its tasks has");
+            let known = distinct(tasks.iter().flat_map(|task| metric_names(task)));
+            return Err(item.error(message).hint(suggestion("their metrics", metric, &known)));
+        }
+        for filter in aggregate.filters.iter().flatten() {
+            let known = distinct(have.iter().flat_map(|task| task.filters.iter().map(|f| f.name.as_str())));
+            if !known.contains(&filter.as_str()) {
+                let message = format!(
+                    "group `{group}` aggregates `{metric}` under the filter `{filter}`, which none of its tasks has"
+                );
+                return Err(item.error(message).hint(suggestion("their filters", filter, &known)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = HashSet::new();
+    names.filter(|name| seen.insert(*name)).collect()
 }
 
 fn group_metric(yaml: &Yaml) -> Result<GroupMetric> {

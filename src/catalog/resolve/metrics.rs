@@ -2,7 +2,7 @@
 
 use super::super::read::{self, Keys};
 use super::super::yaml::{Value, Yaml};
-use crate::error::Result;
+use crate::error::{Result, suggestion};
 use crate::score::{self, METRICS, MetricRow, PASS_AT_K, RESULT_FUNCTIONS, ResultRow};
 use crate::task::{MetricSpec, OutputType, ResultSpec};
 use serde_json::Map;
@@ -125,8 +125,7 @@ fn check_metric(at: &Yaml, name: &str, row: Option<&MetricRow>, output_type: Out
             return Err(at.error(format!("metric `{name}` is not supported yet")));
         }
         let known: Vec<&str> = METRICS.iter().map(|row| row.name).collect();
-        let err = read::unknown(at, &format!("unknown metric `{name}`"), name, &known);
-        return Err(err.hint("`fairmark ls metrics` lists them"));
+        return Err(read::unknown(at, &format!("unknown metric `{name}`"), name, &known));
     };
     if row.output_types.contains(&output_type) {
         return Ok(());
@@ -143,7 +142,7 @@ fn check_given(at: &Yaml, name: &str, spec: &ResultSpec) -> Result<()> {
         return Ok(());
     }
     let message = format!("`process_results` ({}) does not give the metric `{name}`", spec.function);
-    Err(at.error(message).hint(format!("it gives {}", given(spec))))
+    Err(at.error(message).hint(suggestion("it gives", name, metrics)))
 }
 
 fn given(spec: &ResultSpec) -> String {

@@ -8,6 +8,7 @@ mod filters;
 mod generation;
 mod group;
 mod judge;
+mod literals;
 mod metrics;
 mod prompt;
 mod steps;
@@ -16,10 +17,10 @@ use super::config::Config;
 use super::read::{self, Keys};
 use super::yaml::{Value, Yaml};
 use crate::error::Result;
-use crate::task::{Origin, OutputType, Task};
+use crate::task::{MOST_REPEATS, Origin, OutputType, Task};
 use serde_json::Map;
 
-pub use group::group_metrics;
+pub use group::{check_aggregates, group_metrics};
 
 /// The keys of a task.
 const KEYS: &[&str] = &[
@@ -37,6 +38,7 @@ const KEYS: &[&str] = &[
     "doc_to_text",
     "doc_to_target",
     "doc_to_choice",
+    "read_target",
     "process_results",
     "judge",
     "description",
@@ -113,6 +115,7 @@ pub fn task(config: &Config, name: &str) -> Result<Task> {
         version: metadata.get("version").cloned(),
         metadata,
         config: written,
+        remarks: literals::remarks(&keys, name),
     };
     // What depends on several keys at once, such as an aggregation that does not fit its metric's scores.
     crate::score::check_task(&task).map_err(|err| match keys.get("metric_list") {
@@ -178,6 +181,9 @@ fn output_type(keys: &Keys<'_>) -> Result<OutputType> {
 fn repeats(keys: &Keys<'_>) -> Result<u32> {
     let Some(yaml) = keys.get("repeats") else { return Ok(1) };
     match u32::try_from(read::count(yaml, "repeats")?) {
+        Ok(number) if number > MOST_REPEATS => {
+            Err(yaml.error(format!("`repeats: {number}` asks for more than {MOST_REPEATS} answers to each document")))
+        }
         Ok(number) if number > 0 => Ok(number),
         _ => Err(read::wrong(yaml, "repeats", "a number from 1")),
     }

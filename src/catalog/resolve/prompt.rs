@@ -4,7 +4,7 @@ use super::super::config::Config;
 use super::super::read::{self, Keys};
 use super::super::yaml::{Value, Yaml};
 use crate::error::Result;
-use crate::task::{Choices, OutputType, PromptSpec, Source};
+use crate::task::{Choices, OutputType, PromptSpec, ReadTarget, Source};
 
 pub fn prompt(keys: &Keys<'_>, config: &Config, output_type: OutputType) -> Result<PromptSpec> {
     let source = |key: &str| match keys.get(key) {
@@ -19,6 +19,7 @@ pub fn prompt(keys: &Keys<'_>, config: &Config, output_type: OutputType) -> Resu
         doc_to_text: source("doc_to_text")?,
         doc_to_target: source("doc_to_target")?,
         doc_to_choice,
+        read_target: keys.get("read_target").map_or(Ok(ReadTarget::Auto), read_target)?,
         gen_prefix: keys.get("gen_prefix").map(|yaml| read::template(yaml, "gen_prefix")).transpose()?,
         target_delimiter: keys.text("target_delimiter")?.unwrap_or(" ").to_owned(),
         fewshot_delimiter: keys.text("fewshot_delimiter")?.unwrap_or("\n\n").to_owned(),
@@ -37,6 +38,9 @@ pub fn shots(keys: &Keys<'_>, own: &PromptSpec) -> Result<PromptSpec> {
     if let Some(yaml) = keys.get("doc_to_choice") {
         prompt.doc_to_choice = Some(choices(yaml)?);
     }
+    if let Some(yaml) = keys.get("read_target") {
+        prompt.read_target = read_target(yaml)?;
+    }
     if let Some(yaml) = keys.get("gen_prefix") {
         prompt.gen_prefix = Some(read::template(yaml, "gen_prefix")?);
     }
@@ -47,6 +51,14 @@ pub fn shots(keys: &Keys<'_>, own: &PromptSpec) -> Result<PromptSpec> {
         prompt.fewshot_delimiter = text.to_owned();
     }
     Ok(prompt)
+}
+
+fn read_target(yaml: &Yaml) -> Result<ReadTarget> {
+    let name = read::text(yaml, "read_target")?;
+    ReadTarget::ALL.into_iter().find(|how| how.as_str() == name).ok_or_else(|| {
+        let known = ReadTarget::ALL.map(ReadTarget::as_str);
+        read::unknown(yaml, &format!("`read_target` cannot be `{name}`"), name, &known)
+    })
 }
 
 fn source(yaml: &Yaml, key: &str) -> Result<Source> {
@@ -90,6 +102,13 @@ mod tests {
         assert_eq!(prompt.doc_to_target, Source::Int(0));
         assert_eq!(prompt.doc_to_choice, Some(Choices::List(vec!["x".into(), "y".into()])));
         assert_eq!((prompt.target_delimiter.as_str(), prompt.fewshot_delimiter.as_str()), (" ", "\n\n"));
+        assert_eq!(prompt.read_target, ReadTarget::Auto);
+        let prompt = task(&format!("{BASE}{text}read_target: literal\nfewshot_config: {{read_target: text}}\n"));
+        assert_eq!(
+            (prompt.prompt.read_target, prompt.fewshot.prompt.read_target),
+            (ReadTarget::Literal, ReadTarget::Text)
+        );
+        assert!(refused(&format!("{BASE}{text}read_target: litteral\n")).contains("did you mean `literal`?"));
         let text = "doc_to_text: q\ndoc_to_target: [a, 1]\ntarget_delimiter: ''\n";
         let prompt = task(&format!("{BASE}{text}")).prompt;
         assert_eq!(prompt.doc_to_target, Source::List(vec!["a".into(), 1.into()]));
