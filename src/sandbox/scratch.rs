@@ -111,7 +111,7 @@ mod tests {
         symlink(&outside, place("link")).unwrap();
         let pipe = place("pipe");
         rustix::fs::mknodat(CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
-        ["left", "unmarked"].map(|name| age(&place(name)));
+        ["left", "unmarked"].iter().for_each(|name| age(&place(name)));
         age(&outside);
         let (made, _lock) = make(Some(base.path().to_path_buf())).unwrap();
         assert!(!place("left").exists(), "a killed harness's");
