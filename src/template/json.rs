@@ -41,7 +41,7 @@ impl Indent {
 pub fn written(state: &State<'_, '_>, value: &Value, form: &Form<'_>) -> Result<String, Error> {
     let most = affordable(state);
     // A value takes a byte at least, and many more while it is looked at.
-    let json = to_json(value, most / PRINTED / 4 + 1).ok_or_else(|| unwritable(value))?;
+    let json = to_json(value, most / PRINTED / 8 + 1).ok_or_else(|| unwritable(value))?;
     let Form { indent, ascii, sort_keys, separators } = *form;
     let blanks = indent.map_or(0, |Indent(spaces)| blanks(&json, spaces, 0));
     if blanks > most {

@@ -10,7 +10,7 @@ use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 const MAX_DEPTH: usize = 150;
 
 /// Values that one value may hold, those inside of them included.
-const MAX_HELD: usize = 1_000_000;
+const MAX_HELD: usize = 250_000;
 
 /// Bytes of text that one value may hold.
 const MAX_BYTES: usize = 256 << 20;
@@ -18,11 +18,11 @@ const MAX_BYTES: usize = 256 << 20;
 /// Bytes that a unit of the template's fuel pays for, as minijinja counts.
 pub const BYTES_PER_FUEL: u64 = 64;
 
-/// How many times dearer a byte is that is printed of a list or dict, as minijinja counts.
-pub const PRINTED: usize = 16;
+/// How many times dearer a byte is that is printed of a list or dict.
+pub const PRINTED: usize = 32;
 
 /// Values that are looked at for a unit of fuel.
-const LOOKS_PER_FUEL: usize = 32;
+const LOOKS_PER_FUEL: usize = 8;
 
 /// Puts the functions into an environment.
 pub fn add_to(env: &mut Environment<'static>) {
@@ -225,5 +225,8 @@ fn place(state: &mut State<'_, '_>, spec: &str, kind: char, value: &Value) -> Re
         kind => (kind, value.clone()),
     };
     let made = state.apply_filter("format", &[Value::from(format!("%{spec}{kind}")), value])?;
-    text_of(state, &made)
+    let made = text_of(state, &made)?;
+    // It is copied some times on its way.
+    state.consume_fuel(made.len() as u64 / 8)?;
+    Ok(made)
 }
