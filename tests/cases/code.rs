@@ -17,14 +17,14 @@ pub fn hostile_cache_schema(case: &Case) {
 pub fn hostile_class_in_functions_place(case: &Case) {
     for (answers, passed) in [("right", "1.0000"), ("wrong", "0.0000"), ("fake", "0.0000")] {
         let flags = format!("--tasks t.yaml --cache off --out out-{answers}");
-        case.fairmark(&format!("run --model mock:texts={answers}.jsonl {flags}")).exits(0).prints(passed);
+        case.fairmark(&format!("run --model mock:texts={answers}.jsonl {flags}")).exits(0).scores(passed);
     }
 }
 
 pub fn hostile_one_process_liars(case: &Case) {
     let seen = case.fairmark("run --model mock:texts=fakes.jsonl --tasks t.yaml --cache off --out out");
     let said = format!("{}{}", seen.out, seen.err);
-    assert!(seen.out.contains("0.0000") || said.contains("one process") && said.contains("docs/security.md"), "{seen}");
+    assert!(seen.has_score("0.0000") || said.contains("one process") && said.contains("docs/security.md"), "{seen}");
 }
 
 pub fn hostile_python_from_cwd(case: &Case) {
@@ -36,7 +36,7 @@ pub fn hostile_python_from_cwd(case: &Case) {
 pub fn hostile_random_foretold(case: &Case) {
     for answers in ["foretold", "wrong"] {
         let flags = format!("--tasks t.yaml --data-dir ../../../shared/datasets --cache off --out out-{answers}");
-        case.fairmark(&format!("run --model mock:texts={answers}.jsonl {flags}")).exits(0).prints("0.0000");
+        case.fairmark(&format!("run --model mock:texts={answers}.jsonl {flags}")).exits(0).scores("0.0000");
     }
 }
 
@@ -60,7 +60,7 @@ pub fn hostile_site_packages(case: &Case) {
     let script = "python3 ../../../open.py ../../../open && echo ../../../open/bin/python3.* && ../../../open/bin/python3.* -c 'import rtpkg, json'";
     let python = case.sh(script).exits(0).out.trim().to_string();
     let flags = format!("--tasks t.yaml --cache off --out out --python $(realpath {python})");
-    case.fairmark(&format!("run --model mock:texts=answers.jsonl {flags}")).exits(0).prints("0.0000");
+    case.fairmark(&format!("run --model mock:texts=answers.jsonl {flags}")).exits(0).scores("0.0000");
 }
 
 pub fn hostile_swept_by_name(case: &Case) {
@@ -80,6 +80,6 @@ pub fn hostile_zygote_follows_links(case: &Case) {
     let run = "run --model mock:texts=answers.jsonl --tasks t.yaml --cache off --python /usr/bin/python3";
     for n in 0..3 {
         let seen = case.sh(&format!("python3 without_user_namespaces.py 54321 ../../../fairmark {run} --out out-{n}"));
-        seen.exits(0).prints("0.0000").never_says("not scored").within(15.0);
+        seen.exits(0).scores("0.0000").never_says("not scored").within(15.0);
     }
 }

@@ -39,7 +39,7 @@ pub fn hostile_long_answers(case: &Case) {
 }
 
 pub fn max_completion_tokens(case: &Case) {
-    case.ask("gpt5", "qa", "http://127.0.0.1:PORT/v1#toy", "").exits(0).prints("1.0000");
+    case.ask("gpt5", "qa", "http://127.0.0.1:PORT/v1#toy", "").exits(0).scores("1.0000");
 }
 
 pub fn prompt_cut_by_server(case: &Case) {

@@ -56,7 +56,7 @@ pub fn list_as_text_target(case: &Case) {
         case.fairmark(&format!("run --model mock:texts={answers}.jsonl --tasks rev.yaml --out out-{answers}"))
     };
     let (right, wrong) = (run("right"), run("wrong"));
-    if !(right.out.contains("1.0000") && wrong.out.contains("0.0000")) {
+    if !(right.has_score("1.0000") && wrong.has_score("0.0000")) {
         // The reference's figure, and the user knows of how many documents.
         right.remarks(&["3"]);
         wrong.remarks(&["3"]);

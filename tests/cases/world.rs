@@ -228,6 +228,27 @@ impl Seen {
         self
     }
 
+    /// Whether the table has this figure, whatever its standard error.
+    pub fn has_score(&self, figure: &str) -> bool {
+        let mut words = self.out.split_whitespace().skip_while(|word| !["↑", "↓"].contains(word)).peekable();
+        while words.next().is_some() {
+            if words.peek().is_some_and(|word| word.trim_start_matches('*') == figure) {
+                return true;
+            }
+            while words.peek().is_some_and(|word| !["↑", "↓"].contains(word)) {
+                words.next();
+            }
+        }
+        false
+    }
+
+    /// The table has this figure.
+    #[track_caller]
+    pub fn scores(&self, figure: &str) -> &Seen {
+        assert!(self.has_score(figure), "the table has no {figure}: {self}");
+        self
+    }
+
     /// Neither stream has this text.
     #[track_caller]
     pub fn never_says(&self, text: &str) -> &Seen {
