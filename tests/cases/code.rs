@@ -76,7 +76,8 @@ pub fn hostile_zygote_follows_links(case: &Case) {
         return;
     }
     // The binary where that user can read it, the folder where it can write.
-    case.sh("cp $FAIRMARK ../../../fairmark && chmod 755 ../../../fairmark && chown -R 54321 .").exits(0);
+    case.sh("cp $FAIRMARK ../../../fairmark && chmod 755 ../../../fairmark && chmod -R u+w . && chown -R 54321 .")
+        .exits(0);
     let run = "run --model mock:texts=answers.jsonl --tasks t.yaml --cache off --python /usr/bin/python3";
     for n in 0..3 {
         let seen = case.sh(&format!("python3 without_user_namespaces.py 54321 ../../../fairmark {run} --out out-{n}"));
