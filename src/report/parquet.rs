@@ -1,6 +1,6 @@
 //! All samples of a run as one Parquet table, with every per-choice figure, so that any score can be computed again.
 //!
-//! The file has the types that every reader knows (`string`, `list`): views and large lists, which polars writes, can be opened by few.
+//! The file has types that every reader knows (`large_string`, `large_list`): views, which polars writes by itself, can be opened by few.
 
 use crate::error::{Error, Result};
 use crate::item::Target;
@@ -9,10 +9,9 @@ use crate::request::{Answer, Response};
 use crate::runner::FinishedTask;
 use crate::sample::Sample;
 use crate::sample::{AnsweredItem, Score};
-use polars_arrow::array::{Array, BooleanArray, ListArray, PrimitiveArray, Utf8Array};
-use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
-use polars_arrow::offset::Offsets;
-use polars_arrow::record_batch::RecordBatchT;
+use polars::prelude::{
+    ArrowSchema, Column, CompatLevel, DataFrame, DataType, IntoColumn, NamedFrom, PolarsResult, Schema, SchemaExt, Series,
+};
 use polars_parquet::write::{
     CompressionOptions, FileWriter, StatisticsOptions, Version, WriteOptions, get_dtype_encoding, row_group_iter,
 };
@@ -29,19 +28,19 @@ const GROUP_BYTES: usize = 256 << 20;
 /// Infinite figures are infinite here.
 pub fn samples_parquet(tasks: &[FinishedTask]) -> Result<Vec<u8>> {
     let fail = |err: &dyn std::fmt::Display| Error::input(format!("cannot write the samples as Parquet: {err}"));
-    let schema = Arc::new(schema());
+    let schema = Arc::new(arrow_schema());
     let mut bytes = Vec::new();
     let mut writer = FileWriter::try_new(&mut bytes, (*schema).clone(), OPTIONS).map_err(|err| fail(&err))?;
     let mut rows = Rows::default();
     let mut flush = |rows: &mut Rows| {
-        let (height, arrays) = std::mem::take(rows).arrays();
-        if height == 0 {
-            return Ok(());
+        let frame = std::mem::take(rows).frame().map_err(|err| fail(&err))?;
+        for batch in frame.iter_chunks(OLD_TYPES, false).filter(|batch| !batch.is_empty()) {
+            let encodings = schema.iter_values().map(|field| get_dtype_encoding(&field.dtype)).collect();
+            let fields = writer.parquet_schema().fields().to_vec();
+            let height = batch.len() as u64;
+            writer.write(height, row_group_iter(batch, encodings, fields, OPTIONS)).map_err(|err| fail(&err))?;
         }
-        let batch = RecordBatchT::try_new(height, schema.clone(), arrays).map_err(|err| fail(&err))?;
-        let encodings = schema.iter_values().map(|field| get_dtype_encoding(&field.dtype)).collect();
-        let fields = writer.parquet_schema().fields().to_vec();
-        writer.write(height as u64, row_group_iter(batch, encodings, fields, OPTIONS)).map_err(|err| fail(&err))
+        Ok::<(), Error>(())
     };
     for finished in tasks {
         for sample in &finished.samples {
@@ -58,6 +57,9 @@ pub fn samples_parquet(tasks: &[FinishedTask]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Texts and lists as Arrow had them before views.
+const OLD_TYPES: CompatLevel = CompatLevel::oldest();
+
 const OPTIONS: WriteOptions = WriteOptions {
     statistics: StatisticsOptions {
         min_value: true,
@@ -71,28 +73,33 @@ const OPTIONS: WriteOptions = WriteOptions {
     data_page_size: None,
 };
 
-fn schema() -> ArrowSchema {
-    use ArrowDataType as T;
-    let list = |inner: T| ListArray::<i32>::default_datatype(inner);
+/// Names and types of the columns.
+fn schema() -> Schema {
+    use DataType as T;
+    let list = |inner: T| T::List(Box::new(inner));
     let fields = [
-        ("task", T::Utf8),
+        ("task", T::String),
         ("doc_id", T::UInt64),
-        ("filter", T::Utf8),
-        ("doc_hash", T::Utf8),
-        ("doc", T::Utf8),
-        ("target", T::Utf8),
+        ("filter", T::String),
+        ("doc_hash", T::String),
+        ("doc", T::String),
+        ("target", T::String),
         ("gold", list(T::Int64)),
-        ("choices", list(T::Utf8)),
+        ("choices", list(T::String)),
         ("logprobs", list(T::Float64)),
         ("is_greedy", list(T::Boolean)),
         ("num_tokens", list(T::UInt64)),
-        ("texts", list(T::Utf8)),
-        ("filtered", list(T::Utf8)),
-        ("metrics", list(T::Utf8)),
+        ("texts", list(T::String)),
+        ("filtered", list(T::String)),
+        ("metrics", list(T::String)),
         ("values", list(T::Float64)),
-        ("unscored", T::Utf8),
+        ("unscored", T::String),
     ];
-    fields.into_iter().map(|(name, dtype)| (name.into(), Field::new(name.into(), dtype, true))).collect()
+    fields.into_iter().map(|(name, dtype)| (name.into(), dtype)).collect()
+}
+
+fn arrow_schema() -> ArrowSchema {
+    schema().to_arrow(OLD_TYPES)
 }
 
 #[derive(Default)]
@@ -177,45 +184,44 @@ impl Rows {
         self.bytes += lists.map(of).sum::<usize>() + self.doc.last().map_or(0, String::len);
     }
 
-    /// The number of rows, and the columns in the order of the schema.
-    fn arrays(self) -> (usize, Vec<Box<dyn Array>>) {
-        let columns = vec![
-            texts(self.task.into_iter().map(Some).collect()),
-            PrimitiveArray::from_vec(self.doc_id.clone()).boxed(),
-            texts(self.filter.into_iter().map(Some).collect()),
-            texts(self.doc_hash.into_iter().map(Some).collect()),
-            texts(self.doc.into_iter().map(Some).collect()),
-            texts(self.target.into_iter().map(Some).collect()),
-            list(self.gold, numbers),
-            list(self.choices, texts),
-            list(self.logprobs, numbers),
-            list(self.is_greedy, |flags| BooleanArray::from(flags).boxed()),
-            list(self.num_tokens, numbers),
-            list(self.texts, texts),
-            list(self.filtered, texts),
-            list(self.metrics, texts),
-            list(self.values, numbers),
-            texts(self.unscored),
+    /// The columns in the order of the schema, with its types.
+    fn frame(self) -> PolarsResult<DataFrame> {
+        let height = self.task.len();
+        let columns: Vec<Column> = vec![
+            Series::new("task".into(), self.task).into_column(),
+            Series::new("doc_id".into(), self.doc_id).into_column(),
+            Series::new("filter".into(), self.filter).into_column(),
+            Series::new("doc_hash".into(), self.doc_hash).into_column(),
+            Series::new("doc".into(), self.doc).into_column(),
+            Series::new("target".into(), self.target).into_column(),
+            lists("gold", self.gold),
+            lists("choices", self.choices),
+            lists("logprobs", self.logprobs),
+            lists("is_greedy", self.is_greedy),
+            lists("num_tokens", self.num_tokens),
+            lists("texts", self.texts),
+            lists("filtered", self.filtered),
+            lists("metrics", self.metrics),
+            lists("values", self.values),
+            Series::new("unscored".into(), self.unscored).into_column(),
         ];
-        (self.doc_id.len(), columns)
+        // A column without any value has no type of its own.
+        let schema = schema();
+        let typed = columns.iter().zip(schema.iter_values()).map(|(column, dtype)| column.cast(dtype));
+        DataFrame::new(height, typed.collect::<PolarsResult<_>>()?)
     }
 }
 
-fn texts(values: Vec<Option<String>>) -> Box<dyn Array> {
-    Utf8Array::<i32>::from(values).boxed()
-}
-
-fn numbers<T: polars_arrow::types::NativeType>(values: Vec<Option<T>>) -> Box<dyn Array> {
-    PrimitiveArray::<T>::from(values).boxed()
-}
-
 /// A list for each row.
-fn list<T>(rows: Vec<Vec<T>>, array: impl Fn(Vec<T>) -> Box<dyn Array>) -> Box<dyn Array> {
-    // Lengths of lists in memory cannot overflow a 32-bit sum before the texts in them end the row group.
-    let offsets = Offsets::<i32>::try_from_lengths(rows.iter().map(Vec::len)).unwrap_or_default();
-    let values = array(rows.into_iter().flatten().collect());
-    let dtype = ListArray::<i32>::default_datatype(values.dtype().clone());
-    ListArray::<i32>::new(dtype, offsets.into(), values, None).boxed()
+fn lists<T>(name: &str, rows: Vec<Vec<T>>) -> Column
+where
+    Series: NamedFrom<Vec<T>, [T]>,
+{
+    column_of(name, rows.into_iter().map(|row| Series::new("item".into(), row)).collect())
+}
+
+fn column_of(name: &str, rows: Vec<Series>) -> Column {
+    Series::new(name.into(), rows).into_column()
 }
 
 fn answer(response: &std::result::Result<Response, crate::request::Unscored>) -> Option<&Answer> {
@@ -240,32 +246,32 @@ fn number_of(score: &Score) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use polars_arrow::datatypes::ArrowDataType;
     use polars_parquet::read::{infer_schema, read_metadata};
 
-    /// pyarrow turns neither views nor lists of them into pandas columns, and DuckDB knows no views.
+    /// pyarrow makes no pandas columns of views, and DuckDB knows none.
     fn is_common(dtype: &ArrowDataType) -> bool {
         match dtype {
-            ArrowDataType::List(inner) => is_common(&inner.dtype),
-            other => !matches!(
-                other,
-                ArrowDataType::Utf8View
-                    | ArrowDataType::BinaryView
-                    | ArrowDataType::LargeUtf8
-                    | ArrowDataType::LargeList(_)
-            ),
+            ArrowDataType::LargeList(inner) => is_common(&inner.dtype),
+            other => !matches!(other, ArrowDataType::Utf8View | ArrowDataType::BinaryView),
         }
     }
 
     #[test]
     fn types_that_every_reader_knows() {
-        assert!(schema().iter_values().all(|field| is_common(&field.dtype)));
         let bytes = samples_parquet(&[]).unwrap();
         let metadata = read_metadata(&mut std::io::Cursor::new(&bytes)).unwrap();
-        // The schema that the file itself states, in Arrow's own words: what other tools go by.
         let stated = metadata.key_value_metadata.clone().unwrap();
-        let stated = stated.iter().find(|entry| entry.key == "ARROW:schema").and_then(|entry| entry.value.as_ref());
-        let words = stated.map(|text| text.len()).unwrap_or_default();
-        assert!(words > 0, "the file states its Arrow schema");
-        assert_eq!(infer_schema(&metadata).unwrap().len(), schema().len());
+        assert!(stated.iter().any(|entry| entry.key == "ARROW:schema"), "the file states its Arrow schema");
+        // In Arrow's own words: what other tools go by.
+        let found = infer_schema(&metadata).unwrap();
+        assert!(found.iter_values().all(|field| is_common(&field.dtype)), "{found:?}");
+        assert_eq!(found.len(), schema().len());
+    }
+
+    #[test]
+    fn columns_without_values_keep_their_types() {
+        let frame = Rows::default().frame().unwrap();
+        assert_eq!((frame.height(), &**frame.schema()), (0, &schema()));
     }
 }
