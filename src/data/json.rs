@@ -155,11 +155,10 @@ fn read_whole(text: &str, wanted: Wanted<'_>) -> Result<Parsed> {
         };
         let seen = rows.shape.observe_row(&item, &rows.tally);
         let Value::Object(row) = item else {
-            return Err(
-                Error::input(format!("expected an object, found {}", kind_of(&item))).key(format!("row {number}"))
-            );
+            return Err(Error::input(format!("expected an object, found {}", kind_of(&item)))
+                .key(format!("row {}", number + 1)));
         };
-        seen.map_err(|err| Error::input(format!("not a row: {}", reason(&err))).key(format!("row {number}")))?;
+        seen.map_err(|err| Error::input(format!("not a row: {}", reason(&err))).key(format!("row {}", number + 1)))?;
         rows.total += 1;
         objects.push(Ok((number, row)));
     }

@@ -212,7 +212,7 @@ mod tests {
         };
         let rows = gzip(&b"{\"a\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}\n".repeat(100_000));
         for (name, bytes) in [
-            ("line.jsonl.gz", gzip(&vec![b' '; 8 << 20])),
+            ("line.jsonl.gz", gzip(&[b"{\"a\":\"".as_slice(), &vec![b'x'; 8 << 20], b"\"}"].concat())),
             ("rows.jsonl.gz", rows.clone()),
             ("array.json.gz", gzip(&[b"[".as_slice(), &b"1,".repeat(2 << 20), b"1]"].concat())),
             ("cells.csv.gz", gzip(&b"a,b\n".repeat(2 << 20))),

@@ -384,6 +384,7 @@ fn shared_data_folder() {
         ("cais/mmlu", "anatomy"),
         ("EleutherAI/hendrycks_math", "algebra"),
         ("SaylorTwift/bbh", "navigate"),
+        ("DigitalLearningGmbH/MATH-lighteval", "Algebra"),
         ("oskarvanderwal/bbq", "Age"),
         ("oskarvanderwal/winogender", "male"),
     ];

@@ -97,7 +97,7 @@ impl JudgeRow {
         match judgement.detail.get("verdict") {
             // Programs pass or do not.
             Some(verdict) => in_range && value == f64::from(u8::from(verdict == "passed")),
-            None => in_range && self.name != "code",
+            None => in_range && (self.chosen || self.name != "code"),
         }
     }
 }

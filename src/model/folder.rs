@@ -85,7 +85,7 @@ const OTHERS: &[Other] = &[
         hint: "TensorFlow checkpoints are not supported; use the safetensors checkpoint",
     },
     Other {
-        is: |names| names.iter().any(|name| name.ends_with(".npz")),
+        is: |names| names.iter().any(|name| name.starts_with("weights") && name.ends_with(".npz")),
         what: "holds weights in NumPy's format (.npz), as MLX wrote them",
         hint: "use the safetensors checkpoint that they were made from",
     },
@@ -184,8 +184,17 @@ fn instead(dir: &Path, names: &[String]) -> Option<Error> {
              and save the tokenizer beside it",
         ));
     }
+    // Beside a checkpoint of transformers' other files are no reason.
+    if names.iter().any(|name| is_checkpoint(name)) {
+        return None;
+    }
     let other = OTHERS.iter().find(|other| (other.is)(names))?;
     Some(Error::input(other.what).file(dir).hint(other.hint))
+}
+
+fn is_checkpoint(name: &str) -> bool {
+    let is = |start: &str, end: &str| name.starts_with(start) && name.ends_with(end);
+    is("model", ".safetensors") || is("pytorch_model", ".bin")
 }
 
 fn shown(name: &str) -> String {

@@ -11,7 +11,12 @@ fn llama(changes: Value) -> Value {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 172,
         "vocab_size": 512, "num_hidden_layers": 5, "num_attention_heads": 8,
     });
-    for (key, value) in changes.as_object().unwrap() {
+    let changes = changes.as_object().unwrap();
+    // A class of another family comes without this one's type, which would decide.
+    if changes.contains_key("architectures") {
+        config["model_type"] = Value::Null;
+    }
+    for (key, value) in changes {
         config[key] = value.clone();
     }
     config
@@ -168,7 +173,7 @@ fn language_models_inside_of_others_are_read() {
 #[test]
 fn unknown_things_are_refused_by_name() {
     let err = refusal(json!({"architectures": ["DodoForCausalLM"]}));
-    for part in ["config.json", "DodoForCausalLM", "LlamaForCausalLM", "SmolLM3ForCausalLM"] {
+    for part in ["config.json", "DodoForCausalLM"] {
         assert!(err.contains(part), "{err}");
     }
     assert!(refusal(json!({"architectures": ["LLamaForCausalLM"]})).contains("did you mean `LlamaForCausalLM`?"));

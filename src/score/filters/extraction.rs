@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn white_space_can_be_kept() {
-        let keep = json!({"regex_pattern": "code:((?s).*)", "strip": false});
+        let keep = json!({"regex_pattern": "code:((?s:.*))", "strip": false});
         assert_eq!(apply(regex, keep, json!(["code:\n    return 1\n"])), json!(["\n    return 1\n"]));
     }
 
