@@ -176,7 +176,7 @@ fn unknown_things_are_refused_by_name() {
     for part in ["config.json", "DodoForCausalLM"] {
         assert!(err.contains(part), "{err}");
     }
-    assert!(refusal(json!({"architectures": ["LLamaForCausalLM"]})).contains("did you mean `LlamaForCausalLM`?"));
+    assert!(refusal(json!({"architectures": ["LLamaForCausalLM"]})).contains("the nearest are LlamaForCausalLM"));
     let err = refusal(json!({"architectures": null, "model_type": null}));
     assert!(err.contains("neither `architectures` nor `model_type`"), "{err}");
     let err = refusal(json!({"rope_scaling": {"rope_type": "mrope", "factor": 2.0}}));
