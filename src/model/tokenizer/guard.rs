@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use std::cell::Cell;
 use std::fmt;
 use std::path::Path;
-use tokenizers::Tokenizer;
+use tokenizers::{ModelWrapper, Tokenizer};
 
 /// Values in the steps around the model for tokens; real ones have some dozens.
 const MOST_VALUES: usize = 50_000;
@@ -29,6 +29,9 @@ const MOST_GROWTH: f64 = 512.0;
 
 /// Tokens that a post-processor may put around a text.
 const MOST_AROUND: usize = 4096;
+
+/// Characters of a word that WordPiece takes apart, which takes time by their square; BERT's own files say 100.
+const LONGEST_WORD: usize = 1000;
 
 /// What to do about a file that is refused here.
 const HINT: &str =
@@ -50,7 +53,14 @@ pub fn parse(bytes: &[u8]) -> Result<Tokenizer> {
     let text = std::str::from_utf8(bytes).map_err(|e| unreadable(&e))?;
     let steps: Steps = serde_json::from_str(text).map_err(|e| unreadable(&e))?;
     steps.check()?;
-    run(|| Tokenizer::from_bytes(bytes))?.map_err(|e| unreadable(&e))
+    let tokenizer = run(|| Tokenizer::from_bytes(bytes))?.map_err(|e| unreadable(&e))?;
+    match tokenizer.get_model() {
+        ModelWrapper::WordPiece(model) if model.max_input_chars_per_word > LONGEST_WORD => {
+            Err(Error::input(format!("words of more than {LONGEST_WORD} characters are not split up here"))
+                .key("model.max_input_chars_per_word"))
+        }
+        _ => Ok(tokenizer),
+    }
 }
 
 /// Runs a piece of the library; its panic is an error.
