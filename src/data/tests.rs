@@ -392,12 +392,13 @@ fn shared_data_folder() {
             "*" => names.iter().find(|(known, _)| *known == name).map(|(_, config)| config.to_string()),
             other => Some(other.to_string()),
         };
-        // Its entry asks for a column that the file does not have.
-        if name == "DigitalLearningGmbH/MATH-lighteval" {
-            continue;
-        }
         for split in splits {
-            let table = source.load_split(&dataset(&name, config.as_deref()), &split).unwrap();
+            let table = match source.load_split(&dataset(&name, config.as_deref()), &split) {
+                Ok(table) => table,
+                // `*` stands for names that this test does not know.
+                Err(err) if config.is_none() && err.to_string().contains("`{config}`") => continue,
+                Err(err) => panic!("{name} {split}: {err}"),
+            };
             let rows: usize = table.files.iter().map(|file| file.rows).sum();
             assert!(table.rows.len() == rows || config.is_some(), "{name} {split}");
             for file in &table.files {

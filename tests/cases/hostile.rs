@@ -60,11 +60,7 @@ pub fn hostile_odd_files(case: &Case) {
 pub fn hostile_parquet_panics(case: &Case) {
     for file in [52, 118] {
         let seen = case.fairmark(&format!("run --model mock --tasks {file}.yaml --cache off --out out"));
-        seen.exits(2)
-            .says("hint:")
-            .never_says("fault of fairmark")
-            .never_says("panicked")
-            .never_says(".cargo");
+        seen.exits(2).says("hint:").never_says("fault of fairmark").never_says("panicked").never_says(".cargo");
     }
 }
 
