@@ -415,12 +415,13 @@ fn levels_of_one_model_are_made_while_loading_and_named() {
     let header: Value =
         serde_json::from_slice(&std::fs::read(Path::new(&folder(&rounded)).join("run.json")).unwrap()).unwrap();
     let options = &header["spec"]["model"]["options"];
-    assert_eq!(*options, serde_json::json!(["precision=q4_0", "activations=int8"]));
+    let isa = format!("isa={}", fairmark::kernel::Isa::best().name());
+    assert_eq!(*options, serde_json::json!(["precision=q4_0", isa, "activations=int8"]));
     let output = demo("datasets/demo/model", out.path(), &["--precision", "q9"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("q8_0"), "{}", stderr(&output));
     let listed = fairmark().args(["ls", "precisions"]).output().unwrap();
-    assert!(stdout(&listed).contains("nf4-dq") && stdout(&listed).lines().count() == 18, "{}", stdout(&listed));
+    assert!(stdout(&listed).contains("nf4-dq") && stdout(&listed).lines().count() == 19, "{}", stdout(&listed));
 }
 
 #[test]
