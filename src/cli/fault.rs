@@ -15,7 +15,9 @@ pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
 }
 
 fn say(info: &PanicHookInfo<'_>) {
-    let message = info.payload_as_str().unwrap_or("it does not say why");
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+    let message = text.unwrap_or("it does not say why");
     let place = info.location().map(|at| format!("{}:{}", short(at.file()), at.line())).unwrap_or_default();
     talk::say(format_args!("error: a fault of fairmark's own, at {place}: {message}"));
     talk::say(

@@ -101,7 +101,7 @@ impl<'a> Nulls<'a> {
 
     fn find(&self, cell: &str) -> Option<Null> {
         let same_number = |word: &&str| word.parse::<f64>().ok().is_some_and(|word| cell.parse() == Ok(word));
-        if self.more.iter().any(|word| *word == cell) || self.more.iter().any(|word| same_number(word)) {
+        if self.more.contains(&cell) || self.more.iter().any(same_number) {
             return Some(Null::Meant);
         }
         match cell {

@@ -175,11 +175,11 @@ fn all_groups(nodes: &[Node]) -> Vec<&Group> {
     let mut found: Vec<&Group> = Vec::new();
     let mut queue: std::collections::VecDeque<&Node> = nodes.iter().collect();
     while let Some(node) = queue.pop_front() {
-        if let Node::Group(group) = node {
-            if !found.iter().any(|g| g.name == group.name) {
-                found.push(group);
-                queue.extend(&group.children);
-            }
+        if let Node::Group(group) = node
+            && !found.iter().any(|g| g.name == group.name)
+        {
+            found.push(group);
+            queue.extend(&group.children);
         }
     }
     found

@@ -243,8 +243,7 @@ mod tests {
         let mut mixed = group(vec![of("acc"), of("acc_norm"), of("f1")]);
         mixed.children = vec![task("a", &["acc", "acc_norm"]), task("b", &["acc"])];
         let remarks = remarks_on_groups(&[Node::Group(Arc::new(mixed))]);
-        let texts: Vec<(&str, Option<(usize, usize, &str)>)> =
-            remarks.iter().map(|remark| (remark.text.as_str(), remark.count)).collect();
+        let texts: Vec<_> = remarks.iter().map(|remark| (remark.text.as_str(), remark.count)).collect();
         assert_eq!(
             texts,
             [

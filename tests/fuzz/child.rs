@@ -63,7 +63,7 @@ pub fn hunt(kind: &Kind, seed: u64, bound: Bound) {
             if matches!(bound, Bound::Inputs(_)) { break } else { continue }
         }
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        let last = err.lines().filter(|line| !line.trim().is_empty()).last().unwrap_or_default().to_string();
+        let last = err.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_string();
         let how = match (output.status.code(), output.status.signal()) {
             (Some(HANGS), _) => format!("took more than {LONGEST} s"),
             (_, Some(signal)) => format!("signal {signal}: {last}"),

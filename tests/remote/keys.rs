@@ -88,8 +88,7 @@ fn a_key_that_is_withdrawn_stops_the_run_and_is_not_shown() {
 
 /// The key as the name of the model, in the answer, in parts of it, and in a thought.
 fn repeats(told: &Told<'_>) -> Option<(u16, String, Value)> {
-    let key =
-        told.head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("authorization").then_some(line))?;
+    let key = told.head.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization"))?;
     let key = key.split_once(": ").map_or("", |(_, key)| key.trim());
     if told.prompt.is_empty() {
         return Some((200, String::new(), json!({"data": [{"id": key}, {"id": "toy"}]})));

@@ -103,7 +103,8 @@ impl Job<'_> {
             )));
         }
         if let Some(thought) = reasoning.as_mut().filter(|thought| thought.len() > longest) {
-            thought.truncate(thought.floor_char_boundary(longest));
+            let end = (0..=longest).rev().find(|end| thought.is_char_boundary(*end)).unwrap_or(0);
+            thought.truncate(end);
             thought.push_str("...");
             self.engine.notice("thoughts that are far longer than what was asked for are cut where they are kept");
         }

@@ -58,7 +58,7 @@ fn unreadable() -> Error {
 fn parse(bytes: &[u8]) -> Result<Model> {
     // Lines of base64 and a number: what Llama 3 calls tokenizer.model in Meta's own format.
     let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    if first.is_ascii() && first.len() < 200 && first.iter().any(|byte| *byte == b' ') && first.ends_with(b"0") {
+    if first.is_ascii() && first.len() < 200 && first.contains(&b' ') && first.ends_with(b"0") {
         return Err(Error::input("is a list of tokens of tiktoken, which does not say how texts are cut into words").hint(
             "save the tokenizer in the fast format: AutoTokenizer.from_pretrained(...).save_pretrained(...) in transformers",
         ));

@@ -164,7 +164,9 @@ fn added_tokens_stand_in_other_files() {
     let mut object = with(end, "rstrip", true);
     object["__type"] = json!("AddedToken");
     let map = json!({"eos_token": with(end, "rstrip", true), "additional_special_tokens": [start]});
-    let cases: &[(Value, &[(&str, Value)], &[u32])] = &[
+    /// A token, the files that name it, and the ids of the text.
+    type Named<'a> = (Value, &'a [(&'a str, Value)], &'a [u32]);
+    let cases: &[Named<'_>] = &[
         (json!({}), &[], &NOTHING),
         (json!({"added_tokens_decoder": {"34": token(start), "35": token(end)}}), &[], &BOTH),
         (

@@ -7,7 +7,10 @@ use super::queue::Slot;
 use super::queue::TICK;
 use super::retry::Tries;
 use super::{Control, Failure, Limits, ProbeFailure, Size, Transport};
-use crate::engine::remote::wire::{Call, WireError, trouble};
+use crate::engine::remote::wire::{
+    Call, WireError,
+    trouble::{self, Meaning},
+};
 use crate::engine::{Cancel, Delivery};
 use crate::error::{Error, ErrorKind};
 use serde_json::Value;
@@ -215,7 +218,10 @@ fn undecoded(target: &Target, err: WireError, body: &Value) -> Fault {
         WireError::Malformed(problem) => Fault { status: Some(200), ..Fault::new(Kind::Empty, say(&problem)) },
         // An error in a body of status 200 means what it would have meant with the status that it names.
         WireError::Failed(problem) => {
-            let kind = kind_of(trouble::status(body).unwrap_or(500), trouble::meaning(body));
+            let meaning = trouble::meaning(body);
+            // Without a status of its own, what it says decides.
+            let status = trouble::status(body).unwrap_or(if meaning == Meaning::Exhausted { 402 } else { 500 });
+            let kind = kind_of(status, meaning);
             let body_of = (kind == Kind::Rejected).then(|| body.clone());
             Fault { status: Some(200), wait: trouble::wait(body), body: body_of, ..Fault::new(kind, say(&problem)) }
         }

@@ -121,8 +121,9 @@ impl Pool {
 
     /// Takes keys out of a text that was put together from parts of an answer.
     pub fn clean_text(&self, text: &mut String) {
-        let found = self.targets.iter().fold(false, |found, target| target.secrets.clean_text(text) || found);
-        self.repeated.fetch_add(u64::from(found), Ordering::Relaxed);
+        // Every target's keys, not only the first that is found.
+        let found = self.targets.iter().filter(|target| target.secrets.clean_text(text)).count();
+        self.repeated.fetch_add(u64::from(found > 0), Ordering::Relaxed);
     }
 
     /// Sends a call to a server and reads its answer, of at most so many bytes. No key comes back with it, nor with a fault: all that is
@@ -239,7 +240,7 @@ impl Pool {
         if !said_or_body.is_empty() {
             message = format!("{message}: {said_or_body}");
         }
-        let meaning = body.as_ref().map_or(trouble::Meaning::Other, |body| trouble::meaning(body));
+        let meaning = body.as_ref().map_or(trouble::Meaning::Other, trouble::meaning);
         let kind = kind_of(status.as_u16(), meaning);
         let wait = wait.or_else(|| trouble::wait(body.as_ref()?));
         // What was refused for good, and why, stands in the body: half of it is no verdict.

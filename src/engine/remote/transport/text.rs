@@ -137,7 +137,8 @@ impl Secrets {
         }
         match value {
             Value::String(text) => self.clean_text(text),
-            Value::Array(list) => list.iter_mut().fold(false, |found, value| self.clean(value) || found),
+            // All of them, not only up to the first that is found.
+            Value::Array(list) => list.iter_mut().map(|value| self.clean(value)).filter(|found| *found).count() > 0,
             Value::Object(map) => {
                 let is_named = map.keys().any(|key| without(&self.sure, key).is_some());
                 if is_named {
@@ -146,7 +147,7 @@ impl Secrets {
                         .map(|(key, value)| (without(&self.sure, &key).unwrap_or(key), value))
                         .collect::<Map<_, _>>();
                 }
-                map.values_mut().fold(is_named, |found, value| self.clean(value) || found)
+                map.values_mut().map(|value| self.clean(value)).filter(|found| *found).count() > 0 || is_named
             }
             _ => false,
         }
