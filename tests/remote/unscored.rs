@@ -46,7 +46,7 @@ fn refusals_are_final_until_they_are_to_be_asked_again() {
     let is_filtered = |prompt: &str| question(prompt).is_some_and(|number| number % 10 == 4);
     let server = Server::start(Setup { filtered: Some(is_filtered), ..Setup::default() });
     let run = place.run(&server.model(), "toy_words", "out", &OFF).expect(3);
-    assert!(run.stderr.contains("6 documents not scored") && run.stdout.contains("refused"), "{}", run.stderr);
+    assert!(run.stderr.contains("3 documents not scored") && run.stdout.contains("refused"), "{}", run.stderr);
     assert!(run.stdout.contains("between"), "bounds:\n{}", run.stdout);
     server.change(|setup| setup.filtered = None);
     server.forget();
