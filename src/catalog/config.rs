@@ -1,8 +1,8 @@
 //! A task file with its includes merged: the top-level keys as written, each knowing its file and line.
 
 use super::files;
-use super::yaml::{self, Entry, Value, Yaml};
 use crate::error::{Error, Result};
+use crate::yaml::{self, Entry, Value, Yaml};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -3,9 +3,9 @@
 use super::config::{Config, Loader};
 use super::files;
 use super::resolve;
-use super::yaml::{Value, Yaml};
 use crate::error::{Error, Result};
 use crate::task::Origin;
+use crate::yaml::{Value, Yaml};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

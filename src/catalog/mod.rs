@@ -4,20 +4,17 @@
 //! refused here, with file, line and a suggestion. The catalog never reads data and never runs Python.
 //!
 //! ```text
-//! files ---text---> yaml + scalar ---tree---> config (includes merged)
+//! files ---text---> yaml ---tree---> config (includes merged)
 //!                                               |
 //!                              index (names) <--+--> select (globs, groups, overrides) ---> resolve ---> Task, Group
 //! ```
 
 mod config;
 mod files;
-pub(crate) mod glob;
 mod index;
 mod read;
 mod resolve;
-mod scalar;
 mod select;
-mod yaml;
 
 #[cfg(test)]
 mod built_in_tests;

@@ -1,8 +1,8 @@
 //! Typed reading of YAML values: each reader names the key, what it wants and what it found.
 
 use super::config::find;
-use super::yaml::{Entry, Value, Yaml};
 use crate::error::{Error, Result, suggestion};
+use crate::yaml::{Entry, Value, Yaml};
 
 /// The keys of one mapping.
 #[derive(Clone, Copy)]

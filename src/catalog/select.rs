@@ -1,13 +1,14 @@
 //! From names on the command line to resolved tasks and groups: globs, YAML paths, tags, nesting, overrides.
 
 use super::config::{self, Config, Loader};
+use super::files;
 use super::index::{self, Index, Kind};
 use super::read;
 use super::resolve::{self, GROUP_KEYS, STRUCTURE};
-use super::yaml::{self, Entry, Value, Yaml};
-use super::{files, glob};
 use crate::error::{Error, Result, nearest};
+use crate::pattern;
 use crate::task::{Group, Node, Task, groups_under, tasks_under};
+use crate::yaml::{self, Entry, Value, Yaml};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,9 +61,14 @@ impl<'a> Selector<'a> {
         if files::is_yaml(Path::new(spec)) {
             return self.paths(spec);
         }
-        if glob::is_pattern(spec) {
-            let names: Vec<&str> =
-                self.index.entries.keys().map(String::as_str).filter(|name| glob::matches(spec, name)).collect();
+        if pattern::is_name_pattern(spec) {
+            let names: Vec<&str> = self
+                .index
+                .entries
+                .keys()
+                .map(String::as_str)
+                .filter(|name| pattern::matches_name(spec, name))
+                .collect();
             if names.is_empty() {
                 return Err(Error::input(format!("no task, group or tag matches `{spec}`")).hint(LS));
             }
@@ -97,14 +103,14 @@ impl<'a> Selector<'a> {
     fn paths(&mut self, spec: &str) -> Result<Vec<Node>> {
         let path = Path::new(spec);
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.exists() || spec.starts_with("built-in:") || !glob::is_pattern(&name) {
+        if path.exists() || spec.starts_with("built-in:") || !pattern::is_name_pattern(&name) {
             return self.path(path);
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut found: Vec<PathBuf> = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(|err| Error::io("cannot list", folder, err))? {
             let entry = entry.map_err(|err| Error::io("cannot list", folder, err))?;
-            if glob::matches(&name, &entry.file_name().to_string_lossy()) {
+            if pattern::matches_name(&name, &entry.file_name().to_string_lossy()) {
                 found.push(entry.path());
             }
         }

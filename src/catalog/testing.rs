@@ -2,9 +2,9 @@
 
 use super::Catalog;
 use super::config::Config;
-use super::yaml::{self, Value};
 use crate::error::Result;
 use crate::task::{Node, Task};
+use crate::yaml::{self, Value};
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,10 +1,12 @@
 //! Which files of a dataset repository (or folder) are which split of which configuration, as `datasets` decides it: by the
 //! `configs` of the dataset card, else by the names of files and folders.
 
-use super::glob::{self, Glob};
 use super::table::Format;
-use super::yaml::{self, Node, Yaml};
 use crate::error::{Error, Result, nearest};
+use crate::pattern::{PathPattern, is_path_pattern};
+use crate::yaml::{Value, Yaml, parse_texts};
+use std::path::Path;
+use std::sync::Arc;
 
 /// A configuration: its name, and its splits with their files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,8 +48,9 @@ pub(super) fn configs(
         let splits = inferred(files, &folder(dir));
         return Ok(vec![Config { name: "default".into(), is_default: true, splits }]);
     }
-    let front = card.and_then(front_matter).map(yaml::parse).transpose().map_err(|err| err.file("README.md"))?;
-    match front.as_ref().and_then(|front| front.get("configs")).and_then(Node::as_list) {
+    let file = Arc::from(Path::new("README.md"));
+    let front = card.and_then(front_matter).map(|text| parse_texts(text, &file)).transpose()?;
+    match front.as_ref().and_then(|front| front.get("configs")).and_then(Yaml::as_list) {
         Some(entries) if !entries.is_empty() => {
             entries.iter().map(|entry| carded(files, entry, complete).map_err(|err| err.file("README.md"))).collect()
         }
@@ -105,9 +108,9 @@ pub(super) fn matching(files: &[String], base: &str, patterns: &[String]) -> Res
     let mut found = Vec::new();
     for pattern in patterns {
         let full = format!("{base}{}", pattern.strip_prefix("./").unwrap_or(pattern));
-        let glob = Glob::new(&full);
+        let glob = PathPattern::new(&full);
         let below = format!("{}/", full.trim_end_matches('/'));
-        let is_folder = !glob::is_pattern(&full);
+        let is_folder = !is_path_pattern(&full);
         let fits = |file: &&String| glob.matches(file) || (is_folder && file.starts_with(&below));
         let mut matches: Vec<String> = files.iter().filter(fits).filter(|file| is_data(file)).cloned().collect();
         if matches.is_empty() {
@@ -129,10 +132,10 @@ fn front_matter(card: &str) -> Option<&str> {
 }
 
 /// One entry of the card's `configs`.
-fn carded(files: &[String], entry: &Node, complete: bool) -> Result<Config> {
-    let name = entry.get("config_name").and_then(Node::as_text).unwrap_or("default").to_string();
-    let marked = entry.get("default").and_then(Node::as_text).is_some_and(|text| text.eq_ignore_ascii_case("true"));
-    let base = entry.get("data_dir").and_then(Node::as_text).map(folder).unwrap_or_default();
+fn carded(files: &[String], entry: &Yaml, complete: bool) -> Result<Config> {
+    let name = entry.get("config_name").and_then(Yaml::as_text).unwrap_or("default").to_string();
+    let marked = entry.get("default").and_then(Yaml::as_text).is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let base = entry.get("data_dir").and_then(Yaml::as_text).map(folder).unwrap_or_default();
     let splits = match entry.get("data_files") {
         None => inferred(files, &base),
         Some(node) => {
@@ -151,12 +154,12 @@ fn carded(files: &[String], entry: &Node, complete: bool) -> Result<Config> {
 }
 
 /// `data_files` of a card: patterns (for `train`), a map of splits, or a list of `{split, path}`.
-fn data_files(node: &Node) -> Result<Vec<(String, Vec<String>)>> {
+fn data_files(node: &Yaml) -> Result<Vec<(String, Vec<String>)>> {
     match &node.value {
-        Yaml::Map(entries) => entries.iter().map(|(split, node)| Ok((split.clone(), node.texts()?))).collect(),
-        Yaml::List(items) if items.iter().any(|item| item.as_map().is_some()) => items
+        Value::Map(entries) => entries.iter().map(|entry| Ok((entry.key.key_text(), entry.value.texts()?))).collect(),
+        Value::Seq(items) if items.iter().any(|item| item.as_map().is_some()) => items
             .iter()
-            .map(|item| match (item.get("split").and_then(Node::as_text), item.get("path")) {
+            .map(|item| match (item.get("split").and_then(Yaml::as_text), item.get("path")) {
                 (Some(split), Some(path)) => Ok((split.to_string(), path.texts()?)),
                 _ => Err(Error::input("expected `split` and `path`").line(item.line)),
             })
@@ -227,7 +230,7 @@ fn named_splits(files: &[String], base: &str) -> Vec<SplitFiles> {
 /// `data/<split>-00000-of-00004<anything>.<ending>`, with any split name.
 fn sharded_splits(files: &[String], base: &str) -> Vec<SplitFiles> {
     let digits = "[0-9]".repeat(5);
-    let shard = Glob::new(&format!("data/*-{digits}-of-{digits}*.*"));
+    let shard = PathPattern::new(&format!("data/*-{digits}-of-{digits}*.*"));
     let mut splits: Vec<SplitFiles> = Vec::new();
     for (path, file) in data_under(files, base).filter(|(path, _)| shard.matches(path)) {
         let name = path.strip_prefix("data/").unwrap_or(path);

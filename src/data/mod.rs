@@ -7,7 +7,6 @@ mod arrow;
 mod budget;
 mod clock;
 mod csv;
-mod glob;
 mod json;
 mod layout;
 mod origin;
@@ -21,7 +20,6 @@ mod sources;
 mod steps;
 mod table;
 mod used;
-mod yaml;
 
 pub use budget::DEFAULT_MEMORY;
 pub use quirk::{Oddity, Quirk, Unread};

@@ -1,6 +1,5 @@
 //! Where the splits of a data set are: the data folder, files on disk, or the hub.
 
-use super::glob::{self, Glob};
 use super::layout::{self, Config, SplitFiles};
 use super::sources::{Filter, Sources};
 use super::table::Format;
@@ -8,6 +7,7 @@ use crate::embedded;
 use crate::error::{Error, Result, nearest};
 use crate::file;
 use crate::hub::{Hub, Listing, Lock, RepoKind};
+use crate::pattern::{PathPattern, is_path_pattern};
 use crate::task::DatasetRef;
 use std::path::{Component, Path, PathBuf};
 
@@ -462,7 +462,7 @@ fn expand(base: &Path, pattern: &str, within: Option<&Within>) -> Result<Vec<Str
         let err = Error::input(format!("data_files from the network are not supported: `{pattern}`"));
         return Err(err.hint("fetch the file and name it by its path"));
     }
-    if !glob::is_pattern(pattern) || base.join(pattern).is_file() {
+    if !is_path_pattern(pattern) || base.join(pattern).is_file() {
         return Ok(vec![pattern.to_string()]);
     }
     // Only the folder before the first wildcard is searched.
@@ -472,7 +472,7 @@ fn expand(base: &Path, pattern: &str, within: Option<&Within>) -> Result<Vec<Str
     within.map_or(Ok(()), |within| within.check(&base.join(folder), pattern))?;
     let mut names = Vec::new();
     walk(&base.join(folder), folder, &mut names)?;
-    let glob = Glob::new(pattern);
+    let glob = PathPattern::new(pattern);
     names.retain(|name| glob.matches(name.strip_prefix("./").unwrap_or(name)));
     names.sort();
     if names.is_empty() {

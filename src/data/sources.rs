@@ -8,11 +8,12 @@
 //! ```
 
 use super::table::Format;
-use super::yaml::{self, Node, Yaml};
 use crate::embedded;
 use crate::error::{Error, Result, nearest};
 use crate::file;
+use crate::yaml::{Entry, Value, Yaml, parse_texts};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// The name of the file in the data folder.
 pub(super) const FILE_NAME: &str = "sources.yaml";
@@ -55,7 +56,7 @@ impl Sources {
             Error::io("cannot read", &path, err)
                 .hint("a data folder has a sources.yaml that says which file holds which split of which dataset")
         })?;
-        let datasets = parse(&text).map_err(|err| err.file(&path))?;
+        let datasets = parse(&text, &path)?;
         Ok(Sources { dir: dir.to_path_buf(), datasets })
     }
 
@@ -63,7 +64,7 @@ impl Sources {
     pub fn embedded() -> Result<Self> {
         let path = embedded::shown(FILE_NAME);
         let bytes = embedded::file(FILE_NAME).unwrap_or_default();
-        let datasets = parse(&String::from_utf8_lossy(bytes)).map_err(|err| err.file(&path))?;
+        let datasets = parse(&String::from_utf8_lossy(bytes), &path)?;
         Ok(Sources { dir: embedded::shown(""), datasets })
     }
 
@@ -151,51 +152,50 @@ fn inside(file: &str) -> Result<()> {
     Ok(())
 }
 
-fn parse(text: &str) -> Result<Vec<(String, Vec<Config>)>> {
-    let root = yaml::parse(text)?;
-    let datasets = expect_map(&root, "dataset names with their configurations")?;
+fn parse(text: &str, file: &Path) -> Result<Vec<(String, Vec<Config>)>> {
+    let root = parse_texts(text, &Arc::from(file))?;
+    let datasets =
+        if root.value == Value::Null { &[] } else { expect_map(&root, "dataset names with their configurations")? };
     datasets
         .iter()
-        .map(|(name, node)| {
-            let configs = expect_map(node, "configurations with their splits")?;
-            let configs = configs.iter().map(|(config, node)| parse_config(config, node)).collect::<Result<_>>()?;
-            Ok((name.clone(), configs))
+        .map(|Entry { key, value }| {
+            let configs = expect_map(value, "configurations with their splits")?;
+            let configs = configs.iter().map(|entry| parse_config(entry.key.key_text(), &entry.value));
+            Ok((key.key_text(), configs.collect::<Result<_>>()?))
         })
         .collect()
 }
 
-fn parse_config(name: &str, node: &Node) -> Result<Config> {
-    let mut config = Config { name: name.to_string(), filters: Vec::new(), splits: Vec::new() };
-    for (key, node) in expect_map(node, "splits with their files")? {
+fn parse_config(name: String, node: &Yaml) -> Result<Config> {
+    let mut config = Config { name, filters: Vec::new(), splits: Vec::new() };
+    for Entry { key, value: node } in expect_map(node, "splits with their files")? {
+        let key = key.key_text();
         if key == "where" {
-            for (column, value) in expect_map(node, "columns with values")? {
-                let value = value.as_text().ok_or_else(|| Error::input("expected a value").line(value.line))?;
-                config.filters.push(Filter { column: column.clone(), value: value.to_string() });
+            for Entry { key: column, value } in expect_map(node, "columns with values")? {
+                let value = value.as_text().ok_or_else(|| value.error("expected a value"))?.to_owned();
+                config.filters.push(Filter { column: column.key_text(), value });
             }
             continue;
         }
         let files = node.texts()?;
         for file in &files {
-            inside(file).map_err(|err| err.line(node.line))?;
+            inside(file).map_err(|err| err.at(&node.file, node.line))?;
             if Format::of(file).is_none() {
-                return Err(Error::input(format!("the format of `{file}` is not known"))
-                    .line(node.line)
+                return Err(node
+                    .error(format!("the format of `{file}` is not known"))
                     .hint("files may be .parquet, .jsonl, .json, .csv or .tsv, each also with .gz"));
             }
         }
         if files.is_empty() {
-            return Err(Error::input(format!("the split `{key}` has no files")).line(node.line));
+            return Err(node.error(format!("the split `{key}` has no files")));
         }
-        config.splits.push((key.clone(), files));
+        config.splits.push((key, files));
     }
     Ok(config)
 }
 
-fn expect_map<'a>(node: &'a Node, what: &str) -> Result<&'a [(String, Node)]> {
-    match &node.value {
-        Yaml::Map(entries) => Ok(entries),
-        _ => Err(Error::input(format!("expected {what}")).line(node.line)),
-    }
+fn expect_map<'a>(node: &'a Yaml, what: &str) -> Result<&'a [Entry]> {
+    node.as_map().ok_or_else(|| node.error(format!("expected {what}")))
 }
 
 #[cfg(test)]

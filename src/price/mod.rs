@@ -5,8 +5,8 @@
 
 mod read;
 
-use crate::catalog::glob;
 use crate::error::{Error, Result};
+use crate::pattern;
 use crate::request::Usage;
 pub use read::Row;
 use std::path::Path;
@@ -96,14 +96,14 @@ impl PriceTable {
 fn best<'a>(rows: &'a [Row], model: &str) -> Option<&'a Row> {
     rows.iter()
         .flat_map(|row| row.model.iter().map(move |pattern| (pattern, row)))
-        .filter(|(pattern, _)| glob::matches(pattern, model))
+        .filter(|(pattern, _)| pattern::matches_name(pattern, model))
         .min_by_key(|(pattern, _)| std::cmp::Reverse(specificity(pattern)))
         .map(|(_, row)| row)
 }
 
 /// A name before any pattern, then by letters that are no wildcards.
 fn specificity(pattern: &str) -> (bool, usize) {
-    (!glob::is_pattern(pattern), pattern.chars().filter(|c| !"*?".contains(*c)).count())
+    (!pattern::is_name_pattern(pattern), pattern.chars().filter(|c| !"*?".contains(*c)).count())
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use super::super::config::Config;
 use super::super::read::{self, Keys};
-use super::super::yaml::{Value, Yaml};
 use crate::error::Result;
 use crate::task::{DatasetRef, Splits};
+use crate::yaml::{Value, Yaml};
 use std::path::Path;
 
 /// `dataset_kwargs` that say which data.

@@ -1,11 +1,11 @@
 //! `num_fewshot` and `fewshot_config`: where the shots come from and how they read.
 
 use super::super::read::{self, Keys};
-use super::super::yaml::{Value, Yaml};
 use super::{prompt, steps};
 use crate::doc::Fields;
 use crate::error::Result;
 use crate::task::{FewshotSpec, PromptSpec, Sampler};
+use crate::yaml::{Value, Yaml};
 
 /// The keys of `fewshot_config`.
 const KEYS: &[&str] = &[

@@ -1,10 +1,10 @@
 //! `filter_list`: named chains of filters, checked against the table of filters.
 
 use super::super::read::{self, Keys};
-use super::super::yaml::Yaml;
 use crate::error::Result;
 use crate::score;
 use crate::task::{FilterPipeline, FilterStep};
+use crate::yaml::Yaml;
 use serde_json::Map;
 
 /// The pipelines; without `filter_list`, `none` that takes the first answer.

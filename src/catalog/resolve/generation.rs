@@ -1,9 +1,9 @@
 //! `generation_kwargs`: checked, completed with the reference's defaults, and kept in the order they were written.
 
 use super::super::read::{self, Keys};
-use super::super::yaml::{Value, Yaml};
 use crate::error::Result;
 use crate::task::OutputType;
+use crate::yaml::{Value, Yaml};
 use serde_json::{Map, Value as Json, json};
 
 /// What a generation setting takes.

@@ -1,10 +1,10 @@
 //! `aggregate_metric_list`: how a group's figure comes from its tasks.
 
 use super::super::read::{self, Keys};
-use super::super::yaml::{Value, Yaml};
 use crate::error::{Result, suggestion};
 use crate::score::metric_names;
 use crate::task::{GroupMetric, Node, tasks_under};
+use crate::yaml::{Value, Yaml};
 use std::collections::HashSet;
 
 /// The entries; a single mapping counts as a list of one.
@@ -89,7 +89,7 @@ mod tests {
     use std::sync::Arc;
 
     fn read(text: &str) -> Result<Vec<GroupMetric>> {
-        group_metrics(&super::super::super::yaml::parse(text, &Arc::from(Path::new("g.yaml"))).unwrap())
+        group_metrics(&crate::yaml::parse(text, &Arc::from(Path::new("g.yaml"))).unwrap())
     }
 
     #[test]

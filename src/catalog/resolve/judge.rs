@@ -1,10 +1,10 @@
 //! `judge: {function: name, <argument>: <template>, <setting>: <value>}`.
 
 use super::super::read::{self, Keys};
-use super::super::yaml::{Value, Yaml};
 use crate::error::Result;
 use crate::judge::{self, JUDGES};
 use crate::task::JudgeSpec;
+use crate::yaml::{Value, Yaml};
 
 /// The judge of a task's answers.
 pub fn judge(yaml: &Yaml) -> Result<JudgeSpec> {

@@ -1,9 +1,9 @@
 //! Texts of a task file that hold `\n` or `\t` as two characters: in YAML only double quotes make a line break or a tab of them.
 
 use super::super::read::Keys;
-use super::super::yaml::{Value, Yaml};
 use crate::remark::Remark;
 use crate::template::own_text;
+use crate::yaml::{Value, Yaml};
 
 /// Keys whose texts are templates.
 const TEMPLATES: &[&str] = &["description", "doc_to_text", "doc_to_target", "doc_to_choice", "gen_prefix"];

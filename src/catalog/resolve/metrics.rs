@@ -1,10 +1,10 @@
 //! `metric_list` and `process_results`, checked against the tables of metrics, aggregations and result functions.
 
 use super::super::read::{self, Keys};
-use super::super::yaml::{Value, Yaml};
 use crate::error::{Result, suggestion};
 use crate::score::{self, METRICS, MetricRow, PASS_AT_K, RESULT_FUNCTIONS, ResultRow};
 use crate::task::{MetricSpec, OutputType, ResultSpec};
+use crate::yaml::{Value, Yaml};
 use serde_json::Map;
 
 /// The metrics of a task that names none, as in the reference.

@@ -15,9 +15,9 @@ mod steps;
 
 use super::config::Config;
 use super::read::{self, Keys};
-use super::yaml::{Value, Yaml};
 use crate::error::Result;
 use crate::task::{MOST_REPEATS, Origin, OutputType, Task};
+use crate::yaml::{Value, Yaml};
 use serde_json::Map;
 
 pub use group::{check_aggregates, group_metrics};

@@ -2,9 +2,9 @@
 
 use super::super::config::Config;
 use super::super::read::{self, Keys};
-use super::super::yaml::{Value, Yaml};
 use crate::error::Result;
 use crate::task::{Choices, OutputType, PromptSpec, ReadTarget, Source};
+use crate::yaml::{Value, Yaml};
 
 pub fn prompt(keys: &Keys<'_>, config: &Config, output_type: OutputType) -> Result<PromptSpec> {
     let source = |key: &str| match keys.get(key) {

@@ -1,10 +1,10 @@
 //! The declarative `process_docs`: a list of steps over the rows.
 
 use super::super::read::{self, Keys};
-use super::super::yaml::{Value, Yaml};
 use super::single;
 use crate::error::Result;
 use crate::task::{Derivation, DocStep};
+use crate::yaml::{Value, Yaml};
 
 /// The steps, by name.
 const STEPS: &[&str] = &["derive", "keep", "rename", "drop", "explode", "shuffle"];

@@ -3,8 +3,8 @@
 use super::key::{hex, unhex};
 use super::schema::LONG;
 use super::store::{Access, OpenError, Store, beside, failed, is_busy};
-use crate::catalog::glob;
 use crate::error::{Error, Result};
+use crate::pattern;
 use rusqlite::{TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 
@@ -137,7 +137,10 @@ pub fn prune(path: &Path, selection: &Selection, dry_run: bool) -> Result<Pruned
 
 fn remove(store: &mut Store, selection: &Selection, dry_run: bool) -> rusqlite::Result<Pruned> {
     let fits = |model: &ModelStats| {
-        selection.model.as_ref().is_none_or(|p| glob::matches(p, &model.name) || glob::matches(p, &model.label))
+        selection
+            .model
+            .as_ref()
+            .is_none_or(|p| pattern::matches_name(p, &model.name) || pattern::matches_name(p, &model.label))
     };
     let identities: Vec<Vec<u8>> =
         models(store)?.iter().filter(|model| fits(model)).filter_map(|model| unhex(&model.identity)).collect();

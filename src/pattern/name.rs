@@ -1,12 +1,12 @@
 //! Shell patterns over names: `*`, `?`, `[abc]`, `[a-z]`, `[!abc]`, as Python's `fnmatch` reads them.
 
 /// Whether a text is a pattern rather than a name.
-pub fn is_pattern(text: &str) -> bool {
+pub fn is_name_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
 /// Whether `name` matches `pattern` as a whole. Time is at most the product of the lengths.
-pub fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches_name(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut p, mut n) = (0, 0);
@@ -93,8 +93,8 @@ mod tests {
             ("é*", "été", true),
         ];
         for (pattern, name, want) in cases {
-            assert_eq!(matches(pattern, name), want, "{pattern} {name}");
+            assert_eq!(matches_name(pattern, name), want, "{pattern} {name}");
         }
-        assert!(!matches(&"*a".repeat(30), &"a".repeat(29)));
+        assert!(!matches_name(&"*a".repeat(30), &"a".repeat(29)));
     }
 }

@@ -21,12 +21,13 @@ enum Piece {
 
 /// A pattern that can be held against paths.
 #[derive(Debug, Clone)]
-pub(super) struct Glob(Vec<Vec<Piece>>);
+pub struct PathPattern(Vec<Vec<Piece>>);
 
-impl Glob {
+impl PathPattern {
+    /// Reads a pattern; every text is one.
     pub fn new(pattern: &str) -> Self {
         let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
-        Glob(alternatives(pattern).iter().map(|one| pieces(one)).collect())
+        PathPattern(alternatives(pattern).iter().map(|one| pieces(one)).collect())
     }
 
     /// Whether a path (with `/`) fits. Quadratic at worst, whatever the pattern.
@@ -37,7 +38,7 @@ impl Glob {
 }
 
 /// Whether a name is a pattern at all.
-pub(super) fn is_pattern(name: &str) -> bool {
+pub fn is_path_pattern(name: &str) -> bool {
     name.contains(['*', '?', '[', '{'])
 }
 
@@ -157,8 +158,8 @@ mod tests {
             ("./a.csv", "a.csv", true),
             ("[", "[", true),
         ] {
-            assert_eq!(Glob::new(pattern).matches(path), fits, "{pattern} {path}");
+            assert_eq!(PathPattern::new(pattern).matches(path), fits, "{pattern} {path}");
         }
-        assert!(!Glob::new(&"*a".repeat(40)).matches(&"a".repeat(2000).replace("aaaa", "aaab")));
+        assert!(!PathPattern::new(&"*a".repeat(40)).matches(&"a".repeat(2000).replace("aaaa", "aaab")));
     }
 }

@@ -1,9 +1,10 @@
-//! YAML text to a tree of values that know their file and line.
+//! YAML text to a tree of values that know their file and line: the only reader of YAML. The ground floor.
 //!
-//! Values mean what they mean to PyYAML (see [`super::scalar`]). The tag `!function` is a kind of its own, so that it can
-//! be refused by name. Untrusted: depth and size are limited, also through aliases.
+//! Values mean what they mean to PyYAML (see `scalar`), or stay texts as they are written ([`parse_texts`]). The tag `!function` is a
+//! kind of its own, so that it can be refused by name. Untrusted: depth and size are limited, also through aliases.
 
-use super::scalar;
+mod scalar;
+
 use crate::error::{Error, Result};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Number};
@@ -106,6 +107,47 @@ impl Yaml {
         })
     }
 
+    /// A text.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The entries of a mapping.
+    pub fn as_map(&self) -> Option<&[Entry]> {
+        match &self.value {
+            Value::Map(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The values of a list.
+    pub fn as_list(&self) -> Option<&[Yaml]> {
+        match &self.value {
+            Value::Seq(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The value of a key of a mapping.
+    pub fn get(&self, key: &str) -> Option<&Yaml> {
+        self.as_map()?.iter().find(|entry| entry.key.as_text() == Some(key)).map(|entry| &entry.value)
+    }
+
+    /// A text as a list of one, or a list of texts.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn texts(&self) -> Result<Vec<String>> {
+        let text = |yaml: &Yaml| {
+            let not_text = || yaml.error(format!("expected a text or a list of texts, not {}", yaml.describe()));
+            yaml.as_text().map(str::to_owned).ok_or_else(not_text)
+        };
+        self.as_list().map_or_else(|| Ok(vec![text(self)?]), |items| items.iter().map(text).collect())
+    }
+
     /// A key's spelling: as Python's `json.dumps` writes keys.
     pub fn key_text(&self) -> String {
         match &self.value {
@@ -120,10 +162,25 @@ impl Yaml {
 }
 
 /// Reads one document.
+///
+/// # Errors
+/// What is no YAML, has two documents, a key twice in one mapping, or is too deep or too large; with file and line.
 pub fn parse(text: &str, file: &Arc<Path>) -> Result<Yaml> {
+    read(text, file, false)
+}
+
+/// Reads one document whose scalars stay texts as they are written: names, of which `1.0` and `no` are some.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_texts(text: &str, file: &Arc<Path>) -> Result<Yaml> {
+    read(text, file, true)
+}
+
+fn read(text: &str, file: &Arc<Path>, texts: bool) -> Result<Yaml> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder =
-        Builder { file: file.clone(), open: Vec::new(), anchors: HashMap::new(), count: 0, documents: 0, root: None };
+    let (open, anchors) = (Vec::new(), HashMap::new());
+    let mut builder = Builder { file: file.clone(), texts, open, anchors, count: 0, documents: 0, root: None };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|err| builder.broken(&err))?;
         builder.take(event, span)?;
@@ -163,6 +220,8 @@ enum Key {
 
 struct Builder {
     file: Arc<Path>,
+    /// Whether scalars stay texts.
+    texts: bool,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
     count: usize,
@@ -185,7 +244,7 @@ impl Builder {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(self.error(line, "a task file holds one YAML document, this is a second one"));
+                    return Err(self.error(line, "the file holds one YAML document, and this is a second one"));
                 }
                 Ok(())
             }
@@ -283,7 +342,7 @@ impl Builder {
 
     fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, line: usize) -> Result<Value> {
         let Some(tag) = tag else {
-            if style != ScalarStyle::Plain {
+            if self.texts || style != ScalarStyle::Plain {
                 return Ok(Value::Str(text.to_owned()));
             }
             return scalar::resolve(text).ok_or_else(|| self.error(line, format!("the integer {text} is too large")));
@@ -390,16 +449,27 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(text: &str) -> Result<Yaml> {
+    fn read_yaml(text: &str) -> Result<Yaml> {
         parse(text, &Arc::from(Path::new("t.yaml")))
     }
 
+    #[test]
+    fn scalars_can_stay_texts() {
+        let file: Arc<Path> = Arc::from(Path::new("t.yaml"));
+        let yaml = parse_texts("a:\n  \"*\": {x: [1.0, '2', no], 2023: ~}\n# c\nb: t\n", &file).unwrap();
+        let star = yaml.get("a").and_then(|a| a.get("*")).unwrap();
+        assert_eq!(star.get("x").unwrap().texts().unwrap(), ["1.0", "2", "no"]);
+        assert_eq!((star.get("2023").and_then(Yaml::as_text), yaml.get("b").unwrap().line), (Some("~"), 4));
+        let err = yaml.get("a").unwrap().texts().unwrap_err();
+        assert_eq!((err.place().line, err.to_string().contains("a mapping")), (Some(2), true), "{err}");
+    }
+
     fn as_json(text: &str) -> serde_json::Value {
-        read(text).and_then(|yaml| yaml.to_json("x")).expect(text)
+        read_yaml(text).and_then(|yaml| yaml.to_json("x")).expect(text)
     }
 
     fn message(text: &str) -> String {
-        read(text).expect_err(text).to_string()
+        read_yaml(text).expect_err(text).to_string()
     }
 
     #[test]
@@ -409,13 +479,13 @@ mod tests {
             "task": "x", "until": ["a\n", "b", "c"], "steps": [{"drop": ["a"]}, {"keep": "two words"}], "more": "l1\nl2\n"
         });
         assert_eq!(as_json(text), want);
-        assert_eq!(read("").unwrap().value, Value::Null);
+        assert_eq!(read_yaml("").unwrap().value, Value::Null);
         assert_eq!(as_json("{1: a, yes: b, ~: c, 1.5: d}"), json!({"1": "a", "true": "b", "null": "c", "1.5": "d"}));
     }
 
     #[test]
     fn knows_lines() {
-        let yaml = read("a: 1\nb:\n  - x\n  - !function utils.f\n").unwrap();
+        let yaml = read_yaml("a: 1\nb:\n  - x\n  - !function utils.f\n").unwrap();
         let Value::Map(entries) = &yaml.value else { panic!("a mapping") };
         let Value::Seq(items) = &entries[1].value.value else { panic!("a list") };
         assert_eq!(items[1].line, 4);
@@ -456,7 +526,7 @@ mod tests {
     fn many_keys_are_merged_in_no_time() {
         let keys = |from: usize| (from..from + 50_000).map(|i| format!("  k{i}: 1\n")).collect::<String>();
         let text = format!("a: &a\n{}b: &b\n{}c:\n  <<: [*a, *b]\n{}", keys(0), keys(25_000), keys(50_000));
-        let Value::Map(entries) = read(&text).unwrap().value else { panic!("a mapping") };
+        let Value::Map(entries) = read_yaml(&text).unwrap().value else { panic!("a mapping") };
         assert!(matches!(&entries[2].value.value, Value::Map(merged) if merged.len() == 100_000));
     }
 
@@ -475,7 +545,7 @@ mod tests {
         assert!(message(&text).contains("levels deep"));
         let long = "x".repeat(1 << 20);
         assert!(message(&format!("a: &a {long}\nb: [{}]\n", "*a, ".repeat(100))).contains("values"));
-        assert!(read(&"[".repeat(100_000)).is_err());
-        assert!(read(&"- ".repeat(100_000)).is_err());
+        assert!(read_yaml(&"[".repeat(100_000)).is_err());
+        assert!(read_yaml(&"- ".repeat(100_000)).is_err());
     }
 }

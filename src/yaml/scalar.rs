@@ -3,7 +3,7 @@
 //! The reference reads its task files with PyYAML, so `1.0` and `no` must mean here what they mean there. Timestamps stay
 //! text: nothing in a task is a date.
 
-use super::yaml::Value;
+use super::Value;
 
 /// The value of a plain (unquoted, untagged) scalar; `None` for an integer too large for 64 bits.
 pub fn resolve(text: &str) -> Option<Value> {
