@@ -27,6 +27,41 @@ pub fn figure_json(value: f64) -> Value {
     }
 }
 
+/// A figure that [`figure_json`] wrote, or that Python did.
+pub fn figure_of(value: &Value) -> Option<f64> {
+    match value {
+        Value::String(text) => match text.as_str() {
+            "Infinity" => Some(f64::INFINITY),
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            _ => None,
+        },
+        value => value.as_f64(),
+    }
+}
+
+/// Figures in files, for serde.
+pub mod figure {
+    use super::{figure_json, figure_of};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    /// See [`figure_json`].
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map_or(Value::Null, figure_json).serialize(serializer)
+    }
+
+    /// See [`figure_of`].
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        Ok(figure_of(&Value::deserialize(deserializer)?))
+    }
+}
+
 /// One metric of one task or group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -34,6 +69,7 @@ pub struct Estimate {
     /// Name of the filter pipeline (`none` unless the task names one).
     pub filter: String,
     /// `None` when nothing could be scored, or where the statistic does not exist (`n` tells). Infinite where it is beyond all numbers.
+    #[serde(with = "figure")]
     pub value: Option<f64>,
     /// `None` where the reference has `N/A`.
     pub stderr: Option<f64>,

@@ -9,6 +9,7 @@
 pub mod catalog;
 pub mod caught;
 pub mod cli;
+pub mod compare;
 pub mod data;
 pub mod doc;
 pub mod embedded;
@@ -28,6 +29,8 @@ pub mod pattern;
 pub mod price;
 pub mod prompt;
 pub mod python;
+pub mod read;
+pub mod record;
 pub mod remark;
 pub mod report;
 pub mod request;

@@ -1,9 +1,12 @@
 //! What a user should know and what ends nothing: remarks on tasks, data and flags. Plain data.
 
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// How much it matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Weight {
     /// Good to know; the numbers are what was asked for.
     Note,
@@ -22,7 +25,7 @@ pub struct Remark {
     /// A lower-case fragment, as errors have them. What counts for one subject only (a number of documents) belongs into `count`.
     pub text: String,
     /// Documents (prompts, rows, ...) that it touches, and of how many, with what they are called: `(3, 4, "prompts")`.
-    pub count: Option<(usize, usize, &'static str)>,
+    pub count: Option<(usize, usize, Cow<'static, str>)>,
 }
 
 impl Remark {
@@ -37,8 +40,8 @@ impl Remark {
     }
 
     /// Says how many of how many it touches.
-    pub fn count(mut self, touched: usize, of: usize, what: &'static str) -> Remark {
-        self.count = Some((touched, of, what));
+    pub fn count(mut self, touched: usize, of: usize, what: impl Into<Cow<'static, str>>) -> Remark {
+        self.count = Some((touched, of, what.into()));
         self
     }
 }
@@ -49,7 +52,7 @@ pub struct Gathered {
     pub weight: Weight,
     pub subjects: Vec<String>,
     pub text: String,
-    pub count: Option<(usize, usize, &'static str)>,
+    pub count: Option<(usize, usize, Cow<'static, str>)>,
 }
 
 /// Puts equal remarks together, in the order of their first appearance; the same remark on the same subject counts once.
@@ -60,19 +63,19 @@ pub fn gather(remarks: &[Remark]) -> Vec<Gathered> {
         if !seen.insert(remark) {
             continue;
         }
-        let what = remark.count.map(|(_, _, what)| what);
+        let what = remark.count.as_ref().map(|(_, _, what)| what);
         let place = *places.entry((remark.weight, &remark.text, what)).or_insert_with(|| {
             all.push(Gathered {
                 weight: remark.weight,
                 subjects: Vec::new(),
                 text: remark.text.clone(),
-                count: what.map(|what| (0, 0, what)),
+                count: what.map(|what| (0, 0, what.clone())),
             });
             all.len() - 1
         });
         let Some(gathered) = all.get_mut(place) else { continue };
         gathered.subjects.extend(remark.subject.clone());
-        if let (Some(sum), Some(more)) = (&mut gathered.count, remark.count) {
+        if let (Some(sum), Some(more)) = (&mut gathered.count, &remark.count) {
             (sum.0, sum.1) = (sum.0 + more.0, sum.1 + more.1);
         }
     }
@@ -119,7 +122,7 @@ impl Gathered {
             line.push_str(": ");
         }
         line.push_str(&self.text);
-        if let Some((touched, of, what)) = self.count {
+        if let Some((touched, of, what)) = &self.count {
             line.push_str(&format!(" ({touched} of {of} {what})"));
         }
         line

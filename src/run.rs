@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Version of the run folder's layout; a folder of another version is refused. 2: specs have the date that chat templates print, and
-/// local models the instruction set.
-pub const FORMAT_VERSION: u32 = 2;
+/// local models the instruction set. 3: the results file has everything that a report needs.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// How an engine's options name the instruction set.
 pub const ISA_OPTION: &str = "isa=";
@@ -160,6 +160,13 @@ pub struct TaskResult {
     pub truncated: usize,
     /// What the answers show besides scores.
     pub remarks: Vec<Remark>,
+}
+
+/// A task of which nothing was asked, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotRun {
+    pub task: String,
+    pub reason: String,
 }
 
 /// The figures of one group in a run.

@@ -6,6 +6,7 @@ mod agreement;
 mod args;
 mod bytes;
 mod cache;
+mod compare;
 mod completions;
 mod demo;
 mod downloads;
@@ -16,10 +17,10 @@ mod interrupt;
 mod judging;
 mod ls;
 mod man;
-mod outputs;
 mod precision;
 mod problems;
 mod progress;
+mod report;
 mod run;
 mod screen;
 mod show;
@@ -47,6 +48,10 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// Evaluate models on tasks and print a table.
     Run(run::RunArgs),
+    /// Render finished runs again: fairmark's, lm-evaluation-harness's, Inspect's. No model, no data, no network.
+    Report(report::ReportArgs),
+    /// What changed between runs over the same documents: paired differences, flips, a sentence for each.
+    Compare(compare::CompareArgs),
     /// List what fairmark knows.
     Ls(ls::LsArgs),
     /// Show the exact prompt of a document: text, choices, token ids, what was cut.
@@ -107,6 +112,8 @@ fn run_verb(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Demo(args) => demo::demo(&args),
         Verb::Run(args) => run::run(&args),
+        Verb::Report(args) => report::report(&args),
+        Verb::Compare(args) => compare::compare_runs(&args),
         Verb::Ls(args) => ls::ls(&args),
         Verb::Show(args) => show::show(&args),
         Verb::ScorerAgreement(args) => agreement::scorer_agreement(&args),

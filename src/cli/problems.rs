@@ -2,8 +2,8 @@
 
 use super::talk;
 use crate::error::ErrorKind;
+use crate::record::Run;
 use crate::remark::pattern;
-use crate::runner::Finished;
 use crate::visible;
 use std::process::ExitCode;
 
@@ -52,14 +52,14 @@ struct Unscored {
 }
 
 /// Says on stderr what the table cannot: prompts that were cut, documents without a score. The exit code says whether all was scored.
-pub fn report_problems(runs: &[(String, Finished)]) -> ExitCode {
+pub fn report_problems(runs: &[(String, Run)]) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     let mut found: Vec<Unscored> = Vec::new();
     for (label, run) in runs {
         report_cut(label, run);
-        let reasons = run.tasks.iter().flat_map(|task| {
-            task.result.unscored.iter().map(|(reason, n)| (task.task.name.as_str(), reason.as_str(), *n))
-        });
+        let reasons = run.tasks.iter();
+        let reasons =
+            reasons.flat_map(|task| task.unscored.iter().map(|(reason, n)| (task.name.as_str(), reason.as_str(), *n)));
         let of_column = by_reason(label, reasons);
         if !run.not_run.is_empty() || !of_column.is_empty() {
             code = ExitCode::from(ErrorKind::Incomplete.exit_code());
@@ -80,11 +80,11 @@ pub fn report_problems(runs: &[(String, Finished)]) -> ExitCode {
 }
 
 /// Prompts that were longer than the window.
-fn report_cut(label: &str, run: &Finished) {
-    let cut: usize = run.tasks.iter().map(|t| t.result.truncated).sum();
+fn report_cut(label: &str, run: &Run) {
+    let cut: usize = run.tasks.iter().map(|t| t.truncated).sum();
     if cut > 0 {
-        let tasks = run.tasks.iter().filter(|t| t.result.truncated > 0);
-        let tasks = visible::list(tasks.map(|t| format!("{} {}", t.task.name, t.result.truncated)));
+        let tasks = run.tasks.iter().filter(|t| t.truncated > 0);
+        let tasks = visible::list(tasks.map(|t| format!("{} {}", t.name, t.truncated)));
         talk::note(format_args!("{label}: {cut} prompts were longer than the window and cut from the left ({tasks})"));
     }
 }

@@ -87,6 +87,13 @@ impl Progress {
             Event::Judging { judge, done: 0, total } => self.judging(judge, *total),
             Event::Judging { done, .. } => self.bar.position(*done as u64),
             Event::Ended { .. } | Event::Judged { .. } => self.bar.clear(),
+            // What else there is to say is said above the bar, or has none.
+            Event::Ready { .. }
+            | Event::Note(_)
+            | Event::Remarks(_)
+            | Event::Opened { .. }
+            | Event::Used(_)
+            | Event::Written { .. } => {}
         }
     }
 

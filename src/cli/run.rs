@@ -3,34 +3,26 @@
 use super::args::{ModelArgs, TaskArgs};
 use super::interrupt::cancel_on_signal;
 use super::judging::JudgeArgs;
-use super::outputs::{Names, write_outputs};
 use super::precision::Column;
 use super::problems::{Heard, report_problems};
 use super::progress::{Progress, Verbosity};
-use super::screen::screen;
+use super::report::{Format, print_runs};
 use super::talk;
 use crate::catalog::Catalog;
-use crate::data::DataSource;
 use crate::engine::local::show_bytes;
-use crate::engine::{self, Cancel, Engine, EngineOptions, Identity, Prompts};
+use crate::engine::{self, Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::judge::Judges;
-use crate::kernel::ISA_VARIABLE;
 use crate::price::PriceTable;
-use crate::prompt::PromptOptions;
+use crate::read;
+use crate::record::Run;
 use crate::remark::{Remark, Weight};
-use crate::report::{compare, render_all};
-use crate::run::{Effort, Environment, PrintedDate, Spec};
-use crate::runner::{
-    Finished, Limit, Means, Prepared, RunFolder, Wishes, check_writable, execute, plan_protocol, prepare,
-    remarks_on_flags,
-};
+use crate::runner::{Event, Job, Limit, Means, Wishes, check_writable, prepare, remarks_on_flags};
 use crate::score::nodes_sampled;
 use crate::task::Node;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Flags of `fairmark run`.
 #[derive(Args)]
@@ -116,10 +108,11 @@ impl RunArgs {
 /// Runs every model; exit code 3 when documents could not be scored.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let talk = args.verbosity() > Verbosity::Quiet;
-    let limit = args.limit.map(Limit::new).transpose()?;
+    let limit = args.limit.map(|written| Limit::new(written).map(|limit| (limit, written))).transpose()?;
     let options = args.task.prompt_options()?;
     let mut engine_options = args.engine.engine_options(&args.task, !talk)?;
     engine_options.remote.retry_refused = args.retry_refused;
+    let prices = PriceTable::load(args.engine.endpoints.prices.as_deref())?;
     check_writable(&args.out)?;
     let mut asked = Column::all(&args.model, &args.engine.precision, &engine_options)?;
     for column in &asked {
@@ -133,16 +126,32 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let cancel = cancel_on_signal();
     // Prompts that cannot be made and servers that do not answer end the command before anything is asked or loaded.
     let mut progress = Progress::new("", args.verbosity());
-    let prepared = prepare(nodes.clone(), &source, &options, limit, &mut |event| progress.event(&event))?;
+    let only_limit = limit.map(|(limit, _)| limit);
+    let prepared = prepare(nodes.clone(), &source, &options, only_limit, &mut |event| progress.event(&event))?;
     let on_flags = remarks_on_flags(&prepared.tasks, &options, &args.wishes());
     let mut remarks = [on_flags, prepared.remarks()].concat();
     remarks.retain(|remark| talk || remark.weight == Weight::Warning);
     talk::remarks(&remarks);
     let mut engines = asked.iter().map(open_early).collect::<Result<Vec<_>>>()?;
-    let ask = Ask { args, limit, nodes: &nodes, source: &source, judges: &judges, cancel: &cancel };
+    let job = Job {
+        selected: &args.tasks,
+        nodes: &nodes,
+        source: &source,
+        options: &options,
+        protocol: args.task.mc_protocol.into(),
+        limit,
+        bootstrap_iters: args.bootstrap_iters,
+        date_chosen: args.task.date.is_some(),
+        out: &args.out,
+        threads: args.engine.threads(),
+        kv_memory: args.engine.kv_memory,
+        fresh: args.fresh,
+        retry_refused: args.retry_refused,
+        prices: &prices,
+    };
     let mut heard = Heard::default();
     let mut prepared = Some(prepared);
-    let mut runs: Vec<(String, Finished)> = Vec::new();
+    let mut runs: Vec<(String, Run)> = Vec::new();
     let mut stopped: Option<Error> = None;
     let several = asked.len() > 1;
     for (column, engine) in asked.iter_mut().zip(&mut engines) {
@@ -152,8 +161,12 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         };
         column.storage = engine.identity().storage.clone();
         let heading = column.heading(&engine.identity().label);
-        match ask.run(engine.as_ref(), &heading, &options, prepared.take(), &mut heard) {
-            Ok(finished) => runs.push((heading, finished)),
+        let means = Means { engine: engine.as_ref(), judges: &judges, cancel: &cancel };
+        let mut shown = Shown::new(&heading, args.verbosity(), engine.as_ref(), &mut heard);
+        let folder = job.run(&means, prepared.take(), &mut |event| shown.event(event));
+        drop(engine);
+        match folder.and_then(|folder| read::open(&folder)) {
+            Ok(run) => runs.push((heading, run)),
             // The other models are run all the same; what this one answered is kept.
             Err(err) if err.kind() == ErrorKind::Incomplete && !cancel.is_cancelled() && several => {
                 talk::error(Some(&heading), &err);
@@ -167,10 +180,45 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     drop(heard);
     disambiguate(&mut runs, &asked);
-    let columns: Vec<(&str, &Finished)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
-    let (style, width) = screen(args.markdown);
-    talk::print_styled(&render_all(&compare(&columns), style, width))?;
+    print_runs(&runs, Format::of(args.markdown))?;
     Ok(stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code())))
+}
+
+/// Shows the events of one model's run.
+struct Shown<'a> {
+    progress: Progress,
+    engine: &'a dyn Engine,
+    heard: &'a mut Heard,
+    talk: bool,
+}
+
+impl<'a> Shown<'a> {
+    fn new(label: &str, verbosity: Verbosity, engine: &'a dyn Engine, heard: &'a mut Heard) -> Shown<'a> {
+        Shown { progress: Progress::new(label, verbosity), engine, heard, talk: verbosity > Verbosity::Quiet }
+    }
+
+    fn event(&mut self, event: Event) {
+        let label = self.progress.label();
+        match event {
+            Event::Note(note) => self.heard.note(label, &note),
+            Event::Remarks(remarks) => talk::remarks(&about(label, &remarks)),
+            Event::Ready { requests } if self.talk => {
+                talk::say(format_args!("{label}: {}", loaded(self.engine)));
+                talk::say(format_args!("{label}: {requests} requests"));
+            }
+            Event::Opened { folder, recorded, complete } if self.talk && recorded > 0 => {
+                let state = if complete { "this run is finished" } else { "continuing an interrupted run" };
+                talk::say(format_args!("{state}: {recorded} answers are in {}", folder.display()));
+            }
+            Event::Used(usage) if self.talk && (usage.latency_ms.is_some() || usage.from_cache > 0) => {
+                talk::say(format_args!("{label}: {}", usage.line()));
+            }
+            Event::Written { folder } if self.talk => {
+                talk::say(format_args!("{label}: run folder {}", folder.display()));
+            }
+            event => self.progress.event(&event),
+        }
+    }
 }
 
 /// What was loaded, and how long it took.
@@ -185,7 +233,7 @@ fn loaded(engine: &dyn Engine) -> String {
 }
 
 /// Two models of one label (`a/model`, `b/model`) get their full names.
-fn disambiguate(runs: &mut [(String, Finished)], columns: &[Column]) {
+fn disambiguate(runs: &mut [(String, Run)], columns: &[Column]) {
     let labels: Vec<String> = runs.iter().map(|(label, _)| label.clone()).collect();
     for ((label, _), column) in runs.iter_mut().zip(columns) {
         if labels.iter().filter(|l| *l == label).count() > 1 {
@@ -199,142 +247,9 @@ fn open_early(column: &Column) -> Result<Option<Box<dyn Engine>>> {
     engine::is_remote(&column.model).then(|| engine::open(&column.model, &column.options)).transpose()
 }
 
-/// What all models of a command are asked.
-struct Ask<'a> {
-    args: &'a RunArgs,
-    limit: Option<Limit>,
-    nodes: &'a [Node],
-    source: &'a DataSource,
-    judges: &'a Judges,
-    cancel: &'a Cancel,
-}
-
-impl Ask<'_> {
-    /// Asks one model, called `label`. `prepared`: what was made with `options`, if it is still there.
-    fn run(
-        &self,
-        engine: &dyn Engine,
-        label: &str,
-        options: &PromptOptions,
-        prepared: Option<Prepared>,
-        heard: &mut Heard,
-    ) -> Result<Finished> {
-        let talk = self.args.verbosity() > Verbosity::Quiet;
-        let mut progress = Progress::new(label, self.args.verbosity());
-        let suited = self.suited(engine, label, options, heard)?;
-        let prepared = match prepared {
-            Some(prepared) if suited == *options => prepared,
-            _ => {
-                let nodes = self.nodes.to_vec();
-                prepare(nodes, self.source, &suited, self.limit, &mut |event| progress.event(&event))?
-            }
-        };
-        let prepared = prepared.judged_by(self.judges);
-        if talk {
-            talk::say(format_args!("{label}: {}", loaded(engine)));
-            talk::say(format_args!("{label}: {} requests", prepared.num_requests()));
-        }
-        // What a probe found out is said before the work, what the work brought up after it.
-        let known = engine.notices();
-        known.iter().for_each(|notice| heard.note(label, notice));
-        let remarked = engine.remarks();
-        talk::remarks(&about(label, &remarked));
-        let means = Means { engine, judges: self.judges, cancel: self.cancel };
-        let finished = run_one(self.args, &suited, &means, prepared, &mut progress);
-        for notice in engine.notices().iter().filter(|notice| !known.contains(notice)) {
-            heard.note(label, notice);
-        }
-        let mut remarks = engine.remarks();
-        remarks.retain(|remark| !remarked.contains(remark));
-        if let Ok(finished) = &finished {
-            remarks.extend(engine.audit(&finished.answers()));
-        }
-        talk::remarks(&about(label, &remarks));
-        finished
-    }
-
-    /// The prompts that this engine can take, with what the user should know about that.
-    fn suited(
-        &self,
-        engine: &dyn Engine,
-        label: &str,
-        options: &PromptOptions,
-        heard: &mut Heard,
-    ) -> Result<PromptOptions> {
-        let capabilities = engine.capabilities();
-        let plan = plan_protocol(&capabilities, self.args.task.mc_protocol.into(), self.nodes)?;
-        for note in plan.messages() {
-            heard.note(label, &note);
-        }
-        let mut suited = PromptOptions { choices: plan.protocol, ..options.clone() };
-        if capabilities.prompts == Prompts::ChatOnly && !options.chat {
-            heard.note(label, "a chat endpoint: prompts are sent as turns");
-            suited.chat = true;
-        }
-        Ok(suited)
-    }
-}
-
 /// Remarks of an engine under the name that its column has.
 fn about(label: &str, remarks: &[Remark]) -> Vec<Remark> {
     remarks.iter().map(|remark| Remark { subject: Some(label.to_string()), ..remark.clone() }).collect()
-}
-
-/// One model: run folder, answers, result files.
-fn run_one(
-    args: &RunArgs,
-    options: &PromptOptions,
-    means: &Means<'_>,
-    prepared: Prepared,
-    progress: &mut Progress,
-) -> Result<Finished> {
-    let started = Instant::now();
-    let engine = means.engine;
-    let talk = args.verbosity() > Verbosity::Quiet;
-    let spec = spec(args, options, means, &prepared);
-    let effort = Effort { threads: args.engine.threads(), kv_memory: args.engine.kv_memory };
-    let mut folder = RunFolder::open(&args.out, spec, effort, environment(), args.fresh)?;
-    settle(&folder, engine, progress.label());
-    folder.check_files(&Names::new(&folder, prepared.tasks.iter().map(|t| t.task.name.as_str())).all())?;
-    if talk && folder.num_recorded() > 0 {
-        let state = if folder.is_complete() { "this run is finished" } else { "continuing an interrupted run" };
-        talk::say(format_args!("{state}: {} answers are in {}", folder.num_recorded(), folder.path.display()));
-    }
-    if args.retry_refused {
-        folder.forget_refusals();
-    }
-    let iters = args.bootstrap_iters;
-    let finished = execute(prepared, means, &mut folder, iters, &mut |event| progress.event(&event));
-    report_usage(args, engine.identity(), &folder, progress.label())?;
-    let finished =
-        finished.map_err(|err| if err.kind() == ErrorKind::Incomplete { err.file(&folder.path) } else { err })?;
-    if finished.missing > 0 {
-        return Err(Error::new(
-            ErrorKind::Incomplete,
-            format!("stopped with {} answers or judgements to go", finished.missing),
-        )
-        .file(&folder.path)
-        .hint("what was answered is kept; run the same command again to continue"));
-    }
-    write_outputs(&mut folder, &finished, means, started.elapsed().as_secs_f64())?;
-    if talk {
-        talk::say(format_args!("{}: run folder {}", progress.label(), folder.path.display()));
-    }
-    Ok(finished)
-}
-
-/// Writes what the run took so far, and says it where servers were asked.
-fn report_usage(args: &RunArgs, identity: &Identity, folder: &RunFolder, label: &str) -> Result<()> {
-    let talk = args.verbosity() > Verbosity::Quiet;
-    let prices = PriceTable::load(args.engine.endpoints.prices.as_deref())?;
-    let model = identity.options.iter().find_map(|option| option.strip_prefix("model=")).unwrap_or(&identity.name);
-    let report = folder.totals().report(prices.price(model).as_ref());
-    let text = serde_json::to_string_pretty(&report).map_err(|e| Error::input("cannot encode the usage").cause(e))?;
-    folder.write_file("usage.json", format!("{text}\n").as_bytes())?;
-    if talk && (report.latency_ms.is_some() || report.from_cache > 0) {
-        talk::say(format_args!("{label}: {}", report.line()));
-    }
-    Ok(())
 }
 
 /// Opens the judges that tasks need, before any model is loaded.
@@ -356,54 +271,4 @@ fn open_judges(nodes: &[Node], args: &RunArgs, options: &EngineOptions) -> Resul
         judge.notices().iter().for_each(|notice| talk::say(format_args!("{name}: {notice}")));
     }
     Ok(judges)
-}
-
-fn spec(args: &RunArgs, options: &PromptOptions, means: &Means<'_>, prepared: &Prepared) -> Spec {
-    Spec {
-        model: means.engine.identity().clone(),
-        tasks: prepared.tasks.iter().map(|t| t.spec.clone()).collect(),
-        selected: args.tasks.clone(),
-        num_fewshot: options.num_fewshot,
-        limit: args.limit,
-        seed: options.seed,
-        fewshot_seed: options.fewshot_seed,
-        apply_chat_template: options.chat,
-        fewshot_as_multiturn: options.fewshot_as_multiturn,
-        system_instruction: options.system_instruction.clone(),
-        gen_kwargs: options.gen_kwargs.clone(),
-        bootstrap_iters: args.bootstrap_iters,
-        judges: means.judges.all().filter(|(row, _)| row.chosen).map(|(_, judge)| judge.identity().clone()).collect(),
-        date: means.engine.date().map(|at| PrintedDate { at, chosen: args.task.date.is_some() }),
-    }
-}
-
-/// Takes the date that prompts print from the run, which may have begun on another day, and says what the user should know about the
-/// folder.
-fn settle(folder: &RunFolder, engine: &dyn Engine, label: &str) {
-    if let Some(date) = folder.header.spec.date {
-        engine.set_date(date.at);
-        let else_today = if date.chosen { "" } else { "; --date sets another one" };
-        let shown = date.at.shown();
-        talk::note(format_args!("{label}: the chat template prints the date; this run uses {shown}{else_today}"));
-    }
-    if let (0, Some((path, isa))) = (folder.num_recorded(), folder.elsewhere()) {
-        talk::note(format_args!(
-            "{label}: {} is this run by another instruction set, whose last bits differ; {ISA_VARIABLE}={isa} before the command goes on \
-             there",
-            path.display()
-        ));
-    }
-}
-
-fn environment() -> Environment {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let utc = chrono::DateTime::from_timestamp_micros(now.as_micros() as i64).unwrap_or_default();
-    Environment {
-        fairmark_version: env!("CARGO_PKG_VERSION").to_string(),
-        os: std::env::consts::OS.to_string(),
-        arch: std::env::consts::ARCH.to_string(),
-        cpus: std::thread::available_parallelism().map_or(1, usize::from),
-        started: utc.format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
-        started_unix: now.as_secs_f64(),
-    }
 }

@@ -5,11 +5,12 @@
 
 use super::budget::{self, Budget};
 use super::quirk::{Oddity, Quirks};
-use super::shape::{Column, NOT_FINITE, ObjectShape, Tally, weigh};
+use super::shape::{Column, NOT_FINITE, NOT_FINITE_JSON, ObjectShape, Tally, weigh};
 use super::source::{Text, utf8};
 use super::table::Parsed;
 use crate::doc::Fields;
 use crate::error::{Error, Result, nearest};
+use crate::python::json::replace_constants;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -214,35 +215,7 @@ fn kind_of(value: &Value) -> &'static str {
 
 /// Python's `json.dumps` writes `NaN`, `Infinity` and `-Infinity`: a text takes their place.
 fn as_json(text: &str) -> Cow<'_, str> {
-    const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
-    if !text.contains("NaN") && !text.contains("Infinity") {
-        return Cow::Borrowed(text);
-    }
-    let mark = Value::from(NOT_FINITE).to_string();
-    let mut out = String::with_capacity(text.len());
-    let mut in_string = false;
-    let mut at = 0;
-    let mut copied = 0;
-    while let Some(byte) = text.as_bytes().get(at) {
-        match byte {
-            b'\\' if in_string => at += 1,
-            b'"' => in_string = !in_string,
-            b'N' | b'I' | b'-' if !in_string => {
-                let rest = text.get(at..).unwrap_or_default();
-                if let Some(word) = WORDS.into_iter().find(|word| rest.starts_with(word)) {
-                    out += text.get(copied..at).unwrap_or_default();
-                    out += &mark;
-                    at += word.len();
-                    copied = at;
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    out += text.get(copied..).unwrap_or_default();
-    Cow::Owned(out)
+    replace_constants(text, |_| NOT_FINITE_JSON)
 }
 
 fn bad_line(err: &serde_json::Error, number: usize, line: &str, first: bool) -> Error {

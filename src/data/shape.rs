@@ -12,6 +12,8 @@ use std::fmt;
 
 /// Stands, as a text, for a number that JSON cannot hold (NaN, the infinities): a fraction in its column, and null in the end.
 pub(super) const NOT_FINITE: &str = "\u{0}not a finite number\u{0}";
+/// The same as JSON.
+pub(super) const NOT_FINITE_JSON: &str = r#""\u0000not a finite number\u0000""#;
 
 /// What a newly seen key costs in a shape, besides its text, which is kept twice.
 const FIELD: u64 = 256;

@@ -3,6 +3,7 @@
 use super::repr::float_repr;
 use serde_json::{Number, Value};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// How `json.dumps` is called.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +49,56 @@ pub fn dumps_with(value: &Value, style: Style<'_>) -> String {
 /// SHA-256 of the UTF-8 bytes, in hexadecimal: `hashlib.sha256(text.encode()).hexdigest()`.
 pub fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What Python's `json.dumps` writes for numbers that JSON does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constant {
+    NaN,
+    Infinity,
+    MinusInfinity,
+}
+
+/// The text with every `NaN`, `Infinity` and `-Infinity` outside strings replaced by JSON that `written` gives.
+pub fn replace_constants<'t>(text: &'t str, written: impl Fn(Constant) -> &'t str) -> Cow<'t, str> {
+    const WORDS: [(&str, Constant); 3] =
+        [("NaN", Constant::NaN), ("Infinity", Constant::Infinity), ("-Infinity", Constant::MinusInfinity)];
+    if !text.contains("NaN") && !text.contains("Infinity") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut in_string = false;
+    let (mut at, mut copied) = (0, 0);
+    while let Some(byte) = text.as_bytes().get(at) {
+        match byte {
+            b'\\' if in_string => at += 1,
+            b'"' => in_string = !in_string,
+            b'N' | b'I' | b'-' if !in_string => {
+                let rest = text.get(at..).unwrap_or_default();
+                if let Some((word, constant)) = WORDS.into_iter().find(|(word, _)| rest.starts_with(word)) {
+                    out += text.get(copied..at).unwrap_or_default();
+                    out += written(constant);
+                    at += word.len();
+                    copied = at;
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    out += text.get(copied..).unwrap_or_default();
+    Cow::Owned(out)
+}
+
+/// JSON as Python writes it, in standard JSON: null for `NaN`, texts for the infinities (see
+/// [`figure_json`](crate::estimate::figure_json)).
+pub fn standard(text: &str) -> Cow<'_, str> {
+    replace_constants(text, |constant| match constant {
+        Constant::NaN => "null",
+        Constant::Infinity => "\"Infinity\"",
+        Constant::MinusInfinity => "\"-Infinity\"",
+    })
 }
 
 fn write_value(out: &mut String, value: &Value, style: Style<'_>, depth: usize) {
@@ -156,6 +207,14 @@ mod tests {
             dumps_indented(&value),
             "{\n  \"a\": [\n    1,\n    {\n      \"b\": []\n    }\n  ],\n  \"c\": {}\n}"
         );
+    }
+
+    #[test]
+    fn constants_of_python_are_replaced_outside_strings() {
+        let text = r#"{"a": NaN, "NaN": [-Infinity, "x\"NaN", Infinity], "b": -1}"#;
+        let value: Value = serde_json::from_str(&standard(text)).unwrap();
+        assert_eq!(value, json!({"a": null, "NaN": ["-Infinity", "x\"NaN", "Infinity"], "b": -1}));
+        assert!(matches!(standard(r#"{"a": 1}"#), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -1,21 +1,21 @@
-//! Runs to files and screens: the reference's result files, a Parquet of the samples, the terminal's table.
+//! Runs to screens and tables: plain data that others made comes in, text goes out.
 //!
-//! Comes in: finished runs. Goes out: text and bytes. Never: computes a statistic, or reads a model.
+//! Comes in: runs as they stand on disk ([`Run`](crate::record::Run)), comparisons. Goes out: text. Never: computes a statistic, or reads a
+//! model, data or a run's files.
 
 mod benchmarks;
+mod comparison;
 mod grid;
-mod parquet;
-mod results;
-mod samples;
+mod plain;
+mod runs;
 mod table;
 mod view;
 #[cfg(test)]
 mod view_tests;
 
 pub use benchmarks::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
+pub use comparison::{comparisons_csv, render_comparisons, render_matrix};
 pub use grid::{Grid, GridCell, Look, terminal_width};
-pub use parquet::samples_parquet;
-pub use results::{JudgeReport, ResultsInput, results_json};
-pub use samples::{TaskSamples, samples_jsonl};
+pub use runs::{runs_csv, runs_json};
 pub use table::{Style, render_all};
-pub use view::{Cell, Comparison, Note, Row, compare};
+pub use view::{SideBySide, side_by_side};

@@ -1,8 +1,8 @@
 //! The comparison table for terminals.
 
 use super::grid::{Grid, GridCell, Look};
-use super::view::{Cell, Comparison, Note, Row, Weak};
-use crate::runner::NotRun;
+use super::view::{Cell, Note, Row, SideBySide, Weak};
+use crate::run::NotRun;
 use crate::visible;
 use std::ops::Range;
 
@@ -23,14 +23,19 @@ const LONGEST_NAME: usize = 100;
 /// Notes that are shown; the results files have all of it.
 const MOST_NOTES: usize = 20;
 
+/// What a star means.
+const STARRED: &str =
+    "* no other column beats it beyond noise, and it beats some (paired tests on the same documents, Holm, 5 %)";
+const NO_STAR: &str = "no star: no column beats another beyond noise (paired tests on the same documents, Holm, 5 %)";
+
 /// Draws all tables, with an empty line between them. Of one that is wider than `width` columns of text, the models that do not fit
 /// follow under it.
-pub fn render_all(comparisons: &[Comparison], style: Style, width: Option<usize>) -> String {
+pub fn render_all(comparisons: &[SideBySide], style: Style, width: Option<usize>) -> String {
     comparisons.iter().map(|comparison| render(comparison, style, width)).collect::<Vec<_>>().join("\n")
 }
 
 /// Draws the table, and under it what missing documents mean for its figures; it ends with a newline.
-fn render(comparison: &Comparison, style: Style, width: Option<usize>) -> String {
+fn render(comparison: &SideBySide, style: Style, width: Option<usize>) -> String {
     let side_by_side = width.map_or(comparison.models.len(), |width| fitting(comparison, width)).max(1);
     let starts = (0..comparison.models.len().max(1)).step_by(side_by_side);
     let tables = starts.map(|start| {
@@ -50,11 +55,16 @@ fn render(comparison: &Comparison, style: Style, width: Option<usize>) -> String
         (Some(title), Style::Markdown) => format!("### {}\n\n", visible::markdown(title)),
         (Some(title), _) => format!("{}\n", visible::line(title)),
     };
-    format!("{title}{}{}", tables.collect::<Vec<_>>().join("\n"), listed(lines, style))
+    let footnote = match (comparison.starred.map(|starred| if starred { STARRED } else { NO_STAR }), style) {
+        (None, _) => String::new(),
+        (Some(text), Style::Markdown) => format!("\n{}\n", visible::markdown(text)),
+        (Some(text), _) => format!("{text}\n"),
+    };
+    format!("{title}{}{footnote}{}", tables.collect::<Vec<_>>().join("\n"), listed(lines, style))
 }
 
 /// How many models stand side by side within `width` columns of text.
-fn fitting(comparison: &Comparison, width: usize) -> usize {
+fn fitting(comparison: &SideBySide, width: usize) -> usize {
     let fits = |models: &Range<usize>| {
         let table = draw(comparison, models.clone(), Style::Plain);
         table.lines().all(|line| line.chars().count() <= width)
@@ -65,7 +75,7 @@ fn fitting(comparison: &Comparison, width: usize) -> usize {
 }
 
 /// The table of some of the models.
-fn draw(comparison: &Comparison, models: Range<usize>, style: Style) -> String {
+fn draw(comparison: &SideBySide, models: Range<usize>, style: Style) -> String {
     let look = if style == Style::Markdown { Look::Markdown } else { Look::Lines };
     let mut grid = Grid::new(look, style == Style::Colour);
     let ours = ["Task", "n", "Shots", "Metric", ""].map(GridCell::ours);
@@ -179,7 +189,7 @@ fn figure(cell: &Cell) -> String {
 }
 
 /// Four decimals, or four significant digits where that would hide a large or a tiny number.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-4..1e6).contains(&size) { format!("{value:.3e}") } else { format!("{value:.4}") }
 }
@@ -239,7 +249,7 @@ mod tests {
         let row = row_of(vec![Some(cell)]);
         let shown = |cell: Cell, style| {
             let rows = vec![Row { cells: vec![Some(cell)], ..row.clone() }];
-            let text = render(&Comparison { models: vec!["m".into()], rows, ..Comparison::default() }, style, None);
+            let text = render(&SideBySide { models: vec!["m".into()], rows, ..SideBySide::default() }, style, None);
             text.lines().last().unwrap_or_default().to_owned()
         };
         let bounded = "acc of demo_x: 0.5000, between 0.4800 and 0.5200 if the 12 of 300 unscored documents were all wrong or all right";
@@ -250,7 +260,7 @@ mod tests {
         let unbounded = shown(Cell { bounds: None, refused: 12, ..cell }, Style::Plain);
         assert_eq!(unbounded, "! acc of demo_x: 0.5000 without 12 of 300 documents, all of them refused");
         assert!(!shown(Cell { unscored: 0, ..cell }, Style::Plain).contains("demo_x:"));
-        let many = Comparison { models: vec!["m".into()], rows: vec![row.clone(); 30], ..Comparison::default() };
+        let many = SideBySide { models: vec!["m".into()], rows: vec![row.clone(); 30], ..SideBySide::default() };
         let text = render(&many, Style::Plain, None);
         assert_eq!(text.lines().filter(|line| line.starts_with("! acc of")).count(), MOST_NOTES);
         assert!(text.ends_with("! and 10 more figures lack documents: the results files list them\n"), "{text}");
@@ -271,7 +281,7 @@ mod tests {
         let row = row_of(vec![Some(cell); 5]);
         let models = ["m1", "m2", "m3", "m4", "m5"].map(str::to_string).to_vec();
         let not_run = vec![NotRun { task: "code".into(), reason: "no sandbox".into() }];
-        let comparison = Comparison { models, rows: vec![row], not_run, ..Comparison::default() };
+        let comparison = SideBySide { models, rows: vec![row], not_run, ..SideBySide::default() };
         let drawn = |width| render(&comparison, Style::Plain, width);
         assert_eq!(drawn(Some(1000)), drawn(None));
         let split = drawn(Some(80));

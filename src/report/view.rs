@@ -1,16 +1,16 @@
 //! The comparison table as data: models side by side, a row per task or group and metric.
 
+use crate::compare::Stars;
 use crate::estimate::Estimate;
+use crate::record::{Group, Node, Run, Task};
 use crate::remark::{Gathered, Remark, gather};
-use crate::runner::{Finished, FinishedTask, NotRun, one_process};
-use crate::task::{Group, Node, groups_under};
+use crate::run::NotRun;
 use serde::Deserialize;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// Models side by side.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Comparison {
+pub struct SideBySide {
     /// Of a table of its own: the group's name.
     pub title: Option<String>,
     pub models: Vec<String>,
@@ -21,6 +21,8 @@ pub struct Comparison {
     pub remarks: Vec<String>,
     /// Tasks with verdicts that a solution can fake.
     pub weak: Vec<Weak>,
+    /// Whether any column is starred, where stars were looked for.
+    pub starred: Option<bool>,
 }
 
 /// Verdicts on programs that shared a process with their tests.
@@ -58,7 +60,7 @@ pub struct Cell {
     /// `None`: nothing could be scored, or (where documents were) there is no such statistic.
     pub value: Option<f64>,
     pub stderr: Option<f64>,
-    /// Best of its row (several when equal); never set for a single model.
+    /// No other column beats it, and it beats some: never set for a single model.
     pub best: bool,
     /// Documents without a score.
     pub unscored: usize,
@@ -83,7 +85,7 @@ pub struct Note {
     pub cell: Cell,
 }
 
-impl Comparison {
+impl SideBySide {
     /// The figures that lack documents, in the order of the rows. Those without any value need no note.
     pub fn notes(&self) -> Vec<Note> {
         let several = self.models.len() > 1;
@@ -112,53 +114,258 @@ impl Comparison {
     }
 }
 
-/// Puts finished runs of the same tasks side by side: one table for all that was selected, and one for each group that says which rows it
-/// is shown as.
-pub fn compare(runs: &[(&str, &Finished)]) -> Vec<Comparison> {
+/// Puts runs of the same tasks side by side: one table for all that was selected, and one for each group that says which rows it is
+/// shown as. What was selected the first run says; what only others have follows.
+pub fn side_by_side(runs: &[(&str, &Run)], stars: &Stars) -> Vec<SideBySide> {
     let models: Vec<String> = runs.iter().map(|(label, _)| label.to_string()).collect();
-    let (mut main, mut tables) = (Vec::new(), Vec::new());
-    if let Some((_, first)) = runs.first() {
-        let mut rows = Rows { runs, apart: apart(&first.nodes), shown: HashSet::new(), rows: Vec::new() };
-        let mut entered = HashSet::new();
-        for node in &first.nodes {
-            add_tables(node, runs, &mut entered, &mut tables);
-            rows.add_node(node, 0);
-        }
-        main = rows.rows;
+    let view = View { runs, stars };
+    let nodes = view.nodes();
+    let mut rows = Rows { view: &view, apart: view.apart(&nodes), shown: HashSet::new(), rows: Vec::new() };
+    let (mut entered, mut tables) = (HashSet::new(), Vec::new());
+    for node in &nodes {
+        view.add_tables(node, &mut entered, &mut tables);
+        rows.add_node(node, 0);
     }
-    let mut comparisons = Vec::new();
+    let main = rows.rows;
+    let mut found = Vec::new();
     if !main.is_empty() {
-        comparisons.push(Comparison { models: models.clone(), rows: main, ..Comparison::default() });
+        found.push(SideBySide { models: models.clone(), rows: main, ..SideBySide::default() });
     }
-    let titled = |(title, rows): (String, Vec<Row>)| Comparison {
+    let titled = |(title, rows): (String, Vec<Row>)| SideBySide {
         title: Some(title),
         models: models.clone(),
         rows,
-        ..Comparison::default()
+        ..SideBySide::default()
     };
-    comparisons.extend(tables.into_iter().map(titled));
-    if let Some(last) = comparisons.last_mut() {
-        last.weak = weak(runs);
+    found.extend(tables.into_iter().map(titled));
+    if let Some(last) = found.last_mut() {
+        last.weak = view.weak();
         for task in runs.iter().flat_map(|(_, run)| &run.not_run) {
             if !last.not_run.contains(task) {
                 last.not_run.push(task.clone());
             }
         }
-        last.remarks = gather(&remarks(runs)).iter().map(Gathered::line).collect();
+        last.remarks = gather(&view.remarks()).iter().map(Gathered::line).collect();
+        last.starred = (runs.len() > 1 && !stars.is_empty()).then(|| stars.values().flatten().any(|star| *star));
     }
-    comparisons
+    found
 }
 
-/// The remarks on the answers to all tasks; of several models, each with its name.
-fn remarks(runs: &[(&str, &Finished)]) -> Vec<Remark> {
-    let named = |label: &str, remark: &Remark| match (&remark.subject, runs.len()) {
-        (Some(subject), 2..) => Remark { subject: Some(format!("{label}: {subject}")), ..remark.clone() },
-        _ => remark.clone(),
-    };
-    let of_run = |(label, run): &(&str, &Finished)| {
-        run.tasks.iter().flat_map(|t| &t.result.remarks).map(|remark| named(label, remark)).collect::<Vec<_>>()
-    };
-    runs.iter().flat_map(of_run).collect()
+/// Runs with what is starred.
+struct View<'a> {
+    runs: &'a [(&'a str, &'a Run)],
+    stars: &'a Stars,
+}
+
+impl<'a> View<'a> {
+    /// What was selected, by all runs, each name once.
+    fn nodes(&self) -> Vec<&'a Node> {
+        let mut seen = HashSet::new();
+        let all = self.runs.iter().flat_map(|(_, run)| &run.tree);
+        let mut nodes: Vec<&Node> = Vec::new();
+        for node in all {
+            // A task that stands in a group of another run's is not shown beside it.
+            if seen.insert(node.name()) {
+                nodes.push(node);
+                if let Node::Group { .. } = node {
+                    seen.extend(node.tasks());
+                }
+            }
+        }
+        nodes
+    }
+
+    fn group(&self, name: &str) -> Option<&'a Group> {
+        self.runs.iter().find_map(|(_, run)| run.group(name))
+    }
+
+    /// The remarks on the answers to all tasks; of several models, each with its name.
+    fn remarks(&self) -> Vec<Remark> {
+        let named = |label: &str, remark: &Remark| match (&remark.subject, self.runs.len()) {
+            (Some(subject), 2..) => Remark { subject: Some(format!("{label}: {subject}")), ..remark.clone() },
+            _ => remark.clone(),
+        };
+        let of_run = |(label, run): &(&str, &Run)| {
+            run.tasks.iter().flat_map(|t| &t.remarks).map(|remark| named(label, remark)).collect::<Vec<_>>()
+        };
+        self.runs.iter().flat_map(of_run).collect()
+    }
+
+    /// The rows of a group; none where it has none, or where they are not to be read.
+    fn shown_rows(&self, name: &str) -> Vec<ShownRow> {
+        let rows = self.group(name).map(|group| group.rows.clone());
+        rows.and_then(|rows| serde_json::from_value(rows).ok()).unwrap_or_default()
+    }
+
+    /// The groups of which all stands in tables of its own.
+    fn apart(&self, nodes: &[&'a Node]) -> HashSet<&'a str> {
+        let mut apart = HashSet::new();
+        nodes.iter().for_each(|node| self.find_apart(node, &mut apart));
+        apart
+    }
+
+    fn find_apart(&self, node: &'a Node, apart: &mut HashSet<&'a str>) {
+        let Node::Group { name, children } = node else { return };
+        children.iter().for_each(|child| self.find_apart(child, apart));
+        let only_gathers = !self.group(name).is_some_and(|group| group.aggregates) && !children.is_empty();
+        if !self.shown_rows(name).is_empty()
+            || only_gathers && children.iter().all(|child| apart.contains(child.name()))
+        {
+            apart.insert(name);
+        }
+    }
+
+    /// The tables of the groups at and under a node that have rows, each once.
+    fn add_tables(&self, node: &'a Node, entered: &mut HashSet<&'a str>, tables: &mut Vec<(String, Vec<Row>)>) {
+        let Node::Group { name, children } = node else { return };
+        if !entered.insert(name) {
+            return;
+        }
+        let shown = self.shown_rows(name);
+        if shown.is_empty() {
+            children.iter().for_each(|child| self.add_tables(child, entered, tables));
+            return;
+        }
+        let rows = shown.iter().filter_map(|row| {
+            let node = children.iter().find(|child| child.name() == row.task)?;
+            let mut row = [self.shown_row(row, node)];
+            self.mark_weak(node, &mut row);
+            let [row] = row;
+            Some(row)
+        });
+        let title = self.group(name).map_or(name, |group| &group.alias);
+        tables.push((title.clone(), rows.collect()));
+    }
+
+    /// The figure that a row names, of a task or of a group.
+    fn shown_row(&self, shown: &ShownRow, node: &'a Node) -> Row {
+        let (template, estimates) = self.figures(node, 0);
+        let is =
+            |e: &&Estimate| e.metric == shown.metric && shown.filter.as_ref().is_none_or(|filter| e.filter == *filter);
+        let found: Vec<Option<&Estimate>> = estimates.iter().map(|of_model| of_model.iter().find(is)).collect();
+        let first = found.iter().flatten().next();
+        let higher_is_better = first.and_then(|e| e.higher_is_better).filter(|_| shown.ideal.is_none());
+        let mut cells: Vec<Option<Cell>> = found.iter().map(|e| e.map(cell)).collect();
+        if let (Some(first), true) = (first, higher_is_better.is_some()) {
+            self.mark_best(&mut cells, node.name(), first);
+        }
+        let metric = first.map_or("not run".to_owned(), |e| metric_name(e));
+        let metric = shown.ideal.map_or(metric.clone(), |ideal| format!("{metric}, best at {ideal} %"));
+        let n = first.map(|e| e.n + e.unscored);
+        Row {
+            name: shown.row.clone(),
+            is_group: false,
+            num_fewshot: self.shots(node),
+            n,
+            metric,
+            higher_is_better,
+            cells,
+            ..template
+        }
+    }
+
+    /// Shots of all tasks of a node, where they are alike.
+    fn shots(&self, node: &Node) -> Option<usize> {
+        let tasks = node.tasks();
+        let all = self.runs.iter().flat_map(|(_, run)| tasks.iter().filter_map(|name| run.task(name)));
+        let mut found = all.map(|task| task.num_fewshot);
+        let first = found.next()??;
+        found.all(|shots| shots == Some(first)).then_some(first)
+    }
+
+    /// What all rows of a node have in common, and each model's figures.
+    fn figures(&self, node: &Node, depth: usize) -> (Row, Vec<&'a [Estimate]>) {
+        let template = Row {
+            depth,
+            name: node.name().to_owned(),
+            is_group: matches!(node, Node::Group { .. }),
+            first: true,
+            num_fewshot: None,
+            n: None,
+            metric: String::new(),
+            higher_is_better: None,
+            cells: Vec::new(),
+        };
+        match node {
+            Node::Task(name) => {
+                let found: Vec<Option<&Task>> = self.runs.iter().map(|(_, run)| run.task(name)).collect();
+                let estimates = found.iter().map(|t| t.map_or(&[][..], |t| &t.estimates)).collect();
+                let Some(first) = found.iter().flatten().next() else { return (template, estimates) };
+                let num_fewshot = first.num_fewshot;
+                (Row { name: first.alias.clone(), num_fewshot, n: first.effective, ..template }, estimates)
+            }
+            Node::Group { name, .. } => {
+                let found: Vec<Option<&Group>> = self.runs.iter().map(|(_, run)| run.group(name)).collect();
+                let estimates = found.iter().map(|g| g.map_or(&[][..], |g| &g.estimates)).collect();
+                let alias = found.iter().flatten().next().map(|group| group.alias.clone());
+                (Row { name: alias.unwrap_or(template.name.clone()), ..template }, estimates)
+            }
+        }
+    }
+
+    /// Marks the figures of a node that hold verdicts from one process.
+    fn mark_weak(&self, node: &Node, rows: &mut [Row]) {
+        let tasks = node.tasks();
+        for (model, (_, run)) in self.runs.iter().enumerate() {
+            let weak = tasks.iter().filter_map(|name| run.task(name)).any(|task| task.one_process.is_some());
+            let cells = rows.iter_mut().filter_map(|row| row.cells.get_mut(model)?.as_mut());
+            cells.for_each(|cell| cell.weak = weak);
+        }
+    }
+
+    /// The verdicts from one process, by model and task.
+    fn weak(&self) -> Vec<Weak> {
+        let of_run = |(label, run): &(&str, &Run)| -> Vec<Weak> {
+            let model = (self.runs.len() > 1).then(|| label.to_string());
+            let of_task = |t: &Task| {
+                let (verdicts, of) = t.one_process?;
+                Some(Weak { model: model.clone(), task: t.name.clone(), verdicts, of })
+            };
+            run.tasks.iter().filter_map(of_task).collect()
+        };
+        self.runs.iter().flat_map(of_run).collect()
+    }
+
+    /// Marks the figures that no other one beats.
+    fn mark_best(&self, cells: &mut [Option<Cell>], name: &str, estimate: &Estimate) {
+        let key = (name.to_owned(), estimate.metric.clone(), estimate.filter.clone());
+        for (cell, best) in cells.iter_mut().zip(self.stars.get(&key).into_iter().flatten()) {
+            cell.iter_mut().for_each(|cell| cell.best = *best);
+        }
+    }
+
+    /// One row per metric and filter that any model has; a single row saying `nothing` where none has any.
+    fn add_rows(&self, (node, depth): (&'a Node, usize), nothing: &str, rows: &mut Vec<Row>) {
+        let (template, estimates) = self.figures(node, depth);
+        let mut seen: Vec<(&str, &str)> = Vec::new();
+        let mut last_n = None;
+        for estimate in estimates.iter().flat_map(|e| e.iter()) {
+            let id = (estimate.metric.as_str(), estimate.filter.as_str());
+            if seen.contains(&id) {
+                continue;
+            }
+            let mut cells: Vec<Option<Cell>> = estimates
+                .iter()
+                .map(|of_model| of_model.iter().find(|e| (e.metric.as_str(), e.filter.as_str()) == id))
+                .map(|e| e.map(cell))
+                .collect();
+            self.mark_best(&mut cells, node.name(), estimate);
+            let metric = metric_name(estimate);
+            let first = seen.is_empty();
+            // A group's number of documents is that of the tasks that have the metric, and said where it changes.
+            let n = match (template.is_group, first) {
+                (true, _) => Some(estimate.n).filter(|n| first || last_n != Some(*n)),
+                (false, true) => template.n,
+                (false, false) => None,
+            };
+            last_n = Some(estimate.n);
+            rows.push(Row { first, n, metric, higher_is_better: estimate.higher_is_better, cells, ..template.clone() });
+            seen.push(id);
+        }
+        if seen.is_empty() {
+            rows.push(Row { metric: nothing.to_string(), cells: vec![None; estimates.len()], ..template });
+        }
+    }
 }
 
 /// A row that a group is shown as: `metadata.rows`. What else stands with it is for `fairmark ls benchmarks`.
@@ -172,118 +379,10 @@ struct ShownRow {
     ideal: Option<f64>,
 }
 
-/// The rows of a group; none where it has none, or where they are not to be read.
-fn shown_rows(group: &Group) -> Vec<ShownRow> {
-    group.metadata.get("rows").and_then(|rows| serde_json::from_value(rows.clone()).ok()).unwrap_or_default()
-}
-
-/// The groups of which all stands in tables of its own.
-fn apart(nodes: &[Node]) -> HashSet<*const Group> {
-    let mut apart: HashSet<*const Group> = HashSet::new();
-    for group in groups_under(nodes) {
-        let is_apart = |node: &Node| matches!(node, Node::Group(inner) if apart.contains(&Arc::as_ptr(inner)));
-        let only_gathers = group.aggregates.is_empty() && !group.children.is_empty();
-        if !shown_rows(group).is_empty() || only_gathers && group.children.iter().all(is_apart) {
-            apart.insert(Arc::as_ptr(group));
-        }
-    }
-    apart
-}
-
-/// The tables of the groups at and under a node that have rows, each once.
-fn add_tables<'a>(
-    node: &'a Node,
-    runs: &[(&str, &Finished)],
-    entered: &mut HashSet<&'a str>,
-    tables: &mut Vec<(String, Vec<Row>)>,
-) {
-    let Node::Group(group) = node else { return };
-    if !entered.insert(&group.name) {
-        return;
-    }
-    let shown = shown_rows(group);
-    if shown.is_empty() {
-        group.children.iter().for_each(|child| add_tables(child, runs, entered, tables));
-        return;
-    }
-    let rows = shown.iter().filter_map(|row| {
-        let node = group.children.iter().find(|child| child.name() == row.task)?;
-        let mut row = [shown_row(row, node, runs)];
-        mark_weak(node, runs, &mut row);
-        let [row] = row;
-        Some(row)
-    });
-    tables.push((group.alias.clone().unwrap_or_else(|| group.name.clone()), rows.collect()));
-}
-
-/// The figure that a row names, of a task or of a group.
-fn shown_row(shown: &ShownRow, node: &Node, runs: &[(&str, &Finished)]) -> Row {
-    let (template, estimates) = figures(node, 0, runs);
-    let is = |e: &&Estimate| e.metric == shown.metric && shown.filter.as_ref().is_none_or(|filter| e.filter == *filter);
-    let found: Vec<Option<&Estimate>> = estimates.iter().map(|of_model| of_model.iter().find(is)).collect();
-    let first = found.iter().flatten().next();
-    let higher_is_better = first.and_then(|e| e.higher_is_better).filter(|_| shown.ideal.is_none());
-    let mut cells: Vec<Option<Cell>> = found.iter().map(|e| e.map(cell)).collect();
-    mark_best(&mut cells, higher_is_better);
-    let metric = first.map_or("not run".to_owned(), |e| metric_name(e));
-    let metric = shown.ideal.map_or(metric.clone(), |ideal| format!("{metric}, best at {ideal} %"));
-    let n = first.map(|e| e.n + e.unscored);
-    Row {
-        name: shown.row.clone(),
-        is_group: false,
-        num_fewshot: shots(node, runs),
-        n,
-        metric,
-        higher_is_better,
-        cells,
-        ..template
-    }
-}
-
-/// Shots of all tasks of a node, where they are alike.
-fn shots(node: &Node, runs: &[(&str, &Finished)]) -> Option<usize> {
-    let tasks = node.tasks();
-    let is_under = |name: &str| tasks.iter().any(|task| task.name == name);
-    let mut found = runs.iter().flat_map(|(_, run)| &run.tasks).filter(|t| is_under(&t.task.name));
-    let first = found.next()?.result.num_fewshot;
-    found.all(|t| t.result.num_fewshot == first).then_some(first)
-}
-
-/// What all rows of a node have in common, and each model's figures.
-fn figures<'a>(node: &Node, depth: usize, runs: &[(&str, &'a Finished)]) -> (Row, Vec<&'a [Estimate]>) {
-    let template = Row {
-        depth,
-        name: String::new(),
-        is_group: matches!(node, Node::Group(_)),
-        first: true,
-        num_fewshot: None,
-        n: None,
-        metric: String::new(),
-        higher_is_better: None,
-        cells: Vec::new(),
-    };
-    let name = |alias: &Option<String>| alias.clone().unwrap_or_else(|| node.name().to_owned());
-    match node {
-        Node::Task(task) => {
-            let found: Vec<_> =
-                runs.iter().map(|(_, run)| run.tasks.iter().find(|t| t.task.name == task.name)).collect();
-            let estimates = found.iter().map(|t| t.map_or(&[][..], |t| &t.result.estimates)).collect();
-            let first = found.iter().flatten().next();
-            let num_fewshot = first.map(|t| t.result.num_fewshot);
-            (Row { name: name(&task.alias), num_fewshot, n: first.map(|t| t.result.effective), ..template }, estimates)
-        }
-        Node::Group(group) => {
-            let found: Vec<_> = runs.iter().map(|(_, run)| run.groups.iter().find(|g| g.name == group.name)).collect();
-            let estimates: Vec<&[Estimate]> = found.iter().map(|g| g.map_or(&[][..], |g| &g.estimates)).collect();
-            (Row { name: name(&group.alias), ..template }, estimates)
-        }
-    }
-}
-
 /// The rows of the table in the making.
 struct Rows<'a> {
-    runs: &'a [(&'a str, &'a Finished)],
-    apart: HashSet<*const Group>,
+    view: &'a View<'a>,
+    apart: HashSet<&'a str>,
     /// Groups whose tasks are shown; where such a group comes again, it comes without them.
     shown: HashSet<&'a str>,
     rows: Vec<Row>,
@@ -293,62 +392,40 @@ impl<'a> Rows<'a> {
     fn add_node(&mut self, node: &'a Node, depth: usize) {
         let before = self.rows.len();
         match node {
-            Node::Task(task) => {
-                let (template, estimates) = figures(node, depth, self.runs);
-                let was_run = self.runs.iter().any(|(_, run)| run.tasks.iter().any(|t| t.task.name == task.name));
-                add_rows(template, &estimates, if was_run { "(answers only)" } else { "not run" }, &mut self.rows);
-                mark_weak(node, self.runs, &mut self.rows[before..]);
+            Node::Task(name) => {
+                let runs = self.view.runs;
+                let unfinished = runs.iter().any(|(_, run)| run.is_unfinished() && run.task(name).is_some());
+                let was_run = runs.iter().any(|(_, run)| run.task(name).is_some());
+                let nothing = match (was_run, unfinished) {
+                    (_, true) => "(not finished)",
+                    (true, false) => "(answers only)",
+                    (false, false) => "not run",
+                };
+                self.view.add_rows((node, depth), nothing, &mut self.rows);
+                self.view.mark_weak(node, &mut self.rows[before..]);
             }
-            Node::Group(group) if self.apart.contains(&Arc::as_ptr(group)) => {}
-            Node::Group(group) => {
-                let (template, estimates) = figures(node, depth, self.runs);
-                add_rows(template, &estimates, "", &mut self.rows);
-                mark_weak(node, self.runs, &mut self.rows[before..]);
-                if self.shown.insert(&group.name) {
-                    group.children.iter().for_each(|child| self.add_node(child, depth + 1));
+            Node::Group { name, .. } if self.apart.contains(name.as_str()) => {}
+            Node::Group { name, children } => {
+                self.view.add_rows((node, depth), "", &mut self.rows);
+                self.view.mark_weak(node, &mut self.rows[before..]);
+                if self.shown.insert(name) {
+                    children.iter().for_each(|child| self.add_node(child, depth + 1));
                 }
             }
         }
     }
 }
 
-/// One row per metric and filter that any model has; a single row saying `nothing` where none has any.
-fn add_rows(template: Row, estimates: &[&[Estimate]], nothing: &str, rows: &mut Vec<Row>) {
-    let mut seen: Vec<(&str, &str)> = Vec::new();
-    let mut last_n = None;
-    for estimate in estimates.iter().flat_map(|e| e.iter()) {
-        let id = (estimate.metric.as_str(), estimate.filter.as_str());
-        if seen.contains(&id) {
-            continue;
-        }
-        let mut cells: Vec<Option<Cell>> = estimates
-            .iter()
-            .map(|of_model| of_model.iter().find(|e| (e.metric.as_str(), e.filter.as_str()) == id))
-            .map(|e| e.map(cell))
-            .collect();
-        mark_best(&mut cells, estimate.higher_is_better);
-        let metric = metric_name(estimate);
-        let first = seen.is_empty();
-        // A group's number of documents is that of the tasks that have the metric, and said where it changes.
-        let n = match (template.is_group, first) {
-            (true, _) => Some(estimate.n).filter(|n| first || last_n != Some(*n)),
-            (false, true) => template.n,
-            (false, false) => None,
-        };
-        last_n = Some(estimate.n);
-        rows.push(Row { first, n, metric, higher_is_better: estimate.higher_is_better, cells, ..template.clone() });
-        seen.push(id);
-    }
-    if seen.is_empty() {
-        rows.push(Row { metric: nothing.to_string(), cells: vec![None; estimates.len()], ..template });
-    }
+/// `exact_match (strict-match)`
+pub(super) fn metric_name(estimate: &Estimate) -> String {
+    named(&estimate.metric, &estimate.filter)
 }
 
 /// `exact_match (strict-match)`
-fn metric_name(estimate: &Estimate) -> String {
-    match estimate.filter.as_str() {
-        "none" => estimate.metric.clone(),
-        filter => format!("{} ({filter})", estimate.metric),
+pub(super) fn named(metric: &str, filter: &str) -> String {
+    match filter {
+        "none" => metric.to_owned(),
+        filter => format!("{metric} ({filter})"),
     }
 }
 
@@ -362,42 +439,5 @@ fn cell(e: &Estimate) -> Cell {
         of: e.n + e.unscored,
         bounds: e.bounds,
         weak: false,
-    }
-}
-
-/// Marks the figures of a node that hold verdicts from one process.
-fn mark_weak(node: &Node, runs: &[(&str, &Finished)], rows: &mut [Row]) {
-    let tasks = node.tasks();
-    let is_weak = |t: &&FinishedTask| tasks.iter().any(|task| task.name == t.task.name) && one_process(t).0 > 0;
-    for (model, (_, run)) in runs.iter().enumerate() {
-        let weak = run.tasks.iter().any(|t| is_weak(&t));
-        let cells = rows.iter_mut().filter_map(|row| row.cells.get_mut(model)?.as_mut());
-        cells.for_each(|cell| cell.weak = weak);
-    }
-}
-
-/// The verdicts from one process, by model and task.
-fn weak(runs: &[(&str, &Finished)]) -> Vec<Weak> {
-    let of_run = |(label, run): &(&str, &Finished)| -> Vec<Weak> {
-        let model = (runs.len() > 1).then(|| label.to_string());
-        let of_task = |t: &FinishedTask| {
-            let (verdicts, of) = one_process(t);
-            (verdicts > 0).then(|| Weak { model: model.clone(), task: t.task.name.clone(), verdicts, of })
-        };
-        run.tasks.iter().filter_map(of_task).collect()
-    };
-    runs.iter().flat_map(of_run).collect()
-}
-
-/// Marks the best of at least two figures, when the metric has a direction.
-pub(super) fn mark_best(cells: &mut [Option<Cell>], higher_is_better: Option<bool>) {
-    let Some(higher) = higher_is_better else { return };
-    let values: Vec<f64> = cells.iter().flatten().filter_map(|c| c.value).collect();
-    if values.len() < 2 || values.iter().all(|v| *v == values[0]) {
-        return;
-    }
-    let best = values.into_iter().reduce(if higher { f64::max } else { f64::min });
-    for cell in cells.iter_mut().flatten() {
-        cell.best = cell.value.is_some() && cell.value == best;
     }
 }

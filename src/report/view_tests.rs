@@ -1,12 +1,10 @@
 //! The comparison table: notes, best figures, tables of their own.
 
-use super::view::{Cell, Comparison, Row, compare, mark_best};
+use super::view::{Cell, Row, SideBySide, side_by_side};
+use crate::compare::Stars;
 use crate::estimate::Estimate;
-use crate::run::TaskResult;
-use crate::runner::{Finished, FinishedTask, NotRun};
-use crate::score::testing::{group, task};
-use crate::task::{Group, Node, OutputType, Task};
-use std::sync::Arc;
+use crate::record::{Group, Model, Node, Program, Run, Task, Writer};
+use crate::run::{NotRun, Status};
 
 fn cell(value: f64) -> Option<Cell> {
     Some(Cell {
@@ -41,30 +39,15 @@ fn notes_are_about_figures_that_lack_documents() {
     };
     let nothing = Cell { value: None, ..lacking };
     let rows = vec![row(vec![cell(0.1), Some(lacking)]), row(vec![Some(nothing), None])];
-    let found = Comparison { models: vec!["a".into(), "b".into()], rows, ..Comparison::default() }.notes();
+    let found = SideBySide { models: vec!["a".into(), "b".into()], rows, ..SideBySide::default() }.notes();
     let [note] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((note.model.as_deref(), note.name.as_str(), note.value), (Some("b"), "t", 0.5));
-    let alone = Comparison { models: vec!["a".into()], rows: vec![row(vec![Some(lacking)])], ..Comparison::default() };
+    let alone = SideBySide { models: vec!["a".into()], rows: vec![row(vec![Some(lacking)])], ..SideBySide::default() };
     assert_eq!(alone.notes()[0].model, None);
 }
 
-#[test]
-fn best_follows_the_direction_and_needs_a_difference() {
-    let mut cells = [cell(0.1), cell(0.3), None, cell(0.3)];
-    mark_best(&mut cells, Some(true));
-    assert_eq!(best(&cells), [false, true, false, true]);
-    let mut cells = [cell(0.1), cell(0.3)];
-    mark_best(&mut cells, Some(false));
-    assert_eq!(best(&cells), [true, false]);
-    for (mut cells, direction) in [([cell(0.1), cell(0.3)], None), ([cell(0.2), cell(0.2)], Some(true))] {
-        mark_best(&mut cells, direction);
-        assert_eq!(best(&cells), [false, false]);
-    }
-}
-
-/// A finished run of two tasks under a group with rows, which stands in another group beside a third task.
-fn finished(rows: serde_json::Value) -> Finished {
-    let named = |name: &str| Arc::new(Task { name: name.into(), ..task(OutputType::GenerateUntil) });
+/// A run of two tasks under a group with rows, which stands in another group beside a third task.
+fn run(rows: serde_json::Value) -> Run {
     let estimate = |metric: &str, filter: &str, value: f64| Estimate {
         metric: metric.into(),
         filter: filter.into(),
@@ -77,35 +60,44 @@ fn finished(rows: serde_json::Value) -> Finished {
         bounds: None,
         higher_is_better: Some(true),
     };
-    let tasks = ["a", "b", "c"].map(named);
-    let result = |task: &Arc<Task>| TaskResult {
-        name: task.name.clone(),
-        original: 9,
-        effective: 7,
-        num_fewshot: 2,
+    let task = |name: &str| Task {
+        name: name.into(),
+        alias: name.into(),
+        num_fewshot: Some(2),
+        effective: Some(7),
         estimates: vec![estimate("acc", "none", 0.1), estimate("em", "strict", 0.2), estimate("em", "loose", 0.3)],
-        unscored: Vec::new(),
-        truncated: 0,
-        remarks: Vec::new(),
+        ..Task::default()
     };
-    let run = |task: &Arc<Task>| FinishedTask {
-        task: task.clone(),
-        items: Vec::new(),
-        samples: Vec::new(),
-        result: result(task),
-    };
-    let children = tasks[..2].iter().map(|task| Node::Task(task.clone())).collect();
-    let metadata = serde_json::Map::from_iter([("rows".to_owned(), rows)]);
-    let inner = Group { name: "inner".into(), alias: Some("Inner".into()), children, metadata, ..group(Vec::new()) };
-    let outer = Group { name: "outer".into(), children: vec![Node::Group(Arc::new(inner))], ..group(Vec::new()) };
-    Finished {
-        nodes: vec![Node::Group(Arc::new(outer)), Node::Task(tasks[2].clone())],
-        tasks: tasks[1..].iter().map(run).collect(),
+    let group =
+        |name: &str, alias: &str, rows| Group { name: name.into(), alias: alias.into(), rows, ..Group::default() };
+    let node = |name: &str| Node::Task(name.into());
+    let inner = Node::Group { name: "inner".into(), children: vec![node("a"), node("b")] };
+    let outer = Node::Group { name: "outer".into(), children: vec![inner] };
+    Run {
+        path: "out/m".into(),
+        writer: Writer { program: Program::Fairmark, version: None },
+        model: Model::default(),
+        status: Status::Incomplete,
+        repeatable: Some(true),
+        started: None,
+        tree: vec![outer, node("c")],
+        tasks: vec![task("b"), task("c")],
+        groups: vec![group("outer", "outer", serde_json::Value::Null), group("inner", "Inner", rows)],
         not_run: vec![NotRun { task: "a".into(), reason: "no python3".into() }],
-        groups: Vec::new(),
-        missing: 0,
-        unscored: 0,
+        usage: None,
     }
+}
+
+#[test]
+fn stars_are_set_where_they_were_found() {
+    let run = run(serde_json::json!([]));
+    let key = |task: &str| (task.to_owned(), "acc".to_owned(), "none".to_owned());
+    let stars = [(key("b"), vec![true, false]), (key("c"), vec![false, false])].into();
+    let found = side_by_side(&[("m", &run), ("n", &run)], &stars);
+    let row = |name: &str| found[0].rows.iter().find(|row| row.name == name && row.metric == "acc").unwrap();
+    assert_eq!((best(&row("b").cells), best(&row("c").cells)), (vec![true, false], vec![false, false]));
+    assert_eq!(found[0].starred, Some(true));
+    assert_eq!(side_by_side(&[("m", &run)], &Stars::new())[0].starred, None);
 }
 
 #[test]
@@ -115,10 +107,10 @@ fn a_group_with_rows_is_a_table_of_its_own() {
         {"row": "Second", "task": "b", "metric": "acc", "ideal": 50},
         {"row": "Third", "task": "a", "metric": "acc"},
     ]);
-    let run = finished(rows);
-    let found = compare(&[("m", &run)]);
+    let run = run(rows);
+    let found = side_by_side(&[("m", &run)], &Stars::new());
     let [main, inner] = found.as_slice() else { panic!("{found:?}") };
-    let names = |table: &Comparison| -> Vec<(String, String)> {
+    let names = |table: &SideBySide| -> Vec<(String, String)> {
         table.rows.iter().map(|row| (row.name.clone(), row.metric.clone())).collect()
     };
     let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
@@ -135,8 +127,8 @@ fn a_group_with_rows_is_a_table_of_its_own() {
 
 #[test]
 fn without_rows_a_group_stands_in_the_table() {
-    let run = finished(serde_json::json!([]));
-    let found = compare(&[("m", &run)]);
+    let run = run(serde_json::json!([]));
+    let found = side_by_side(&[("m", &run)], &Stars::new());
     assert_eq!(found.len(), 1);
     let names: Vec<&str> = found[0].rows.iter().filter(|row| row.first).map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["outer", "Inner", "a", "b", "c"]);

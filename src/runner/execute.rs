@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::item::Item;
 use crate::judge::Judges;
 use crate::request::{Request, Response, Unscored};
-use crate::run::{GroupResult, TaskResult};
+use crate::run::{GroupResult, NotRun, TaskResult};
 use crate::sample::{AnsweredItem, Sample, Score};
 use crate::score::{estimate_group, estimate_task, remarks_on_answers, score_item};
 use crate::task::{Group, Node, Task, groups_under, tasks_under};
@@ -43,13 +43,6 @@ impl FinishedTask {
         let index = self.items.binary_search_by_key(&doc_id, |a| a.item.doc.id).ok()?;
         self.items.get(index)
     }
-}
-
-/// A task of which nothing was asked, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotRun {
-    pub task: String,
-    pub reason: String,
 }
 
 /// A run after its last answer (or after it was cancelled).

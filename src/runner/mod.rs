@@ -1,9 +1,10 @@
 //! Runs the whole line: tasks and data to items, items to answers, answers to scores, all of it journalled.
 //!
-//! Comes in: selected tasks, a data source, an engine. Goes out: [`Event`]s while it works and a [`Finished`] run at the
-//! end. Never: prints, or decides what a score means.
+//! Comes in: selected tasks, a data source, an engine. Goes out: [`Event`]s while it works and a run's folder at the end, with
+//! everything in it. Never: prints, or decides what a score means.
 
 mod effect;
+mod environment;
 mod execute;
 #[cfg(test)]
 mod execute_tests;
@@ -12,23 +13,27 @@ mod journal;
 mod judging;
 #[cfg(test)]
 mod judging_tests;
+mod model;
 mod prepare;
 mod protocol;
 #[cfg(test)]
 mod protocol_tests;
 #[cfg(test)]
 mod testing;
+mod write;
 
 pub use effect::{Wishes, remarks_on_flags};
-pub use execute::{Finished, FinishedTask, Means, NotRun, execute};
+pub use execute::{Finished, FinishedTask, Means, execute};
 pub use folder::{RunFolder, check_writable};
-pub use judging::one_process;
+pub use model::Job;
 pub use prepare::{Limit, Prepared, PreparedTask, prepare};
 pub use protocol::{Plan, plan_protocol};
 
 use crate::engine::Workload;
 use crate::engine::remote::transport::Waiting;
 use crate::remark::Remark;
+use crate::usage::UsageReport;
+use std::path::PathBuf;
 
 /// What happens during a run, for progress displays.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,4 +60,16 @@ pub enum Event {
     Judged { judge: String, done: usize, total: usize },
     /// Answering is over, by itself or because it was cancelled.
     Ended { done: usize, total: usize },
+    /// Prompts are made and the model is there: so many requests, repeats included.
+    Ready { requests: usize },
+    /// Something to know about the model or its run, which may hold for others too.
+    Note(String),
+    /// What the user should know about the engine's work.
+    Remarks(Vec<Remark>),
+    /// The run's folder is there, with what an earlier session left in it.
+    Opened { folder: PathBuf, recorded: usize, complete: bool },
+    /// What the answers took.
+    Used(Box<UsageReport>),
+    /// The run is finished: everything is in its folder.
+    Written { folder: PathBuf },
 }

@@ -217,20 +217,35 @@ pub fn undefeated(
     higher: bool,
     alpha: f64,
 ) -> Result<Option<Vec<bool>>, Unfit> {
-    let alpha = inside("an error rate of", alpha, 0.0, 1.0)?;
-    let (mut losers, mut ps) = (Vec::new(), Vec::new());
+    let mut beaten = Vec::new();
     for (second, candidate) in columns.iter().enumerate() {
         for (first, base) in columns.iter().enumerate().take(second) {
             let paired = Paired::new(base, candidate, clusters)?;
             let gained = paired.differences()?.mean()?;
-            losers.push(if (gained > 0.0) == higher { first } else { second });
-            ps.push(paired.test()?.p);
+            beaten.push(Beaten { loser: if (gained > 0.0) == higher { first } else { second }, p: paired.test()?.p });
         }
     }
+    undefeated_of(columns.len(), &beaten, alpha)
+}
+
+/// Which of two runs is the worse, and the p of the difference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Beaten {
+    pub loser: usize,
+    pub p: f64,
+}
+
+/// The same from tests of all pairs, whatever they are of.
+///
+/// # Errors
+/// Unless `alpha` lies strictly between 0 and 1, and every p between 0 and 1.
+pub fn undefeated_of(columns: usize, pairs: &[Beaten], alpha: f64) -> Result<Option<Vec<bool>>, Unfit> {
+    let alpha = inside("an error rate of", alpha, 0.0, 1.0)?;
+    let ps: Vec<f64> = pairs.iter().map(|pair| pair.p).collect();
     let adjusted = Correction::Holm.adjust(&ps)?;
-    let mut starred = vec![true; columns.len()];
-    for (loser, _) in losers.iter().zip(adjusted).filter(|(_, p)| *p <= alpha) {
-        starred[*loser] = false;
+    let mut starred = vec![true; columns];
+    for (pair, _) in pairs.iter().zip(adjusted).filter(|(_, p)| *p <= alpha) {
+        starred.iter_mut().skip(pair.loser).take(1).for_each(|star| *star = false);
     }
     Ok(starred.contains(&false).then_some(starred))
 }

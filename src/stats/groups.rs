@@ -9,8 +9,9 @@
 //! without any spread (all right, all wrong) add no error: it says how many there are.
 
 use super::given::{Level, Observations, Unfit};
-use super::interval::{Caution, Interval, IntervalEstimate, Scope};
+use super::interval::{Caution, Interval, IntervalEstimate, Scope, Test};
 use super::method::Method;
+use super::special::student_tail;
 use super::student::mean_error;
 
 /// A part of a group: its mean and its error.
@@ -47,6 +48,13 @@ impl Part {
     }
 }
 
+impl Part {
+    /// How many documents it has.
+    pub fn documents(&self) -> usize {
+        self.documents
+    }
+}
+
 /// How parts count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weighting {
@@ -56,11 +64,16 @@ pub enum Weighting {
     Macro,
 }
 
-/// The group's mean with its interval over further documents of these parts.
-///
-/// # Errors
-/// Without parts, and when none of them has any spread.
-pub fn group(parts: &[Part], weighting: Weighting, level: Level) -> Result<IntervalEstimate, Unfit> {
+/// A group's mean with its error.
+struct Whole {
+    value: f64,
+    variance: f64,
+    /// Satterthwaite's degrees of freedom.
+    freedom: f64,
+    documents: usize,
+}
+
+fn whole(parts: &[Part], weighting: Weighting) -> Result<Whole, Unfit> {
     let documents: usize = parts.iter().map(|part| part.documents).sum();
     if parts.is_empty() {
         return Err(Unfit::TooFew { what: "parts", n: 0, least: 1 });
@@ -76,7 +89,33 @@ pub fn group(parts: &[Part], weighting: Weighting, level: Level) -> Result<Inter
     }
     let squares: f64 = parts.iter().zip(variances()).map(|(part, v)| v * v / part.freedom).sum();
     let value: f64 = parts.iter().map(|part| share(part) * part.value).sum();
-    let half = level.t(variance * variance / squares) * variance.sqrt();
+    Ok(Whole { value, variance, freedom: variance * variance / squares, documents })
+}
+
+/// Two-sided test of "the group's mean is 0" over further documents of these parts: on differences, of "nothing changed".
+///
+/// # Errors
+/// As [`group`].
+pub fn group_test(parts: &[Part], weighting: Weighting) -> Result<Test, Unfit> {
+    let Whole { value, variance, freedom, .. } = whole(parts, weighting)?;
+    Ok(Test {
+        p: (2.0 * student_tail(value.abs() / variance.sqrt(), freedom)).min(1.0),
+        method: match weighting {
+            Weighting::Micro => Method::Micro,
+            Weighting::Macro => Method::Macro,
+        },
+        scope: Scope::Population,
+        cautions: Vec::new(),
+    })
+}
+
+/// The group's mean with its interval over further documents of these parts.
+///
+/// # Errors
+/// Without parts, and when none of them has any spread.
+pub fn group(parts: &[Part], weighting: Weighting, level: Level) -> Result<IntervalEstimate, Unfit> {
+    let Whole { value, variance, freedom, documents } = whole(parts, weighting)?;
+    let half = level.t(freedom) * variance.sqrt();
     let without = parts.iter().filter(|part| part.stderr == 0.0).count();
     Ok(IntervalEstimate {
         value,
@@ -109,6 +148,14 @@ mod tests {
         let micro = group(&parts, Weighting::Micro, Level::P95).unwrap();
         near(micro.stderr.unwrap(), number(&golden["micro_stderr"]));
         near(micro.value, x.iter().chain(&y).sum::<f64>() / 39.0);
+        // The interval at the level of the test's p ends at 0.
+        let parts = parts.map(|part| Part { value: part.value - 0.9 * x[0], ..part });
+        for weighting in [Weighting::Micro, Weighting::Macro] {
+            let p = group_test(&parts, weighting).unwrap().p;
+            let interval = group(&parts, weighting, Level::new(1.0 - p).unwrap()).unwrap().interval;
+            let nearest = interval.low().abs().min(interval.high().abs());
+            assert!(nearest < 1e-9 * interval.width().max(1.0), "{p} {interval:?}");
+        }
     }
 
     /// By hand, and the reference's unweighted error: √(0.05² + 0.02² + 0.11²)/3.

@@ -48,7 +48,7 @@ impl Demand {
     }
 
     /// How many errors a difference must be away: 2.80 as a rule.
-    pub(super) fn deviate(self) -> f64 {
+    pub fn deviate(self) -> f64 {
         normal_quantile(self.power) - normal_quantile(self.alpha / self.sides)
     }
 }

@@ -1,11 +1,18 @@
-//! The files of a finished run: their names, known before anything is asked, and their writing.
+//! The files of a finished run: their names, known before anything is asked, and their writing. The reference's results and samples, and
+//! all samples as Parquet.
 
+mod parquet;
+mod results;
+mod samples;
+
+use super::{Finished, Means, RunFolder};
 use crate::error::Result;
 use crate::file::unique_name;
-use crate::report::{JudgeReport, ResultsInput, results_json, samples_jsonl, samples_parquet};
 use crate::request::Prompt;
 use crate::run::Status;
-use crate::runner::{Finished, Means, RunFolder};
+use parquet::samples_parquet;
+use results::{JudgeReport, ResultsInput, results_json};
+use samples::samples_jsonl;
 
 /// Names of the files of a finished run that depend on its tasks and its start.
 pub struct Names {

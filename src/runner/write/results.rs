@@ -5,7 +5,8 @@ use crate::judgement::JudgeIdentity;
 use crate::python::json;
 use crate::remark::Remark;
 use crate::run::{Header, TaskResult};
-use crate::runner::{Finished, FinishedTask, one_process};
+use crate::runner::judging::one_process;
+use crate::runner::{Finished, FinishedTask};
 use crate::sample::{Sample, Score};
 use crate::task::{Group, Node, Task};
 use serde::Serialize;
@@ -105,11 +106,20 @@ pub fn results_json(input: &ResultsInput<'_>) -> String {
     root.insert("chat_template_sha".into(), value!(template.map(json::sha256)));
     root.insert("total_evaluation_time_seconds".into(), value!(format!("{seconds:?}")));
     let mut own = Map::new();
+    own.insert("format_version".into(), value!(header.format_version));
     own.insert("spec_sha256".into(), value!(header.spec_sha256));
     own.insert("spec".into(), value!(spec));
     own.insert("effort".into(), value!(header.effort));
     own.insert("load_seconds".into(), value!(load_seconds));
     own.insert("unscored".into(), unscored(finished));
+    own.insert("selected".into(), finished.nodes.iter().map(|node| value!(node.name())).collect());
+    own.insert("groups".into(), own_groups(&groups).into());
+    own.insert("estimates".into(), own_estimates(finished).into());
+    let cut = finished.tasks.iter().filter(|t| t.result.truncated > 0);
+    let cut: Map<String, Value> = cut.map(|t| (t.task.name.clone(), value!(t.result.truncated))).collect();
+    if !cut.is_empty() {
+        own.insert("truncated".into(), cut.into());
+    }
     let remarks = remarks(finished);
     if !remarks.is_empty() {
         own.insert("remarks".into(), remarks.into());
@@ -254,12 +264,33 @@ fn unscored(finished: &Finished) -> Value {
     Value::Object(tasks.map(|t| (t.task.name.clone(), of(t))).collect())
 }
 
-/// `{task: [{remark, count, of}]}`: what the answers show, besides scores.
+/// `{group: {"aggregates": whether it has figures of its own, "rows": the rows that it is shown as}}`
+fn own_groups(groups: &[&Group]) -> Map<String, Value> {
+    let of = |group: &&Group| {
+        let mut entry = Map::from_iter([("aggregates".to_owned(), value!(!group.aggregates.is_empty()))]);
+        if let Some(rows) = group.metadata.get("rows") {
+            entry.insert("rows".into(), rows.clone());
+        }
+        (group.name.clone(), Value::Object(entry))
+    };
+    groups.iter().map(of).collect()
+}
+
+/// `{task or group: [estimate]}`: the figures with all that the reference's form has no place for.
+fn own_estimates(finished: &Finished) -> Map<String, Value> {
+    let of_tasks = finished.tasks.iter().map(|t| (&t.task.name, &t.result.estimates));
+    let of_groups = finished.groups.iter().map(|g| (&g.name, &g.estimates));
+    of_tasks.chain(of_groups).map(|(name, estimates)| (name.clone(), value!(estimates))).collect()
+}
+
+/// `{task: [{remark, weight, count, of, what}]}`: what the answers show, besides scores.
 fn remarks(finished: &Finished) -> Map<String, Value> {
     let of = |t: &FinishedTask| {
-        let entry = |remark: &Remark| match remark.count {
-            Some((count, of, what)) => value!({"remark": remark.text, "count": count, "of": of, "what": what}),
-            None => value!({"remark": remark.text}),
+        let entry = |remark: &Remark| match &remark.count {
+            Some((count, of, what)) => {
+                value!({"remark": remark.text, "weight": remark.weight, "count": count, "of": of, "what": what})
+            }
+            None => value!({"remark": remark.text, "weight": remark.weight}),
         };
         t.result.remarks.iter().map(entry).collect::<Value>()
     };

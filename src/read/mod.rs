@@ -1,0 +1,59 @@
+//! Runs on disk to [`Run`]s: ours, those of lm-evaluation-harness, and logs of Inspect.
+//!
+//! Comes in: a folder or a file. Goes out: a [`Run`], and its samples one by one, so that a run of a million samples is read in bounded
+//! memory. Never: a model, data, the network. Everything read is untrusted.
+
+mod find;
+mod journal;
+mod lines;
+mod ours;
+mod results;
+mod samples;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::{Line, Run, Samples, Task};
+pub(crate) use samples::hash_of;
+
+use find::{Found, find};
+use std::path::Path;
+
+/// Opens a run: a run folder, a folder of the reference's with one results file (perhaps one level down), a results file, or an Inspect
+/// log. One of ours that is not finished has no figures, and what was recorded of each task.
+///
+/// # Errors
+/// There is no run, or more than one; its files are damaged, or of a version that is not known.
+pub fn open(path: &Path) -> Result<Run> {
+    match find(path)? {
+        Found::Ours { folder, header } => ours::open(&folder, *header),
+        Found::Results(file) => results::open(&file),
+    }
+}
+
+/// Opens a finished run.
+///
+/// # Errors
+/// Those of [`open`]; the run is not finished (exit code 3).
+pub fn open_finished(path: &Path) -> Result<Run> {
+    let run = open(path)?;
+    match run.tasks.iter().all(|task| task.estimates.is_empty()) && run.is_unfinished() {
+        true => Err(Error::new(ErrorKind::Incomplete, "this run is not finished")
+            .file(path)
+            .hint("give the command that began it again: it goes on where it stopped")),
+        false => Ok(run),
+    }
+}
+
+/// Reads the samples of a task one by one: document by document, under each filter pipeline.
+///
+/// # Errors
+/// The run has none; names the line that is damaged or too long; those of `visit`.
+pub fn samples(run: &Run, task: &Task, visit: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
+    match &task.samples {
+        Samples::Lines(file) => lines::read(file, visit),
+        Samples::Inspect(_) | Samples::Missing => {
+            Err(Error::input(format!("this run has no samples of {}", task.name))
+                .file(&run.path)
+                .hint("lm-evaluation-harness writes them with --log_samples, fairmark always"))
+        }
+    }
+}
