@@ -65,7 +65,7 @@ struct Report {
 /// Scores the stored texts and compares; exit code 3 when texts could not be scored.
 pub fn scorer_agreement(args: &AgreementArgs) -> Result<ExitCode> {
     let engine = only(&args.engine.precision, args.engine.engine_options(&args.task, false)?)?;
-    let options = args.judging.judge_options(&args.engine, &engine)?;
+    let options = args.judging.judge_options(&args.engine.endpoints, args.engine.threads(), &engine)?;
     let catalog = Catalog::load(&args.task.include_path)?;
     let nodes = catalog.select(&[TASK.to_owned()])?;
     let task =

@@ -1,6 +1,6 @@
 //! Flags about judging: what model-written programs run in, how many answers a document gets.
 
-use super::args::ModelArgs;
+use super::endpoints::EndpointArgs;
 use crate::engine::EngineOptions;
 use crate::engine::cache::CacheOptions;
 use crate::error::Result;
@@ -45,7 +45,12 @@ pub struct JudgeArgs {
 
 impl JudgeArgs {
     /// Options for all judges of this command.
-    pub fn judge_options(&self, model: &ModelArgs, engine: &EngineOptions) -> Result<JudgeOptions> {
+    pub fn judge_options(
+        &self,
+        endpoints: &EndpointArgs,
+        workers: usize,
+        engine: &EngineOptions,
+    ) -> Result<JudgeOptions> {
         let runner = match (self.unsafe_code, self.sandbox) {
             (true, _) => Runner::Unsafe,
             (false, SandboxArg::Own) => Runner::Own,
@@ -55,13 +60,12 @@ impl JudgeArgs {
                 Runner::External(Template::named(name)?)
             }
         };
-        let endpoints = &model.endpoints;
         let cache =
             CacheOptions { mode: endpoints.cache.into(), file: endpoints.cache_file.clone(), retry_refused: false };
         Ok(JudgeOptions {
             runner,
             python: self.python.clone(),
-            workers: model.threads(),
+            workers,
             cache,
             toxicity_scorer: self.toxicity_scorer.clone(),
             engine: engine.clone(),

@@ -21,6 +21,7 @@ mod precision;
 mod problems;
 mod progress;
 mod report;
+mod rescore;
 mod run;
 mod screen;
 mod show;
@@ -50,6 +51,8 @@ enum Verb {
     Run(run::RunArgs),
     /// Render finished runs again: fairmark's, lm-evaluation-harness's, Inspect's. No model, no data, no network.
     Report(report::ReportArgs),
+    /// Score recorded answers again, under filters and metrics as task files say them now. No model, no data.
+    Rescore(Box<rescore::RescoreArgs>),
     /// What changed between runs over the same documents: paired differences, flips, a sentence for each.
     Compare(compare::CompareArgs),
     /// List what fairmark knows.
@@ -113,6 +116,7 @@ fn run_verb(verb: Verb) -> Result<ExitCode> {
         Verb::Demo(args) => demo::demo(&args),
         Verb::Run(args) => run::run(&args),
         Verb::Report(args) => report::report(&args),
+        Verb::Rescore(args) => rescore::rescore(&args),
         Verb::Compare(args) => compare::compare_runs(&args),
         Verb::Ls(args) => ls::ls(&args),
         Verb::Show(args) => show::show(&args),

@@ -10,9 +10,9 @@ use super::report::{Format, print_runs};
 use super::talk;
 use crate::catalog::Catalog;
 use crate::engine::local::show_bytes;
-use crate::engine::{self, Engine, EngineOptions};
+use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::judge::Judges;
+use crate::judge::{JudgeOptions, Judges};
 use crate::price::PriceTable;
 use crate::read;
 use crate::record::Run;
@@ -121,7 +121,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let catalog = Catalog::load(&args.task.include_path)?;
     talk::warnings(&catalog.warnings());
     let nodes = nodes_sampled(&catalog.select(&args.tasks)?, &args.judging.sampling())?;
-    let judges = open_judges(&nodes, args, &engine_options)?;
+    let judge_options = args.judging.judge_options(&args.engine.endpoints, args.engine.threads(), &engine_options)?;
+    let judges = open_judges(&nodes, &judge_options, args.verbosity())?;
     let source = args.task.data_source(!talk)?;
     let cancel = cancel_on_signal();
     // Prompts that cannot be made and servers that do not answer end the command before anything is asked or loaded.
@@ -185,7 +186,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 }
 
 /// Shows the events of one model's run.
-struct Shown<'a> {
+pub(super) struct Shown<'a> {
     progress: Progress,
     engine: &'a dyn Engine,
     heard: &'a mut Heard,
@@ -193,11 +194,12 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn new(label: &str, verbosity: Verbosity, engine: &'a dyn Engine, heard: &'a mut Heard) -> Shown<'a> {
+    pub(super) fn new(label: &str, verbosity: Verbosity, engine: &'a dyn Engine, heard: &'a mut Heard) -> Shown<'a> {
         Shown { progress: Progress::new(label, verbosity), engine, heard, talk: verbosity > Verbosity::Quiet }
     }
 
-    fn event(&mut self, event: Event) {
+    /// Says what there is to say of an event.
+    pub(super) fn event(&mut self, event: Event) {
         let label = self.progress.label();
         match event {
             Event::Note(note) => self.heard.note(label, &note),
@@ -255,9 +257,9 @@ fn about(label: &str, remarks: &[Remark]) -> Vec<Remark> {
 /// Opens the judges that tasks need, before any model is loaded.
 ///
 /// Errors: no task of the command could be run.
-fn open_judges(nodes: &[Node], args: &RunArgs, options: &EngineOptions) -> Result<Judges> {
-    let talk = args.verbosity() > Verbosity::Quiet;
-    let judges = Judges::open(nodes, &args.judging.judge_options(&args.engine, options)?);
+pub(super) fn open_judges(nodes: &[Node], options: &JudgeOptions, verbosity: Verbosity) -> Result<Judges> {
+    let talk = verbosity > Verbosity::Quiet;
+    let judges = Judges::open(nodes, options);
     let tasks: Vec<_> = nodes.iter().flat_map(Node::tasks).collect();
     let missing: Vec<_> = tasks.iter().filter_map(|task| Some((task, judges.missing(task)?))).collect();
     if let (Some((task, err)), true) = (missing.first(), missing.len() == tasks.len()) {

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub mod cache;
 pub mod local;
 pub mod mock;
+pub mod recorded;
 pub mod remote;
 mod thinking;
 pub mod tokens;

@@ -5,6 +5,8 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::python::json::standard;
 use crate::record::Line;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -39,11 +41,19 @@ pub(super) fn each(path: &Path, visit: &mut dyn FnMut(usize, &[u8]) -> Result<()
 /// # Errors
 /// Those of [`each`]; a line that is no sample.
 pub(super) fn read(path: &Path, visit: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
-    each(path, &mut |_, bytes| visit(sample(bytes)?.into_line()))
+    each(path, &mut |_, bytes| visit(sample::<Written>(bytes)?.into_line()))
+}
+
+/// Reads a samples file with all that stands in its lines.
+///
+/// # Errors
+/// Those of [`each`]; a line that is no object.
+pub(super) fn read_written(path: &Path, visit: &mut dyn FnMut(Map<String, Value>) -> Result<()>) -> Result<()> {
+    each(path, &mut |_, bytes| visit(sample(bytes)?))
 }
 
 /// A line of a samples file. Python writes `NaN` and the infinities where JSON has nothing.
-fn sample(bytes: &[u8]) -> Result<Written> {
+fn sample<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let first = serde_json::from_slice(bytes);
     let read = match (&first, std::str::from_utf8(bytes)) {
         (Err(_), Ok(text)) => serde_json::from_str(&standard(text)),

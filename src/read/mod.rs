@@ -10,9 +10,11 @@ mod ours;
 mod results;
 mod samples;
 
+use crate::engine::Identity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{Line, Run, Samples, Task};
+use crate::record::{Line, Program, Run, Samples, Task};
 pub(crate) use samples::hash_of;
+use serde_json::{Map, Value};
 
 use find::{Found, find};
 use std::path::Path;
@@ -43,6 +45,34 @@ pub fn open_finished(path: &Path) -> Result<Run> {
     }
 }
 
+/// Reads the samples of a task one by one as they are written, with documents, prompts and answers.
+///
+/// # Errors
+/// Those of [`samples`]; the run's writer keeps no such lines.
+pub fn written_samples(run: &Run, task: &Task, visit: &mut dyn FnMut(Map<String, Value>) -> Result<()>) -> Result<()> {
+    match &task.samples {
+        Samples::Lines(file) => lines::read_written(file, visit),
+        Samples::Inspect(_) => {
+            Err(Error::input("a log of Inspect does not hold what was asked in a form that can be scored again")
+                .file(&run.path))
+        }
+        Samples::Missing => Err(no_samples(run, task)),
+    }
+}
+
+/// Who answered, where the run is one of ours.
+///
+/// # Errors
+/// The run's header cannot be read.
+pub fn identity(run: &Run) -> Result<Option<Identity>> {
+    match run.writer.program {
+        Program::Fairmark if run.path.join("run.json").exists() => {
+            Ok(Some(ours::header(&run.path.join("run.json"))?.spec.model))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Reads the samples of a task one by one: document by document, under each filter pipeline.
 ///
 /// # Errors
@@ -50,10 +80,12 @@ pub fn open_finished(path: &Path) -> Result<Run> {
 pub fn samples(run: &Run, task: &Task, visit: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     match &task.samples {
         Samples::Lines(file) => lines::read(file, visit),
-        Samples::Inspect(_) | Samples::Missing => {
-            Err(Error::input(format!("this run has no samples of {}", task.name))
-                .file(&run.path)
-                .hint("lm-evaluation-harness writes them with --log_samples, fairmark always"))
-        }
+        Samples::Inspect(_) | Samples::Missing => Err(no_samples(run, task)),
     }
+}
+
+fn no_samples(run: &Run, task: &Task) -> Error {
+    Error::input(format!("this run has no samples of {}", task.name))
+        .file(&run.path)
+        .hint("lm-evaluation-harness writes them with --log_samples, fairmark always")
 }

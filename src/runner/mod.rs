@@ -18,6 +18,7 @@ mod prepare;
 mod protocol;
 #[cfg(test)]
 mod protocol_tests;
+mod rescore;
 #[cfg(test)]
 mod testing;
 mod write;
@@ -28,6 +29,7 @@ pub use folder::{RunFolder, check_writable};
 pub use model::Job;
 pub use prepare::{Limit, Prepared, PreparedTask, prepare};
 pub use protocol::{Plan, plan_protocol};
+pub use rescore::{Rescored, rescored, rescored_identity};
 
 use crate::engine::Workload;
 use crate::engine::remote::transport::Waiting;
