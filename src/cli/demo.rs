@@ -1,8 +1,12 @@
 //! `fairmark demo`: the main job on what is built in, as one ordinary `fairmark run`.
 
 use super::run::{self, RunArgs};
+use super::screen::screen;
 use super::talk;
+use crate::compare::{Options, compare};
 use crate::error::{Error, Result};
+use crate::record::Run;
+use crate::report::render_against_base;
 use clap::{Args, FromArgMatches};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -53,11 +57,26 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
     asked.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_string()));
     let mut asked: Vec<OsString> = asked.into_iter().map(OsString::from).collect();
     asked.extend(["--out".into(), args.out.clone().into_os_string()]);
-    let code = run::run(&parsed(asked)?)?;
+    let (runs, code) = run::run_all(&parsed(asked)?)?;
+    print_against_first(&runs, args.markdown)?;
     if !args.quiet {
         next(&args.out).lines().for_each(talk::say);
     }
     Ok(code)
+}
+
+/// What each format costs against the first: a table, and a sentence a format.
+fn print_against_first(runs: &[(String, Run)], markdown: bool) -> Result<()> {
+    let Some(((label, base), others)) = runs.split_first() else { return Ok(()) };
+    let mut found = Vec::new();
+    for (other, run) in others {
+        found.push(compare((label, base), (other, run), &Options::default())?);
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let (style, _) = screen(markdown);
+    talk::print_styled(&format!("\n{}", render_against_base(&found, style)))
 }
 
 /// The flags of `fairmark run` that these arguments are.

@@ -107,6 +107,11 @@ impl RunArgs {
 
 /// Runs every model; exit code 3 when documents could not be scored.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    run_all(args).map(|(_, code)| code)
+}
+
+/// Runs every model and prints the table; the finished runs with their headings, and the exit code.
+pub(super) fn run_all(args: &RunArgs) -> Result<(Vec<(String, Run)>, ExitCode)> {
     let talk = args.verbosity() > Verbosity::Quiet;
     let limit = args.limit.map(|written| Limit::new(written).map(|limit| (limit, written))).transpose()?;
     let options = args.task.prompt_options()?;
@@ -177,12 +182,13 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         }
     }
     if let (Some(err), true) = (&stopped, runs.is_empty()) {
-        return Ok(ExitCode::from(err.kind().exit_code()));
+        return Ok((runs, ExitCode::from(err.kind().exit_code())));
     }
     drop(heard);
     disambiguate(&mut runs, &asked);
     print_runs(&runs, Format::of(args.markdown))?;
-    Ok(stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code())))
+    let code = stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code()));
+    Ok((runs, code))
 }
 
 /// Shows the events of one model's run.

@@ -260,6 +260,47 @@ pub fn comparisons_csv(comparisons: &[Comparison]) -> Result<String> {
         .csv()
 }
 
+/// Several candidates against one base in one table of differences, and a sentence for each.
+pub fn render_against_base(comparisons: &[Comparison], style: Style) -> String {
+    let Some(first) = comparisons.first() else { return String::new() };
+    let look = if style == Style::Markdown { Look::Markdown } else { Look::Lines };
+    let mut grid = Grid::new(look, style == Style::Colour);
+    let heading = |label: &str| GridCell::new(visible::excerpt(label, LONGEST_HEADING));
+    let keys = ["Task", "n", "Metric", ""].map(GridCell::ours);
+    let candidates =
+        comparisons.iter().map(|c| GridCell::new(format!("Δ {}", visible::excerpt(&c.candidate, LONGEST_HEADING))));
+    grid.header(keys.into_iter().chain([heading(&first.base)]).chain(candidates).map(GridCell::bold));
+    for row in first.rows.iter().filter(|row| !row.is_group) {
+        let of = |comparison: &Comparison| {
+            let is =
+                |other: &&Row| (&other.task, &other.metric, &other.filter) == (&row.task, &row.metric, &row.filter);
+            let found = comparison.rows.iter().find(is)?;
+            let star = if found.moved() { "*" } else { "" };
+            Some(format!("{star}{}", signed(found.paired.as_ref()?.difference.value)))
+        };
+        let keys = self::keys();
+        let cells = keys.iter().map(|column| GridCell::new((column.cell)(row)));
+        let cells = cells.chain([GridCell::new(figure(row.base))]);
+        grid.row(cells.chain(comparisons.iter().map(|comparison| GridCell::new(of(comparison).unwrap_or_default()))));
+    }
+    if style != Style::Markdown {
+        grid.padding((1, 0), |_| true);
+    }
+    grid.right(|index| index == 1 || index > 3);
+    let mut lines = vec![
+        "Δ is over the same documents; a star: beyond noise (paired test, Holm over the rows of a format, 5 %)"
+            .to_owned(),
+    ];
+    lines.extend(comparisons.iter().map(|comparison| comparison.sentence.clone()));
+    let mark = if style == Style::Markdown { "- " } else { "" };
+    let shown = |line: String| match style {
+        Style::Markdown => visible::markdown(&visible::message(&line)),
+        _ => visible::message(&line),
+    };
+    let lines: String = lines.into_iter().map(|line| format!("{mark}{}\n", shown(line))).collect();
+    format!("{}{}{lines}", grid.draw(), if style == Style::Markdown { "\n" } else { "" })
+}
+
 /// A matrix for each figure: what the run of a column gained over that of a row. A star marks differences beyond noise.
 pub fn render_matrix(labels: &[&str], comparisons: &[Comparison], style: Style) -> String {
     let mut figures: Vec<(&str, &str, &str)> = Vec::new();

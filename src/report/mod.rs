@@ -14,7 +14,7 @@ mod view;
 mod view_tests;
 
 pub use benchmarks::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
-pub use comparison::{comparisons_csv, render_comparisons, render_matrix};
+pub use comparison::{comparisons_csv, render_against_base, render_comparisons, render_matrix};
 pub use grid::{Grid, GridCell, Look, terminal_width};
 pub use runs::{runs_csv, runs_json};
 pub use table::{Style, render_all};
