@@ -43,12 +43,14 @@ pub(super) fn sentence(candidate: &str, rows: &[Row]) -> String {
 /// What the rows that did not move could have shown.
 fn detectable(rows: &[Row]) -> String {
     let still = rows.iter().filter(|row| !row.is_group && !row.moved());
-    let seen: Vec<f64> = still.filter_map(|row| row.paired.as_ref()?.detectable).collect();
+    // Figures that are no shares of right answers have scales of their own.
+    let shares = still.filter_map(|row| row.paired.as_ref().filter(|paired| paired.to_right.is_some()));
+    let seen: Vec<f64> = shares.filter_map(|paired| paired.detectable).map(|least| 100.0 * least).collect();
     let least = seen.iter().copied().reduce(f64::min);
     let most = seen.iter().copied().reduce(f64::max);
     match (least, most) {
-        (Some(least), Some(most)) if (most - least).abs() < 5e-4 => format!(" (so many documents show {least:.3})"),
-        (Some(least), Some(most)) => format!(" (so many documents show {least:.3} to {most:.3})"),
+        (Some(least), Some(most)) if (most - least).abs() < 0.05 => format!(" (smallest detectable {least:.1} points)"),
+        (Some(least), Some(most)) => format!(" (smallest detectable {least:.1} to {most:.1} points)"),
         _ => String::new(),
     }
 }
@@ -68,6 +70,6 @@ fn flips(rows: &[Row]) -> Option<String> {
     }
     (n > 0).then(|| {
         let share = 100.0 * (to_right + to_wrong) as f64 / n as f64;
-        format!("{share:.1} % of {n} verdicts flipped ({to_wrong} to wrong, {to_right} to right)")
+        format!("{share:.1} % of {n} answers flipped ({to_wrong} to wrong, {to_right} to right)")
     })
 }

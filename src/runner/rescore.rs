@@ -13,7 +13,7 @@ use crate::read;
 use crate::record::{Run, Task as RecordedTask};
 use crate::request::{Answer, Finish, Prompt, Request, RequestKind, Response, Unscored};
 use crate::run::TaskSpec;
-use crate::score::{check_items, nodes_under, protocol_of, remarks_on_groups};
+use crate::score::{check_items, nodes_under, protocol_in, protocol_of, remarks_on_groups};
 use crate::task::{ChoiceProtocol, FewshotSpec, Node, Task, tasks_under};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ pub struct Rescored {
 /// # Errors
 /// A task is not in the run, or its samples are missing or damaged; a document no longer fits the task; the task asks something else now.
 pub fn rescored(run: &Run, nodes: &[Node]) -> Result<Rescored> {
-    let protocol = protocol(run)?;
+    let protocol = protocol(run);
     let nodes = nodes_under(nodes, protocol);
     let mut answers = HashMap::new();
     let mut tasks: Vec<PreparedTask> = Vec::new();
@@ -79,14 +79,10 @@ pub fn rescored_identity(run: &Run, answered_by: Option<Identity>) -> Identity {
     identity
 }
 
-/// The protocol that the run's tasks were put under.
-fn protocol(run: &Run) -> Result<ChoiceProtocol> {
-    let known = [ChoiceProtocol::Likelihood, ChoiceProtocol::LetterLogprobs, ChoiceProtocol::LetterText];
-    let named = run.tasks.iter().find_map(|task| task.config.get("mc_protocol").and_then(Value::as_str));
-    let Some(named) = named else { return Ok(ChoiceProtocol::Likelihood) };
-    known.into_iter().find(|protocol| protocol.as_str() == named).ok_or_else(|| {
-        Error::input(format!("the protocol `{named}` of this run is not known")).file(&run.path).key("mc_protocol")
-    })
+/// The protocol that the run's tasks were put under: those that could not be are asked as they stand.
+fn protocol(run: &Run) -> ChoiceProtocol {
+    let put = run.tasks.iter().map(|task| protocol_in(&task.config));
+    put.into_iter().find(|protocol| *protocol != ChoiceProtocol::Likelihood).unwrap_or_default()
 }
 
 fn rescored_task(

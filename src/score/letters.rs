@@ -10,7 +10,7 @@ use super::{metric, result_function};
 use crate::task::{
     ChoiceProtocol, FilterPipeline, FilterStep, Group, GroupMetric, Node, OutputType, Task, map_nodes, tasks_under,
 };
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// The key of a task's `config` that records its protocol, so that hashes of tasks differ.
@@ -55,7 +55,12 @@ pub fn under_letters(task: &Task, protocol: ChoiceProtocol) -> Result<Lettered, 
 
 /// The protocol that a task is under.
 pub fn protocol_of(task: &Task) -> ChoiceProtocol {
-    let name = task.config.get(CONFIG_KEY).and_then(|record| record.get("name"));
+    protocol_in(&task.config)
+}
+
+/// The same by the configuration that a results file keeps.
+pub fn protocol_in(config: &Map<String, Value>) -> ChoiceProtocol {
+    let name = config.get(CONFIG_KEY).and_then(|record| record.get("name"));
     let is = |protocol: &ChoiceProtocol| name.is_some_and(|name| name == protocol.as_str());
     [ChoiceProtocol::LetterLogprobs, ChoiceProtocol::LetterText].into_iter().find(is).unwrap_or_default()
 }

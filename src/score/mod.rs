@@ -41,7 +41,7 @@ pub use estimate::estimate_task;
 pub use group::{estimate_group, remarks_on_groups};
 pub use item::{metric_names, score_item};
 pub use judged::cases;
-pub use letters::{Lettered, nodes_under, protocol_of, under_letters};
+pub use letters::{Lettered, nodes_under, protocol_in, protocol_of, under_letters};
 pub use outcome::remarks_on_answers;
 pub use precondition::check_items;
 pub use sampled::{Sampling, nodes_sampled};

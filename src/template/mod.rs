@@ -13,6 +13,7 @@ mod jinja2;
 mod json;
 mod methods;
 pub mod moment;
+mod namespaces;
 mod operands;
 mod operators;
 mod own_text;

@@ -2,6 +2,7 @@
 //! only chat templates know, the operands that Python treats in another way (`operands`), and the names that are used as filters,
 //! tests and functions. What is too long for the parser, which goes as deep as an expression is long, is refused here.
 
+use super::namespaces;
 use super::operands::{Operands, Word};
 use crate::error;
 use crate::python::literal::unescape;
@@ -90,6 +91,7 @@ pub fn scan(source: &str, dialect: Dialect) -> Result<Scanned, Refused> {
         }
     }
     scanner.copy(scanner.rest.len());
+    namespaces::check(&scanner.tokens)?;
     Ok(Scanned { source: scanner.out, tokens: scanner.tokens })
 }
 

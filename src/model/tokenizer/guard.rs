@@ -30,6 +30,13 @@ const MOST_GROWTH: f64 = 512.0;
 /// Tokens that a post-processor may put around a text.
 const MOST_AROUND: usize = 4096;
 
+/// Bytes of a token. The longest published ones have some hundreds; the library's tree of tokens is as deep as they are long, and is taken
+/// apart level by level.
+const LONGEST_TOKEN: usize = 4096;
+
+/// The greatest token id. The library makes lists over all ids up to the greatest; the largest vocabularies have 300 thousand.
+const GREATEST_ID: u64 = (1 << 24) - 1;
+
 /// Characters of a word that WordPiece takes apart, which takes time by their square; BERT's own files say 100.
 const LONGEST_WORD: usize = 1000;
 
@@ -104,6 +111,10 @@ impl<'de> Deserialize<'de> for Steps {
                         "pre_tokenizer" => &mut steps.pre_tokenizer,
                         "post_processor" => &mut steps.post_processor,
                         "decoder" => &mut steps.decoder,
+                        "model" | "added_tokens" => {
+                            map.next_value_seed(Vocabulary)?;
+                            continue;
+                        }
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                             continue;
@@ -118,6 +129,69 @@ impl<'de> Deserialize<'de> for Steps {
             }
         }
         deserializer.deserialize_map(Keys)
+    }
+}
+
+/// Passes over tokens and their ids: none is longer, and none greater, than the library can take.
+#[derive(Clone, Copy)]
+struct Vocabulary;
+
+impl<'de> DeserializeSeed<'de> for Vocabulary {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Vocabulary {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        if value > GREATEST_ID {
+            return Err(E::custom(format!("the number {value} is no token id: the greatest is {GREATEST_ID}")));
+        }
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        // A merge has two tokens.
+        if value.len() > 2 * LONGEST_TOKEN {
+            return Err(E::custom(format!("a token has more than {LONGEST_TOKEN} bytes")));
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_key_seed(self)?.is_some() {
+            map.next_value_seed(self)?;
+        }
+        Ok(())
     }
 }
 
@@ -329,6 +403,19 @@ mod tests {
 
     fn replace(pattern: Value, content: &str) -> Value {
         json!({"type": "Replace", "pattern": pattern, "content": content})
+    }
+
+    /// Found by fuzzing: both ended the process.
+    #[test]
+    fn tokens_and_ids_that_the_library_cannot_take_are_refused() {
+        let long = "Contiguous".repeat(4000);
+        let unigram = json!({"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], [long, -1.0]]});
+        says(|t| t["model"] = unigram, "more than 4096 bytes");
+        for id in [1_u64 << 24, 1 << 31, u64::from(u32::MAX)] {
+            says(|t| t["model"]["vocab"]["odd"] = json!(id), "is no token id");
+            let added = json!([{"id": id, "content": "<x>", "special": true}]);
+            says(|t| t["added_tokens"] = added, "is no token id");
+        }
     }
 
     #[test]
