@@ -13,7 +13,7 @@ pub const MAX_SOURCE: usize = 1 << 20;
 
 /// Words and signs between a template's delimiters: each may be a level of its syntax tree. The longest published chat templates have
 /// some 6,000.
-pub const MAX_TOKENS: usize = 1 << 16;
+pub const MAX_TOKENS: usize = 1 << 14;
 
 /// Which reference reads the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use fairmark::kernel::Isa;
 use fancy_regex::Regex;
 
 /// What the figures in README.md and in the card of the demo's model were made with.
-pub const MADE_WITH: Isa = Isa::Avx512Bf16;
+pub const MADE_WITH: Isa = Isa::Avx2;
 
 /// How far a share may be off elsewhere; a figure above 1 by so much of it.
 const NEAR: f64 = 0.02;
