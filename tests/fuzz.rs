@@ -63,6 +63,8 @@ pub const KINDS: &[Kind] = &[
         words: corpus::JOURNAL_WORDS,
         is_json: false,
     },
+    Kind { name: "results", read: targets::results, corpus: corpus::results, words: corpus::RUN_WORDS, is_json: true },
+    Kind { name: "samples", read: targets::samples, corpus: corpus::samples, words: corpus::RUN_WORDS, is_json: false },
     Kind {
         name: "header",
         read: targets::header,
@@ -89,7 +91,7 @@ macro_rules! few {
     };
 }
 
-few! { template chat tokenizer parquet jsonl csv journal header }
+few! { template chat tokenizer parquet jsonl csv journal header results samples }
 
 /// A task file takes longer: the built-in ones are read with it.
 #[test]

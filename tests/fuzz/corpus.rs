@@ -427,3 +427,29 @@ pub fn headers() -> Vec<Vec<u8>> {
     assert!(header(&mut room, &written), "{} is read again", spec().sha256());
     vec![written]
 }
+
+pub const RUN_WORDS: &[&str] = &[
+    "\"results\": ",
+    "\"group_subtasks\": {\"g\": [\"g\"]}",
+    "\"fairmark\": {\"format_version\": 3}",
+    "NaN",
+    "-Infinity",
+    "\"N/A\"",
+    "null",
+    "acc,none",
+    "\"doc_id\": ",
+    "\"doc_hash\": ",
+    "\"filtered_resps\": ",
+    "[[\"-1\", \"True\"], [\"nan\", \"False\"]]",
+    "1e999",
+    "\\ud83d",
+];
+
+/// A results file.
+pub fn results() -> Vec<Vec<u8>> {
+    vec![super::targets::RESULTS.as_bytes().to_vec()]
+}
+
+pub fn samples() -> Vec<Vec<u8>> {
+    vec![super::targets::SAMPLE.as_bytes().to_vec()]
+}

@@ -1,17 +1,20 @@
 //! Entry points: bytes to a reader of fairmark's, as a user's files come to it. Used by `tests/fuzz.rs` and by the targets in `fuzz/`.
 
 use fairmark::catalog::Catalog;
+use fairmark::compare::{Options, compare, stars};
 use fairmark::data::{DataOptions, DataSource};
 use fairmark::engine::{self, EngineOptions};
 use fairmark::model::Tokenizer;
 use fairmark::prompt::PromptOptions;
+use fairmark::read;
+use fairmark::report::{Style, render_all, runs_csv, runs_json, side_by_side};
 use fairmark::request::{Message, Prompt, Role};
 use fairmark::run::{Effort, Environment, Spec};
 use fairmark::runner::{Limit, RunFolder, prepare};
 use fairmark::task::Node;
 use fairmark::template::Templates;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A scratch folder, and what is made once for all inputs.
 pub struct Room {
@@ -26,6 +29,12 @@ pub const WORDS: &str = r#"{"version": "1.0", "truncation": null, "padding": nul
     {"id": 2, "content": "</s>", "single_word": false, "lstrip": true, "rstrip": false, "normalized": true, "special": true}],
   "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
   "model": {"type": "WordLevel", "vocab": {"<unk>": 0, "<s>": 1, "</s>": 2, "a": 3, "b": 4, "c": 5, ".": 6}, "unk_token": "<unk>"}}"#;
+
+/// A results file of lm-evaluation-harness.
+pub const RESULTS: &str = r#"{"results": {"t": {"alias": "t", "acc,none": 0.5, "acc_stderr,none": 0.25}, "g": {"alias": "g", "acc,none": 0.5}}, "group_subtasks": {"g": ["t"]}, "groups": {"g": {"acc,none": 0.5}}, "configs": {"t": {"task": "t", "metadata": {"version": 1.0}}}, "versions": {"t": 1.0}, "n-shot": {"t": 0}, "higher_is_better": {"t": {"acc": true}, "g": {"acc": true}}, "n-samples": {"t": {"original": 2, "effective": 2}}, "config": {"model": "hf", "model_args": "pretrained=org/m"}, "date": 1.5, "lm_eval_version": "0.4.13", "model_name": "org/m"}"#;
+
+/// Its samples.
+pub const SAMPLE: &str = "{\"doc_id\": 0, \"doc\": {\"q\": \"x\"}, \"target\": \"1\", \"filtered_resps\": [[\"-1.5\", \"False\"], [\"-0.5\", \"True\"]], \"filter\": \"none\", \"doc_hash\": \"0123456789abcdef0123456789abcdef00\", \"acc\": 1.0}\n{\"doc_id\": 1, \"filter\": \"none\", \"filtered_resps\": [\"a\"], \"doc_hash\": \"1123456789abcdef0123456789abcdef00\", \"acc\": NaN}\n{\"doc_id\": 2, \"filter\": \"none\", \"filtered_resps\": [\"b\"], \"doc_hash\": \"2123456789abcdef0123456789abcdef00\", \"acc\": 0.0}\n";
 
 /// The task that reads a data file.
 const READER: &str = "task: reader\ndataset_path: FORMAT\ndataset_kwargs: {data_files: {test: d.FORMAT}}\ntest_split: test\noutput_type: generate_until\ndoc_to_text: '{{q}}'\ndoc_to_target: '{{a}}'\n";
@@ -49,6 +58,15 @@ impl Room {
         let path = self.path(name);
         std::fs::write(&path, bytes).expect("a file");
         path
+    }
+
+    /// Whether a run is read, put in a table and compared with itself.
+    fn reads(&self, file: &Path) -> bool {
+        let Ok(run) = read::open(file) else { return false };
+        let columns = [("a", &run), ("b", &run)];
+        let tables = side_by_side(&columns, &stars(&[&run, &run]));
+        let _ = (render_all(&tables, Style::Plain, Some(100)), runs_json(&columns), runs_csv(&columns));
+        compare(("a", &run), ("b", &run), &Options::default()).is_ok()
     }
 
     /// The tasks that read data files.
@@ -201,6 +219,20 @@ pub fn journal(room: &mut Room, bytes: &[u8]) -> bool {
 /// The header of a run.
 pub fn header(room: &mut Room, bytes: &[u8]) -> bool {
     with_file(room, "run.json", bytes)
+}
+
+/// A results file of lm-evaluation-harness or ours, with samples of one task beside it.
+pub fn results(room: &mut Room, bytes: &[u8]) -> bool {
+    let file = room.write("results_2026-01-01.json", bytes);
+    room.write("samples_t_2026-01-01.jsonl", SAMPLE.as_bytes());
+    room.reads(&file)
+}
+
+/// A samples file, beside a results file that is fine.
+pub fn samples(room: &mut Room, bytes: &[u8]) -> bool {
+    let file = room.write("results_2026-01-01.json", RESULTS.as_bytes());
+    room.write("samples_t_2026-01-01.jsonl", bytes);
+    room.reads(&file)
 }
 
 /// A file of the run folder as it was left.
