@@ -4,6 +4,7 @@
 //! memory. Never: a model, data, the network. Everything read is untrusted.
 
 mod find;
+mod inspect;
 mod journal;
 mod lines;
 mod ours;
@@ -11,7 +12,7 @@ mod results;
 mod samples;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{Line, Run, Samples, Task};
+use crate::record::{Line, Program, Run, Samples, Task};
 pub(crate) use samples::hash_of;
 
 use find::{Found, find};
@@ -26,6 +27,7 @@ pub fn open(path: &Path) -> Result<Run> {
     match find(path)? {
         Found::Ours { folder, header } => ours::open(&folder, *header),
         Found::Results(file) => results::open(&file),
+        Found::Inspect(file) => inspect::open(&file),
     }
 }
 
@@ -36,9 +38,12 @@ pub fn open(path: &Path) -> Result<Run> {
 pub fn open_finished(path: &Path) -> Result<Run> {
     let run = open(path)?;
     match run.tasks.iter().all(|task| task.estimates.is_empty()) && run.is_unfinished() {
-        true => Err(Error::new(ErrorKind::Incomplete, "this run is not finished")
-            .file(path)
-            .hint("give the command that began it again: it goes on where it stopped")),
+        true => Err(Error::new(ErrorKind::Incomplete, "this run is not finished").file(path).hint(
+            match run.writer.program {
+                Program::Inspect => "`inspect eval-retry` with this log goes on with it",
+                _ => "give the command that began it again: it goes on where it stopped",
+            },
+        )),
         false => Ok(run),
     }
 }
@@ -50,10 +55,9 @@ pub fn open_finished(path: &Path) -> Result<Run> {
 pub fn samples(run: &Run, task: &Task, visit: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     match &task.samples {
         Samples::Lines(file) => lines::read(file, visit),
-        Samples::Inspect(_) | Samples::Missing => {
-            Err(Error::input(format!("this run has no samples of {}", task.name))
-                .file(&run.path)
-                .hint("lm-evaluation-harness writes them with --log_samples, fairmark always"))
-        }
+        Samples::Inspect(file) => inspect::samples(file, visit),
+        Samples::Missing => Err(Error::input(format!("this run has no samples of {}", task.name))
+            .file(&run.path)
+            .hint("lm-evaluation-harness writes them with --log_samples, fairmark always")),
     }
 }
