@@ -3,6 +3,7 @@
 //! Comes in: a folder or a file. Goes out: a [`Run`], and its samples one by one, so that a run of a million samples is read in bounded
 //! memory. Never: a model, data, the network. Everything read is untrusted.
 
+mod filters;
 mod find;
 mod inspect;
 mod journal;
@@ -54,7 +55,13 @@ pub fn open_finished(path: &Path) -> Result<Run> {
 /// The run has none; names the line that is damaged or too long; those of `visit`.
 pub fn samples(run: &Run, task: &Task, visit: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     match &task.samples {
-        Samples::Lines(file) => lines::read(file, visit),
+        Samples::Lines(file) => {
+            let mut filters = filters::Filters::of(task);
+            lines::read(file, &mut |mut line| {
+                filters.name(&mut line);
+                visit(line)
+            })
+        }
         Samples::Inspect(file) => inspect::samples(file, visit),
         Samples::Missing => Err(Error::input(format!("this run has no samples of {}", task.name))
             .file(&run.path)

@@ -148,9 +148,12 @@ impl Reader<'_> {
 
     fn model(&self) -> Model {
         let text = |path: &[&str]| self.at(path).and_then(Value::as_str).filter(|text| !text.is_empty());
-        // Before 0.4.4 the model is in the arguments only.
+        // Where there is no name the model is in the arguments: a text, or since 0.4.11 an object.
         let in_arguments = || {
-            let arguments = text(&["config", "model_args"])?;
+            let part = |key| text(&["config", "model_args", key]);
+            let Some(arguments) = text(&["config", "model_args"]) else {
+                return part("pretrained").or_else(|| part("model"));
+            };
             let named = |key: &str| arguments.split(',').find_map(|argument| argument.trim().strip_prefix(key));
             named("pretrained=").or_else(|| named("model="))
         };
