@@ -44,6 +44,7 @@ documents! {
     datasets_demo: "datasets/demo/README.md",
     datasets_demo_model: "datasets/demo/model/README.md",
     docs_benchmarks: "docs/benchmarks.md",
+    docs_compare: "docs/compare.md",
     docs_endpoints: "docs/endpoints.md",
     docs_from_lm_eval: "docs/from-lm-eval.md",
     docs_index: "docs/README.md",

@@ -65,7 +65,7 @@ fn difference((base_run, base): (&Run, &Task), (candidate_run, candidate): (&Run
     if base_run.writer.program != candidate_run.writer.program {
         return None;
     }
-    let settings = ["filter_list", "metric_list", "output_type", "process_results"];
+    let settings = ["filter_list", "metric_list", "output_type", "process_results", "scorers"];
     let differs = settings.iter().find(|key| {
         let (a, b) = (base.config.get(**key), candidate.config.get(**key));
         a.is_some() && b.is_some() && a != b

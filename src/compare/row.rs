@@ -3,9 +3,9 @@
 use super::Options;
 use super::pair::{Pairing, pair};
 use super::scores::{Scores, scores_of};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::estimate::{Estimate, figure};
-use crate::record::{Run, Task};
+use crate::record::{Program, Run, Task};
 use crate::stats::{self, Clusters, Observations, Paired, Part};
 use crate::visible;
 use serde::Serialize;
@@ -103,6 +103,13 @@ pub(super) fn rows(
     if ours.iter().any(|f| !theirs.contains(f)) || theirs.iter().any(|f| !ours.contains(f)) {
         let (ours, theirs) = (visible::list(&ours), visible::list(&theirs));
         found.differs.push(format!("{name} has the filters {ours} in the base and {theirs} in the candidate"));
+    }
+    if (base.0.writer.program == Program::Inspect) != (candidate.0.writer.program == Program::Inspect) {
+        let message =
+            format!("{name}: the documents of a log of Inspect and of another program's run cannot be paired");
+        return Err(Error::input(message)
+            .file(&candidate.0.path)
+            .hint("they have neither ids nor hashes in common: compare logs of Inspect with each other"));
     }
     let mut shares = Vec::new();
     for scores in &of_base {

@@ -138,7 +138,7 @@ impl Reading {
                         task.name,
                         several.join(", ")
                     );
-                    let hint = "lm-evaluation-harness writes them from 0.4.5 on";
+                    let hint = "lm-evaluation-harness writes them from 0.4.7 on";
                     return Err(Error::input(message).file(&run.path).hint(hint));
                 }
             };

@@ -1,5 +1,6 @@
 //! Where a run is: what a path means.
 
+use super::inspect;
 use super::ours::{self, Header};
 use crate::error::{Error, Result};
 use crate::visible;
@@ -11,6 +12,8 @@ pub(super) enum Found {
     Ours { folder: PathBuf, header: Box<Header> },
     /// A results file of the reference's form.
     Results(PathBuf),
+    /// A log of Inspect.
+    Inspect(PathBuf),
 }
 
 /// Entries of a folder that are looked at.
@@ -30,9 +33,10 @@ pub(super) fn find(path: &Path) -> Result<Found> {
     let here = runs_in(path)?;
     let found = if here.is_empty() { one_level_down(path)? } else { here };
     match found.as_slice() {
-        [] => Err(Error::input("there is no run in this folder")
-            .file(path)
-            .hint("a run folder has a run.json; a folder of lm-evaluation-harness a results_<date>.json")),
+        [] => Err(Error::input("there is no run in this folder").file(path).hint(
+            "a run folder has a run.json; a folder of lm-evaluation-harness a results_<date>.json, a log of \
+                   Inspect ends in .eval",
+        )),
         [one] if one.is_dir() => of_ours(one),
         [one] => of_file(one),
         several => {
@@ -49,6 +53,9 @@ fn of_file(path: &Path) -> Result<Found> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if name == "run.json" {
         return of_ours(folder);
+    }
+    if is_log(path) {
+        return Ok(Found::Inspect(path.to_path_buf()));
     }
     if name.ends_with(".jsonl") || name.ends_with(".parquet") {
         return Err(Error::input("this is a file of samples, and a run is wanted").file(path).hint("name its folder"));
@@ -68,10 +75,15 @@ fn of_ours(folder: &Path) -> Result<Found> {
     Ok(Found::Ours { folder: folder.to_path_buf(), header })
 }
 
-/// Results files in a folder, sorted.
+/// Results files and logs in a folder, sorted.
 fn runs_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let is_run = |name: &str| name.starts_with("results") && name.ends_with(".json");
-    Ok(entries(folder)?.into_iter().filter(|path| name_of(path).is_some_and(is_run) && path.is_file()).collect())
+    let is_results = |name: &str| name.starts_with("results") && name.ends_with(".json");
+    let is_run = |path: &PathBuf| (name_of(path).is_some_and(is_results) || is_log(path)) && path.is_file();
+    Ok(entries(folder)?.into_iter().filter(is_run).collect())
+}
+
+fn is_log(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == inspect::EXTENSION)
 }
 
 /// Runs in the folders of a folder.

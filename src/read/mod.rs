@@ -3,7 +3,9 @@
 //! Comes in: a folder or a file. Goes out: a [`Run`], and its samples one by one, so that a run of a million samples is read in bounded
 //! memory. Never: a model, data, the network. Everything read is untrusted.
 
+mod filters;
 mod find;
+mod inspect;
 mod journal;
 mod lines;
 mod ours;
@@ -13,11 +15,12 @@ mod samples;
 use crate::engine::Identity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{Line, Program, Run, Samples, Task};
-pub(crate) use samples::hash_of;
 use serde_json::{Map, Value};
+use std::path::Path;
+
+pub(crate) use samples::hash_of;
 
 use find::{Found, find};
-use std::path::Path;
 
 /// Opens a run: a run folder, a folder of the reference's with one results file (perhaps one level down), a results file, or an Inspect
 /// log. One of ours that is not finished has no figures, and what was recorded of each task.
@@ -28,6 +31,7 @@ pub fn open(path: &Path) -> Result<Run> {
     match find(path)? {
         Found::Ours { folder, header } => ours::open(&folder, *header),
         Found::Results(file) => results::open(&file),
+        Found::Inspect(file) => inspect::open(&file),
     }
 }
 
@@ -38,9 +42,12 @@ pub fn open(path: &Path) -> Result<Run> {
 pub fn open_finished(path: &Path) -> Result<Run> {
     let run = open(path)?;
     match run.tasks.iter().all(|task| task.estimates.is_empty()) && run.is_unfinished() {
-        true => Err(Error::new(ErrorKind::Incomplete, "this run is not finished")
-            .file(path)
-            .hint("give the command that began it again: it goes on where it stopped")),
+        true => Err(Error::new(ErrorKind::Incomplete, "this run is not finished").file(path).hint(
+            match run.writer.program {
+                Program::Inspect => "`inspect eval-retry` with this log goes on with it",
+                _ => "give the command that began it again: it goes on where it stopped",
+            },
+        )),
         false => Ok(run),
     }
 }
@@ -79,8 +86,15 @@ pub fn identity(run: &Run) -> Result<Option<Identity>> {
 /// The run has none; names the line that is damaged or too long; those of `visit`.
 pub fn samples(run: &Run, task: &Task, visit: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     match &task.samples {
-        Samples::Lines(file) => lines::read(file, visit),
-        Samples::Inspect(_) | Samples::Missing => Err(no_samples(run, task)),
+        Samples::Lines(file) => {
+            let mut filters = filters::Filters::of(task);
+            lines::read(file, &mut |mut line| {
+                filters.name(&mut line);
+                visit(line)
+            })
+        }
+        Samples::Inspect(file) => inspect::samples(file, visit),
+        Samples::Missing => Err(no_samples(run, task)),
     }
 }
 

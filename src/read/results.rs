@@ -82,6 +82,11 @@ pub(super) fn open(file: &Path) -> Result<Run> {
         Error::input("this results file is damaged or is none").at(file, err.line()).cause(err).hint(hint)
     };
     let root: Map<String, Value> = serde_json::from_str(&standard(&text)).map_err(damaged)?;
+    if root.contains_key("eval") && root.contains_key("status") && !root.contains_key("configs") {
+        return Err(Error::input("this is a log of Inspect as JSON, and only its .eval form is read")
+            .file(file)
+            .hint("`inspect log convert --to eval --output-dir DIR FILE` writes it so"));
+    }
     let results = root.get("results").and_then(Value::as_object).ok_or_else(|| {
         Error::input("this is no results file: it has no `results`")
             .file(file)
@@ -143,16 +148,18 @@ impl Reader<'_> {
 
     fn model(&self) -> Model {
         let text = |path: &[&str]| self.at(path).and_then(Value::as_str).filter(|text| !text.is_empty());
-        // Before 0.4.4 the model is in the arguments only.
+        // Where there is no name the model is in the arguments: a text, or since 0.4.11 an object.
         let in_arguments = || {
-            let arguments = text(&["config", "model_args"])?;
+            let part = |key| text(&["config", "model_args", key]);
+            let Some(arguments) = text(&["config", "model_args"]) else {
+                return part("pretrained").or_else(|| part("model"));
+            };
             let named = |key: &str| arguments.split(',').find_map(|argument| argument.trim().strip_prefix(key));
             named("pretrained=").or_else(|| named("model="))
         };
         let name = text(&["model_name"]).or_else(in_arguments).or_else(|| text(&["config", "model"]));
-        let last = |name: &str| name.trim_end_matches('/').rsplit('/').next().unwrap_or(name).to_owned();
         Model {
-            label: name.map(last).filter(|label| !label.is_empty()).unwrap_or_else(|| "model".to_owned()),
+            label: name.map(label).unwrap_or_else(|| "model".to_owned()),
             name: name.map(str::to_owned),
             storage: text(&["config", "model_dtype"]).map(|dtype| dtype.trim_start_matches("torch.").to_owned()),
             bytes: None,
@@ -309,6 +316,12 @@ impl OwnRemark {
             count: counted.map(|((count, of), what)| (count, of, what.into())),
         }
     }
+}
+
+/// A model's name for tables: the last part of a path or id.
+pub(super) fn label(name: &str) -> String {
+    let last = name.trim_end_matches('/').rsplit('/').next().unwrap_or(name);
+    if last.is_empty() { "model".to_owned() } else { last.to_owned() }
 }
 
 fn text(value: &Value) -> String {
