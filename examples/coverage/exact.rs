@@ -84,9 +84,10 @@ fn few_flips() -> Section {
     Section {
         title: "Paired right and wrong answers, hardly any of which flip",
         text: format!(
-            "Counted out, for flips to right and to wrong of {}. Where one or two flips are expected (50 and 100 pairs), Tango holds the \
-             truth more often than asked for, and is as short as an interval that is never fooled can be: the normal one is, \
-             and Bonett-Price is wider in what it covers.",
+            "Counted out, for flips to right and to wrong of {}. Where one or two flips are expected (50 and 100 pairs), what is not fooled \
+             holds the truth too often: Tango by up to four points, Bonett-Price by more though it is a little shorter, while the normal \
+             interval, which has no width where nothing flips, falls to 78 %. These settings stand apart from those above, in which Tango \
+             would cover 96.6 % on average of 50 pairs.",
             said(FEW_FLIPS)
         ),
         size: "pairs",

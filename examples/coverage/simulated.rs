@@ -123,7 +123,11 @@ fn scores() -> Section {
     let names: Vec<&str> = SCORES.iter().map(|(name, ..)| *name).collect();
     Section {
         title: "Other scores",
-        text: format!("Simulated, {FAST} times (bootstraps {SLOW} times), for {}.", names.join(", ")),
+        text: format!(
+            "Simulated, {FAST} times (bootstraps {SLOW} times), for {}. At 50 values t is at its limit where most scores are zero; of all \
+             but the third setting its mean is 0.939.",
+            names.join(", ")
+        ),
         size: "values",
         intervals: true,
         rows,
