@@ -29,6 +29,8 @@ pub struct Item {
     /// The labels under which the choices are put when they are asked for by letters, one for each; otherwise empty.
     pub labels: Vec<String>,
     pub target: Target,
+    /// Documents of one cluster are alike (a passage, a template), so that their scores are not independent.
+    pub cluster: Option<String>,
     /// `doc_to_target` as the reference evaluates it (int, str or list), for the samples file.
     pub target_written: Value,
     /// The evaluated arguments of the task's `process_results` function.

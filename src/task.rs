@@ -49,6 +49,8 @@ pub struct Task {
     pub unsafe_code: bool,
     /// `metadata.version`.
     pub version: Option<Value>,
+    /// `metadata.cluster`: a template over the document that gives documents which are alike the same name.
+    pub cluster: Option<String>,
     pub metadata: Map<String, Value>,
     /// The merged keys as written, for the `configs` part of the results file.
     pub config: Map<String, Value>,

@@ -119,6 +119,9 @@ fn describe(task: &Task, item: &Item, remarks: &[Remark], engine: Option<&dyn En
     if let Some(right) = right(item) {
         let _ = writeln!(out, "right      {right}");
     }
+    if let Some(cluster) = &item.cluster {
+        let _ = writeln!(out, "cluster    {}", visible::line(cluster));
+    }
     for remark in gather(remarks) {
         let kind = if remark.weight == Weight::Note { "note" } else { "warning" };
         let _ = writeln!(out, "{kind:<10} {}", remark.line());

@@ -313,6 +313,7 @@ fn task(base: &Path, splits: Splits) -> Task {
         judge: None,
         unsafe_code: false,
         version: None,
+        cluster: None,
         metadata: Fields::new(),
         config: Fields::new(),
         remarks: vec![],

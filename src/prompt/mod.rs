@@ -5,6 +5,7 @@
 //! Under letters (see [`options`]) the prompts are ours. Never: tokens, chat templates (a conversation leaves as turns), models, metrics.
 
 mod choose;
+mod cluster;
 mod decoding;
 mod fewshot;
 mod gold;
@@ -177,7 +178,9 @@ impl<'a> Builder<'a> {
             }
             items.push(item);
         }
-        let remarks = self.oddities.take().remarks(self.task, &self.reader, items.len());
+        let mut remarks = self.oddities.take().remarks(self.task, &self.reader, items.len());
+        // The first documents of a set may well be of one cluster.
+        remarks.extend(cluster::remark(self.task, &items).filter(|_| self.options.limit.is_none()));
         Ok(Built { items, remarks })
     }
 
@@ -213,6 +216,7 @@ impl<'a> Builder<'a> {
             choices,
             labels,
             target: gold,
+            cluster: cluster::of(self.task, &self.reader, &row)?,
             result_args: self.result_args(&row)?,
             judge_args: self.judge_args(&row)?.into(),
             target_written: target,

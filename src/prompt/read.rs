@@ -150,6 +150,14 @@ impl<'a> Reader<'a> {
         self.templates.render_with(template, &row.context).map_err(|err| row.locate(err, key))
     }
 
+    /// A column's value as Python prints it, or a template's text.
+    pub fn column_or_template(&self, row: &Row<'_>, source: &str, key: &str) -> Result<String> {
+        match self.is_column(source) {
+            true => row.column(source, key).map(|value| to_str(&value)),
+            false => self.render(row, source, key),
+        }
+    }
+
     /// `doc_to_text` as a question: a column's value, or a text.
     pub fn question(&self, row: &Row<'_>, source: &Source) -> Result<Value> {
         match source {

@@ -115,6 +115,7 @@ pub(super) fn task(config: &Value) -> Task {
         judge: None,
         unsafe_code: false,
         version: None,
+        cluster: config["metadata"]["cluster"].as_str().map(str::to_owned),
         metadata: Map::new(),
         config: Map::new(),
         remarks: Vec::new(),
@@ -243,6 +244,38 @@ fn arguments_of_process_results() {
         err.contains("document 0, process_results.labels") && err.contains("not a Python literal: the name `word`"),
         "{err}"
     );
+}
+
+#[test]
+fn clusters_are_what_their_template_gives() {
+    let of = |cluster: &str, docs: Value| {
+        let mut config = choice_task("0");
+        config["metadata"] = json!({"cluster": cluster});
+        super::build(&task(&config), &task_docs(&docs, None, false), &PromptOptions::default())
+    };
+    let clusters = |cluster: &str, docs: Value| -> Vec<Option<String>> {
+        of(cluster, docs).unwrap().items.into_iter().map(|item| item.cluster).collect()
+    };
+    let long = "A passage. ".repeat(20);
+    let docs =
+        json!([{"q": "x", "n": 3, "p": long}, {"q": "y", "n": 3, "p": long}, {"q": "z", "n": 4, "p": " short "}]);
+    let named = |names: [&str; 3]| names.map(|name| Some(name.to_owned())).to_vec();
+    assert_eq!(clusters("{{p[0]}} {{n}}", docs.clone()), named(["A 3", "A 3", "4"]));
+    // A lone word that is a column is the column.
+    assert_eq!(clusters("n", docs.clone()), named(["3", "3", "4"]));
+    // The first half of the SHA-256 of "A passage. " twenty times, without the blank at its end, by Python's hashlib.
+    assert_eq!(
+        clusters("{{p}}", docs.clone()),
+        named(["d8fdc571d695120e1f80ad1a3dedb40d", "d8fdc571d695120e1f80ad1a3dedb40d", "short"])
+    );
+    let none = build(choice_task("0"), docs.clone(), None, 0).unwrap();
+    assert!(none.iter().all(|item| item.cluster.is_none()));
+    let text = of("{{ ' ' }}", docs.clone()).unwrap_err().to_string();
+    assert!(text.contains("document 0, metadata.cluster: task small: metadata.cluster gives an empty text"), "{text}");
+    let text = of("{{nn}}", docs.clone()).unwrap_err().to_string();
+    assert!(text.contains("document 0, metadata.cluster") && text.contains("`nn` is undefined"), "{text}");
+    let remarks = |cluster: &str| of(cluster, docs.clone()).unwrap().remarks.len();
+    assert_eq!((remarks("always the same"), remarks("{{n}}")), (1, 0));
 }
 
 #[test]

@@ -113,6 +113,7 @@ pub fn task(config: &Config, name: &str) -> Result<Task> {
         filters: filters::filters(&keys)?,
         unsafe_code: keys.flag("unsafe_code")?.unwrap_or(false),
         version: metadata.get("version").cloned(),
+        cluster: cluster(&keys)?,
         metadata,
         config: written,
         remarks: literals::remarks(&keys, name),
@@ -198,6 +199,16 @@ fn metadata(keys: &Keys<'_>) -> Result<Map<String, serde_json::Value>> {
     }
 }
 
+/// `metadata.cluster`: which documents are alike. The reference knows no such key and passes over it.
+fn cluster(keys: &Keys<'_>) -> Result<Option<String>> {
+    let Some(yaml) = keys.get("metadata") else { return Ok(None) };
+    let Value::Map(entries) = &yaml.value else { return Ok(None) };
+    match Keys::new(entries, "metadata").get("cluster") {
+        Some(yaml) => read::template(yaml, "metadata.cluster").map(Some),
+        None => Ok(None),
+    }
+}
+
 fn template_or(keys: &Keys<'_>, key: &str, default: &str) -> Result<String> {
     keys.get(key).map_or_else(|| Ok(default.to_owned()), |yaml| read::template(yaml, key))
 }
@@ -210,5 +221,25 @@ fn single<'a>(yaml: &'a Yaml, what: &str) -> Result<(&'a Yaml, &'a Yaml)> {
             _ => Err(yaml.error(format!("{what} is a mapping of one key, this one has {}", entries.len()))),
         },
         _ => Err(read::wrong(yaml, what, "a mapping of one key")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{refused, task};
+
+    const BASE: &str = "task: t\ndataset_path: a/b\ntest_split: test\ndoc_to_text: x\ndoc_to_target: y\n";
+
+    #[test]
+    fn clusters_are_named_by_a_template() {
+        let of = |metadata: &str| task(&format!("{BASE}metadata: {metadata}\n")).cluster;
+        assert_eq!(of("{version: 1, cluster: '{{passage}}'}"), Some("{{passage}}".into()));
+        assert_eq!((of("{version: 1}"), of("{cluster: null}"), of("[cluster]")), (None, None, None));
+        let err = refused(&format!("{BASE}metadata:\n  cluster: 3\n"));
+        assert!(err.contains("t.yaml:7: `metadata.cluster` must be text, not the number 3"), "{err}");
+        let err = refused(&format!("{BASE}metadata:\n  version: 1\n  cluster: '{{{{ passage '\n"));
+        assert!(err.contains("t.yaml:8: `metadata.cluster` is no valid template"), "{err}");
+        let err = refused(&format!("{BASE}metadata: {{cluster: '{{{{ passage | loweer }}}}'}}\n"));
+        assert!(err.contains("loweer"), "{err}");
     }
 }

@@ -25,7 +25,8 @@ const GROUP_BYTES: usize = 256 << 20;
 
 /// The table's bytes. One row per task, filter and document:
 /// `task, doc_id, filter, doc_hash, doc` (JSON), `target, gold` (indices), `choices, logprobs, is_greedy, num_tokens`
-/// (lists over requests; `logprobs` over labels where those were asked for), `texts, filtered` (lists), `metrics, values` (lists), `unscored`.
+/// (lists over requests; `logprobs` over labels where those were asked for), `texts, filtered` (lists), `metrics, values` (lists), `unscored,
+/// cluster`.
 /// Infinite figures are infinite here.
 pub fn samples_parquet(tasks: &[FinishedTask]) -> Result<Vec<u8>> {
     let fail = |err: &dyn std::fmt::Display| Error::input(format!("cannot write the samples as Parquet: {err}"));
@@ -95,6 +96,7 @@ fn schema() -> Schema {
         ("metrics", list(T::String)),
         ("values", list(T::Float64)),
         ("unscored", T::String),
+        ("cluster", T::String),
     ];
     fields.into_iter().map(|(name, dtype)| (name.into(), dtype)).collect()
 }
@@ -121,6 +123,7 @@ struct Rows {
     metrics: Vec<Vec<Option<String>>>,
     values: Vec<Vec<Option<f64>>>,
     unscored: Vec<Option<String>>,
+    cluster: Vec<Option<String>>,
     /// Of texts.
     bytes: usize,
 }
@@ -176,6 +179,7 @@ impl Rows {
             Score::Unscored(unscored) => Some(unscored.reason.clone()),
             _ => None,
         }));
+        self.cluster.push(item.cluster.clone());
         self.count_bytes();
     }
 
@@ -205,6 +209,7 @@ impl Rows {
             lists("metrics", self.metrics),
             lists("values", self.values),
             Series::new("unscored".into(), self.unscored).into_column(),
+            Series::new("cluster".into(), self.cluster).into_column(),
         ];
         // A column without any value has no type of its own.
         let schema = schema();

@@ -64,6 +64,9 @@ fn line(
     for (name, score) in &sample.scores {
         line.insert(name.clone(), score.to_json());
     }
+    if let Some(cluster) = &item.cluster {
+        line.insert("cluster".into(), value!(cluster));
+    }
     if !sample.findings.is_empty() {
         line.insert("judgements".into(), sample.findings.iter().map(judgement).collect());
     }
@@ -163,6 +166,7 @@ mod tests {
             choices: Vec::new(),
             labels: Vec::new(),
             target: Target::Text("x".into()),
+            cluster: Some("valley 3".into()),
             target_written: value!("x"),
             result_args: Map::new(),
             judge_args: Default::default(),
@@ -180,6 +184,7 @@ mod tests {
     #[test]
     fn thoughts_and_refusals_are_shown_where_there_are_any() {
         let plain = line_of(Ok(text("x")));
+        assert_eq!((&plain["cluster"], &plain["acc"]), (&value!("valley 3"), &value!(1.0)));
         assert!(!plain.contains_key("reasoning") && !plain.contains_key("unscored") && !plain.contains_key("refused"));
         let thought = line_of(Ok(Response { reasoning: Some("hm".into()), ..text("x") }));
         assert_eq!((&thought["reasoning"], &thought["resps"]), (&value!([["hm"]]), &value!([["x"]])));
