@@ -20,6 +20,7 @@ mod man;
 mod precision;
 mod problems;
 mod progress;
+mod recorder;
 mod report;
 mod run;
 mod screen;

@@ -3,6 +3,7 @@
 //! Comes in: selected tasks, a data source, an engine. Goes out: [`Event`]s while it works and a run's folder at the end, with
 //! everything in it. Never: prints, or decides what a score means.
 
+mod distributions;
 mod effect;
 mod environment;
 mod execute;
@@ -22,6 +23,7 @@ mod protocol_tests;
 mod testing;
 mod write;
 
+pub use distributions::{Distributions, Side};
 pub use effect::{Wishes, remarks_on_flags};
 pub use execute::{Finished, FinishedTask, Means, execute};
 pub use folder::{RunFolder, check_writable};
@@ -70,6 +72,8 @@ pub enum Event {
     Opened { folder: PathBuf, recorded: usize, complete: bool },
     /// What the answers took.
     Used(Box<UsageReport>),
+    /// Two models' distributions were held against each other at the positions of a source.
+    Compared { source: String, positions: usize },
     /// The run is finished: everything is in its folder.
     Written { folder: PathBuf },
 }
