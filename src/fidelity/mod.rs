@@ -3,6 +3,7 @@
 //! Comes in: rows of logits of two models at the same positions. Goes out: a [`Position`] for each, on disk beside the run, and read again.
 //! Never: models, tasks, tables.
 
+mod base_summary;
 mod code;
 pub mod logits_file;
 mod measure;
@@ -10,6 +11,7 @@ mod position;
 mod read;
 mod write;
 
+pub use base_summary::BaseSummary;
 pub use code::{CodedReader, CodedWriter};
 pub use measure::{Measured, full, lower};
 pub use position::{Header, Kind, Position};

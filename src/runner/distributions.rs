@@ -224,7 +224,11 @@ fn scored(task: &super::PreparedTask) -> Option<Source> {
     (!is_empty).then(|| Source { name: task.task.name.clone(), content })
 }
 
-fn read_corpus(path: &Path) -> Result<String> {
+/// A text from a file.
+///
+/// # Errors
+/// It cannot be read, is no UTF-8, larger than 64 MiB, or empty.
+pub fn read_corpus(path: &Path) -> Result<String> {
     let text = file::read_to_string(path, LARGEST_CORPUS).map_err(|err| {
         Error::io("cannot read this corpus", path, err)
             .key("--corpus")

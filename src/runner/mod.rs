@@ -3,6 +3,7 @@
 //! Comes in: selected tasks, a data source, an engine. Goes out: [`Event`]s while it works and a run's folder at the end, with
 //! everything in it. Never: prints, or decides what a score means.
 
+mod base_file;
 mod distributions;
 mod effect;
 mod environment;
@@ -23,7 +24,8 @@ mod protocol_tests;
 mod testing;
 mod write;
 
-pub use distributions::{Distributions, Side};
+pub use base_file::{compare_base, write_base};
+pub use distributions::{Distributions, Side, read_corpus};
 pub use effect::{Wishes, remarks_on_flags};
 pub use execute::{Finished, FinishedTask, Means, execute};
 pub use folder::{RunFolder, check_writable};
