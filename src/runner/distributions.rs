@@ -283,13 +283,13 @@ type Measure = fn(&[f32], &[f32], u32) -> Measured;
 impl Pair<'_> {
     /// With both rows at hand.
     fn compared(&self, measure: Measure) -> Result<Vec<Position>> {
-        let mut positions = Vec::new();
+        let mut positions = Placed::new();
         self.reference.walk(Some(self.candidate), self.texts, self.cancel, &mut |spots, rows| {
             let [reference, candidate] = rows else { return Err(Error::input("rows of two models were wanted")) };
             positions.par_extend(self.measured(measure, spots, reference, candidate));
             Ok(())
         })?;
-        Ok(positions)
+        Ok(in_order(positions))
     }
 
     /// Keeps the reference's rows.
@@ -305,7 +305,7 @@ impl Pair<'_> {
     /// With the reference's rows as they were kept.
     fn against_stored(&self, path: &Path) -> Result<Vec<Position>> {
         let mut reader = CodedReader::open(path, self.candidate.vocabulary())?;
-        let mut positions = Vec::new();
+        let mut positions = Placed::new();
         self.candidate.walk(None, self.texts, self.cancel, &mut |spots, rows| {
             let [candidate] = rows else { return Err(Error::input("rows of one model were wanted")) };
             let mut reference = Vec::with_capacity(candidate.len());
@@ -316,7 +316,7 @@ impl Pair<'_> {
             Ok(())
         })?;
         match reader.to_come() {
-            0 => Ok(positions),
+            0 => Ok(in_order(positions)),
             more => Err(Error::input(format!("{more} more rows are stored than there are positions")).file(path)),
         }
     }
@@ -328,14 +328,23 @@ impl Pair<'_> {
         spots: &'b [Spot],
         reference: &'b [f32],
         candidate: &'b [f32],
-    ) -> impl IndexedParallelIterator<Item = Position> + 'b {
+    ) -> impl IndexedParallelIterator<Item = (Spot, Position)> + 'b {
         let width = |rows: &[f32]| (rows.len() / spots.len().max(1)).max(1);
         let rows = reference.par_chunks(width(reference)).zip(candidate.par_chunks(width(candidate)));
         rows.zip(spots).map(move |((reference, candidate), spot)| {
             let cluster = self.texts.get(spot.text as usize).map_or(0, |text| text.cluster);
-            measure(reference, candidate, spot.next).at(cluster)
+            (*spot, measure(reference, candidate, spot.next).at(cluster))
         })
     }
+}
+
+/// Positions with their places, as they come.
+type Placed = Vec<(Spot, Position)>;
+
+/// Positions in the order of the texts.
+fn in_order(mut placed: Placed) -> Vec<Position> {
+    placed.par_sort_unstable_by_key(|(spot, _)| (spot.text, spot.position));
+    placed.into_iter().map(|(_, position)| position).collect()
 }
 
 /// The mean of what is a number.
@@ -360,4 +369,43 @@ fn run_of(folder: &Path) -> Result<run::Header> {
     let bytes =
         file::read_own(&path, file::SMALL).map_err(|err| Error::io("cannot read the run's header", &path, err))?;
     serde_json::from_slice(&bytes).map_err(|err| Error::input("this run's header is damaged").file(&path).cause(err))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(n: u32) -> Vec<Text> {
+        (0..n).map(|i| Text { tokens: vec![i; 100], first: 90, last: 1, cluster: i }).collect()
+    }
+
+    #[test]
+    fn a_sample_is_whole_texts_in_their_order() {
+        let some = sample(texts(2000), 0);
+        // Ten positions each: the first number of texts that is enough.
+        assert_eq!(some.len(), 410);
+        assert!(some.windows(2).all(|pair| pair[0].cluster < pair[1].cluster));
+        assert_eq!(some, sample(texts(2000), 0));
+        assert_ne!(some, sample(texts(2000), 1));
+        // Which texts are taken does not depend on where they stand.
+        let mut turned = texts(2000);
+        turned.reverse();
+        let mut again = sample(turned, 0);
+        again.reverse();
+        assert_eq!(some, again);
+        assert_eq!(sample(texts(7), 3), texts(7));
+        assert_eq!(sample(Vec::new(), 0), []);
+    }
+
+    #[test]
+    fn clusters_are_numbered_as_they_come() {
+        let at = |cluster| fidelity::full(&[0.0, 1.0], &[0.0, 1.0], 0).at(cluster);
+        let mut positions: Vec<Position> = [7, 7, 3, 9, 3].map(at).to_vec();
+        assert_eq!(numbered(&mut positions), 3);
+        assert_eq!(positions.iter().map(|p| p.sequence).collect::<Vec<_>>(), [0, 0, 1, 2, 1]);
+        positions[1].kl = f64::NAN;
+        positions[2].kl = 1.0;
+        assert_eq!(mean(&positions), Some(0.25));
+        assert_eq!(mean(&positions[1..2]), None);
+    }
 }
