@@ -327,7 +327,7 @@ fn a_header_that_was_rewritten_is_refused() {
         (started.as_str(), "../../../victim"),
         (started.as_str(), CODES),
         ("\"seed\": 0", "\"seed\": 1"),
-        ("\"format_version\": 2", "\"format_version\": 99"),
+        ("\"format_version\": 3", "\"format_version\": 99"),
         ("\"fairmark_version\": \"", "\"fairmark_version\": \"\\u001b[31m"),
     ] {
         let changed =

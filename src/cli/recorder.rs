@@ -4,8 +4,31 @@ use crate::engine::Cancel;
 use crate::engine::Engine;
 use crate::engine::local::LocalEngine;
 use crate::error::{Error, Result};
+use crate::fidelity::Kind;
 use crate::runner::{Distributions, Event, Side};
+use clap::ValueEnum;
 use std::path::{Path, PathBuf};
+
+/// `--distributions`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
+pub enum KindArg {
+    #[value(name = "kl")]
+    Full,
+    #[value(name = "kl_sampled", alias = "kl-sampled")]
+    Sampled,
+    #[value(name = "kl_lower", alias = "kl-lower")]
+    Lower,
+}
+
+impl From<KindArg> for Kind {
+    fn from(arg: KindArg) -> Kind {
+        match arg {
+            KindArg::Full => Kind::Full,
+            KindArg::Sampled => Kind::Sampled,
+            KindArg::Lower => Kind::Lower,
+        }
+    }
+}
 
 /// What is recorded, and the reference once it is loaded.
 pub struct Recorder {

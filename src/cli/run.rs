@@ -6,14 +6,13 @@ use super::judging::JudgeArgs;
 use super::precision::Column;
 use super::problems::{Heard, report_problems};
 use super::progress::{Progress, Verbosity};
-use super::recorder::Recorder;
+use super::recorder::{KindArg, Recorder};
 use super::report::{Format, print_runs};
 use super::talk;
 use crate::catalog::Catalog;
 use crate::engine::local::show_bytes;
 use crate::engine::{self, Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fidelity::Kind;
 use crate::judge::Judges;
 use crate::price::PriceTable;
 use crate::read;
@@ -24,7 +23,7 @@ use crate::runner::{
 };
 use crate::score::nodes_sampled;
 use crate::task::Node;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,27 +93,6 @@ pub struct RunArgs {
 
     #[command(flatten)]
     judging: JudgeArgs,
-}
-
-/// `--distributions`
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
-enum KindArg {
-    #[value(name = "kl")]
-    Full,
-    #[value(name = "kl_sampled", alias = "kl-sampled")]
-    Sampled,
-    #[value(name = "kl_lower", alias = "kl-lower")]
-    Lower,
-}
-
-impl From<KindArg> for Kind {
-    fn from(arg: KindArg) -> Kind {
-        match arg {
-            KindArg::Full => Kind::Full,
-            KindArg::Sampled => Kind::Sampled,
-            KindArg::Lower => Kind::Lower,
-        }
-    }
 }
 
 /// A name without the white space that stands around it in a list.

@@ -1,7 +1,7 @@
 //! Whole runs of a task with a judge: one that stops, one that fails, one that is missing.
 
 use super::testing::{folder, spec};
-use super::{Finished, Means, NotRun, execute, prepare};
+use super::{Finished, Means, execute, prepare};
 use crate::catalog::Catalog;
 use crate::data::{DataOptions, DataSource};
 use crate::engine::Cancel;
@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::judge::testing::Lengths;
 use crate::judge::{Judge, Judges};
 use crate::prompt::PromptOptions;
+use crate::run::NotRun;
 use serde_json::json;
 use std::rc::Rc;
 

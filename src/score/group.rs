@@ -243,11 +243,14 @@ mod tests {
         let mut mixed = group(vec![of("acc"), of("acc_norm"), of("f1")]);
         mixed.children = vec![task("a", &["acc", "acc_norm"]), task("b", &["acc"])];
         let remarks = remarks_on_groups(&[Node::Group(Arc::new(mixed))]);
-        let texts: Vec<_> = remarks.iter().map(|remark| (remark.text.as_str(), remark.count)).collect();
+        let texts: Vec<_> = remarks.iter().map(|remark| (remark.text.as_str(), remark.count.clone())).collect();
         assert_eq!(
             texts,
             [
-                ("no figure of the group for `acc_norm`, which some of its tasks lack", Some((1, 2, "tasks have it"))),
+                (
+                    "no figure of the group for `acc_norm`, which some of its tasks lack",
+                    Some((1, 2, "tasks have it".into()))
+                ),
                 ("no figure of the group for `f1`, which its tasks lack", None),
             ]
         );

@@ -218,8 +218,8 @@ mod tests {
         ];
         let answers: Vec<(&Request, &Response)> = responses.iter().map(|response| (&request, response)).collect();
         let remarks = audit(&answers, "m", "", 0);
-        let counts: Vec<_> = remarks.iter().map(|remark| remark.count).collect();
-        assert_eq!(counts, [Some((1, 4, "answers")), Some((1, 4, "answers"))], "{remarks:?}");
+        let counts: Vec<_> = remarks.iter().map(|remark| remark.count.clone()).collect();
+        assert_eq!(counts, [Some((1, 4, "answers".into())), Some((1, 4, "answers".into()))], "{remarks:?}");
         assert!(remarks[0].text.contains("300") && remarks[1].text.contains("20 tokens"), "{remarks:?}");
     }
 

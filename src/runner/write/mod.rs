@@ -1,9 +1,9 @@
 //! The files of a finished run: their names, known before anything is asked, and their writing. The reference's results and samples, and
 //! all samples as Parquet.
 
-mod parquet;
-mod results;
-mod samples;
+pub(super) mod parquet;
+pub(super) mod results;
+pub(super) mod samples;
 
 use super::{Finished, Means, RunFolder};
 use crate::error::Result;
