@@ -293,7 +293,7 @@ fn what_cannot_be_compared_is_refused_before_anything_is_asked() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let refused = |arguments: &[&str], says: &str| {
-        let output = fairmark(&[&["run", "--out", out.to_str().unwrap()], arguments].concat());
+        let output = fairmark(&[&["run", "--out", out.to_str().unwrap()][..], arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(says), "{arguments:?}: {}", stderr(&output));
     };
@@ -314,7 +314,7 @@ fn what_cannot_be_compared_is_refused_before_anything_is_asked() {
     std::fs::write(&bytes, [0xff, 0xfe]).unwrap();
     corpus(bytes.to_str().unwrap(), "UTF-8");
     let twice = ["--corpus", CORPUS, "--corpus", CORPUS];
-    refused(&[&["--model", "demo", "--tasks", "demo_facts", "--distributions"], &twice[..]].concat(), "the same name");
+    refused(&[&["--model", "demo", "--tasks", "demo_facts", "--distributions"][..], &twice].concat(), "the same name");
     assert!(!out.exists() || std::fs::read_dir(&out).unwrap().count() == 0, "nothing was begun");
     // A text without the flag, and a kind that there is none of.
     refused(&["--model", "demo", "--tasks", "demo_facts", "--corpus", CORPUS], "--distributions");

@@ -1,8 +1,7 @@
 //! `run --distributions`: the first model stays loaded, and every model is held against it.
 
-use crate::engine::Cancel;
-use crate::engine::Engine;
 use crate::engine::local::LocalEngine;
+use crate::engine::{Cancel, Engine};
 use crate::error::{Error, Result};
 use crate::fidelity::Kind;
 use crate::runner::{Distributions, Event, Side};

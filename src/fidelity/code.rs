@@ -149,7 +149,10 @@ mod tests {
     use crate::fidelity::full;
 
     fn rows() -> Vec<Vec<f32>> {
-        let row = |seed: u32| (0..50u32).map(move |i| ((i * 37 + seed * 11) % 101) as f32 / 7.0 - 5.0).collect();
+        let row = |seed: u32| {
+            let logit = move |i: u32| ((i * 37 + seed * 11) % 101) as f32 / 7.0 - 5.0;
+            (0..50).map(logit).collect::<Vec<f32>>()
+        };
         (0..5).map(row).collect()
     }
 

@@ -10,6 +10,9 @@ const NAMED: usize = 64;
 /// The likeliest tokens that are looked for among the other's likeliest.
 const TOP: usize = 5;
 
+/// Below this the series is right to the last bits.
+const SMALL: f64 = 1.0 / 64.0;
+
 /// Above this difference of logarithms e^x could overflow.
 const LARGE: f64 = 700.0;
 
@@ -47,8 +50,8 @@ impl Measured {
 /// `kl`: over all of the vocabulary. Rows of logits, `[vocabulary]` each; `next`: the token that follows.
 pub fn full(reference: &[f32], candidate: &[f32], next: u32) -> Measured {
     measured(reference, candidate, next, |p, q| {
-        let outcomes = p.logits.iter().zip(q.logits);
-        outcomes.map(|(x, y)| term(p.log_prob(*x), q.log_prob(*y))).sum()
+        let outcomes = p.logits.iter().zip(&p.weights).zip(q.logits);
+        outcomes.map(|((x, weight), y)| term(weight / p.sum, p.log_prob(*x), q.log_prob(*y))).sum()
     })
 }
 
@@ -60,12 +63,13 @@ pub fn lower(reference: &[f32], candidate: &[f32], next: u32) -> Measured {
         named.sort_unstable();
         let log_prob =
             |row: &Row<'_>, token: usize| row.logits.get(token).map_or(f64::NAN, |logit| row.log_prob(*logit));
-        let sum: f64 = named.iter().map(|token| term(log_prob(p, *token), log_prob(q, *token))).sum();
+        let outcome = |log_p: f64, log_q: f64| term(log_p.exp(), log_p, log_q);
+        let sum: f64 = named.iter().map(|token| outcome(log_prob(p, *token), log_prob(q, *token))).sum();
         if named.len() >= p.logits.len() {
             return sum;
         }
         // Both rests are sums of what is left, not what is left of one: nothing cancels, and none is nought but by underflow.
-        sum + term(p.log_rest(&named), q.log_rest(&named))
+        sum + outcome(p.log_rest(&named), q.log_rest(&named))
     })
 }
 
@@ -105,7 +109,9 @@ pub(super) struct Row<'a> {
     logits: &'a [f32],
     pub(super) is_finite: bool,
     largest: f64,
-    /// ln sum e^(logit - largest)
+    /// e^(logit - largest), `[vocabulary]`, their sum and its logarithm.
+    weights: Vec<f64>,
+    sum: f64,
     log_sum: f64,
 }
 
@@ -113,8 +119,9 @@ impl Row<'_> {
     pub(super) fn new(logits: &[f32]) -> Row<'_> {
         let is_finite = !logits.is_empty() && logits.iter().all(|logit| logit.is_finite());
         let largest = logits.iter().fold(f64::NEG_INFINITY, |largest, logit| largest.max(f64::from(*logit)));
-        let log_sum = logits.iter().map(|logit| (f64::from(*logit) - largest).exp()).sum::<f64>().ln();
-        Row { logits, is_finite, largest, log_sum }
+        let weights: Vec<f64> = logits.iter().map(|logit| (f64::from(*logit) - largest).exp()).collect();
+        let sum: f64 = weights.iter().sum();
+        Row { logits, is_finite, largest, weights, sum, log_sum: sum.ln() }
     }
 
     pub(super) fn log_prob(&self, logit: f32) -> f64 {
@@ -148,18 +155,27 @@ impl Row<'_> {
     }
 }
 
-/// One outcome's part of a divergence, from the logarithms of both probabilities: p ln(p/q) - p + q. The last two add up to nothing over all
-/// outcomes, and with them no part is negative and nothing cancels between parts.
-fn term(log_p: f64, log_q: f64) -> f64 {
-    let (p, q) = (log_p.exp(), log_q.exp());
+/// One outcome's part of a divergence: p ln(p/q) - p + q. The last two add up to nothing over all outcomes, and with them no part is negative
+/// and nothing cancels between parts.
+fn term(p: f64, log_p: f64, log_q: f64) -> f64 {
     if p == 0.0 {
-        return q;
+        return log_q.exp();
     }
     let more = log_q - log_p;
     if more > LARGE {
-        return (q - p - p * more).max(0.0);
+        return (log_q.exp() - p - p * more).max(0.0);
     }
-    (p * (more.exp_m1() - more)).max(0.0)
+    p * surplus(more)
+}
+
+/// e^x - 1 - x, which is never negative.
+fn surplus(x: f64) -> f64 {
+    if x.abs() < SMALL {
+        // Taylor's series: the difference would lose what is left of small numbers.
+        let rest = 1.0 / 24.0 + x * (1.0 / 120.0 + x * (1.0 / 720.0 + x / 5040.0));
+        return x * x * (0.5 + x * (1.0 / 6.0 + x * rest));
+    }
+    x.exp_m1() - x
 }
 
 /// The tokens of the greatest logits, greatest first; of equal ones the first. All must be finite.
@@ -281,6 +297,25 @@ mod tests {
         assert!(full(&p, &p[..2], 0).kl.is_nan(), "rows of two vocabularies");
         assert!(full(&p, &p, 3).reference_logprob.is_nan());
         assert!(full(&[], &[], 0).kl.is_nan());
+    }
+
+    #[test]
+    fn the_surplus_is_the_same_on_both_sides_of_the_series() {
+        // Decimal of Python with 40 digits: x.exp() - 1 - x.
+        for (x, expected) in [
+            (1e-8, 5.000000016666667e-17),
+            (0.015, 1.1306461571897928e-4),
+            (-0.015, 1.1193960306266148e-4),
+            (0.5, 0.14872127070012815),
+            (-3.0, 2.049787068367864),
+        ] {
+            assert!((surplus(x) - expected).abs() <= 1e-14 * expected.max(1e-4) + 1e-24, "{x}: {}", surplus(x));
+        }
+        let step = f64::EPSILON;
+        for edge in [SMALL, -SMALL] {
+            let (inside, outside) = (surplus(edge * (1.0 - step)), surplus(edge * (1.0 + step)));
+            assert!((inside - outside).abs() < 1e-12 * inside, "{inside} {outside}");
+        }
     }
 
     #[test]
