@@ -6,7 +6,7 @@
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Bytes of a file that is small by nature: configurations, tokenizers, headers, task files, references.
 pub const SMALL: u64 = 64 << 20;
@@ -93,15 +93,45 @@ pub fn remedy(err: &io::Error) -> &'static str {
 /// Writes a file whole or not at all: under a name that nobody can know beforehand, then renamed over what is there. A link of that
 /// name is replaced, not followed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".fairmark-").suffix(".partial");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut partial = builder.tempfile_in(folder)?;
+    let mut partial = Partial::new(path)?;
     partial.write_all(bytes)?;
-    partial.as_file().sync_all()?;
-    partial.persist(path).map(drop).map_err(|err| err.error)
+    partial.finish()
+}
+
+/// A file that is written piece by piece, whole or not at all: see [`write_whole`]. One that is not finished is removed.
+pub struct Partial {
+    file: io::BufWriter<tempfile::NamedTempFile>,
+    path: PathBuf,
+}
+
+impl Partial {
+    /// Begins the file that will have this path.
+    pub fn new(path: &Path) -> io::Result<Partial> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".fairmark-").suffix(".partial");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = io::BufWriter::with_capacity(1 << 16, builder.tempfile_in(folder)?);
+        Ok(Partial { file, path: path.to_path_buf() })
+    }
+
+    /// Gives the file its name.
+    pub fn finish(self) -> io::Result<()> {
+        let partial = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        partial.as_file().sync_all()?;
+        partial.persist(self.path).map(drop).map_err(|err| err.error)
+    }
+}
+
+impl Write for Partial {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// A name from outside as part of a file name: anything but letters, digits, `.`, `_` and `-` becomes `_`, what is too long is cut.

@@ -50,6 +50,7 @@ documents! {
     docs_index: "docs/README.md",
     docs_models: "docs/models.md",
     docs_performance: "docs/performance.md",
+    docs_quantisation: "docs/quantisation.md",
     docs_security: "docs/security.md",
     docs_tasks: "docs/tasks.md",
     docs_templates: "docs/templates.md",

@@ -15,11 +15,13 @@ mod fault;
 mod guide;
 mod interrupt;
 mod judging;
+mod logits;
 mod ls;
 mod man;
 mod precision;
 mod problems;
 mod progress;
+mod recorder;
 mod report;
 mod rescore;
 mod run;
@@ -59,6 +61,9 @@ enum Verb {
     Ls(ls::LsArgs),
     /// Show the exact prompt of a document: text, choices, token ids, what was cut.
     Show(show::ShowArgs),
+    /// Base files of llama.cpp's perplexity tool: write one, or hold a model against one.
+    #[command(subcommand)]
+    Logits(logits::LogitsVerb),
     /// How well a toxicity scorer agrees with the scores that RealToxicityPrompts stores.
     ScorerAgreement(agreement::AgreementArgs),
     /// Look at the response cache, or take answers out of it.
@@ -120,6 +125,7 @@ fn run_verb(verb: Verb) -> Result<ExitCode> {
         Verb::Compare(args) => compare::compare_runs(&args),
         Verb::Ls(args) => ls::ls(&args),
         Verb::Show(args) => show::show(&args),
+        Verb::Logits(verb) => logits::logits(&verb),
         Verb::ScorerAgreement(args) => agreement::scorer_agreement(&args),
         Verb::Cache(args) => cache::cache(&args),
         Verb::Completions(args) => completions::completions(&args, Cli::command()),

@@ -93,6 +93,7 @@ impl Progress {
             | Event::Remarks(_)
             | Event::Opened { .. }
             | Event::Used(_)
+            | Event::Compared { .. }
             | Event::Written { .. } => {}
         }
     }

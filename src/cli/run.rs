@@ -6,6 +6,7 @@ use super::judging::JudgeArgs;
 use super::precision::Column;
 use super::problems::{Heard, report_problems};
 use super::progress::{Progress, Verbosity};
+use super::recorder::{KindArg, Recorder};
 use super::report::{Format, print_runs};
 use super::talk;
 use crate::catalog::Catalog;
@@ -17,7 +18,9 @@ use crate::price::PriceTable;
 use crate::read;
 use crate::record::Run;
 use crate::remark::{Remark, Weight};
-use crate::runner::{Event, Job, Limit, Means, Wishes, check_writable, prepare, remarks_on_flags};
+use crate::runner::{
+    Distributions, Event, Job, Limit, Means, Prepared, Wishes, check_writable, prepare, remarks_on_flags,
+};
 use crate::score::nodes_sampled;
 use crate::task::Node;
 use clap::Args;
@@ -56,6 +59,19 @@ pub struct RunArgs {
     /// Draws for bootstrapped standard errors; 0 leaves all standard errors out.
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     bootstrap_iters: usize,
+
+    /// Record what every other model, or precision, did to the next-token distributions of the first one, at all positions that are scored:
+    /// their divergence over all of the vocabulary (`kl`), at a stored sample (`kl_sampled`), or a lower bound of it (`kl_lower`).
+    #[arg(long, value_enum, value_name = "KIND", num_args = 0..=1, default_missing_value = "kl")]
+    distributions: Option<KindArg>,
+
+    /// A text of which every token is predicted as well, with `--distributions`.
+    #[arg(long, value_name = "FILE", requires = "distributions")]
+    corpus: Vec<PathBuf>,
+
+    /// Tokens of the windows that a `--corpus` is cut into (default: 512, or what the model can see).
+    #[arg(long, value_name = "TOKENS", requires = "corpus")]
+    window: Option<usize>,
 
     /// Print the table as Markdown.
     #[arg(long)]
@@ -96,6 +112,23 @@ impl RunArgs {
         }
     }
 
+    /// What is to be recorded of distributions.
+    fn distributions(&self, prepared: &Prepared) -> Result<Option<Distributions>> {
+        let Some(kind) = self.distributions else { return Ok(None) };
+        Distributions::new(kind.into(), self.task.seed, prepared, &self.corpus, self.window).map(Some)
+    }
+
+    /// Refuses models whose distributions nobody gives out.
+    fn check_distributions(&self) -> Result<()> {
+        let is_local = |model: &&String| !engine::is_remote(model) && !engine::mock::is_mock(model);
+        match self.model.iter().find(|model| self.distributions.is_some() && !is_local(model)) {
+            Some(model) => Err(Error::input(format!("whole distributions cannot be had of {model}"))
+                .key("--distributions")
+                .hint("they need models that run in this process: folders, .gguf files, hub ids or `demo`")),
+            None => Ok(()),
+        }
+    }
+
     fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
@@ -114,6 +147,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 pub(super) fn run_all(args: &RunArgs) -> Result<(Vec<(String, Run)>, ExitCode)> {
     let talk = args.verbosity() > Verbosity::Quiet;
     let limit = args.limit.map(|written| Limit::new(written).map(|limit| (limit, written))).transpose()?;
+    args.check_distributions()?;
     let options = args.task.prompt_options()?;
     let mut engine_options = args.engine.engine_options(&args.task, !talk)?;
     engine_options.remote.retry_refused = args.retry_refused;
@@ -138,6 +172,7 @@ pub(super) fn run_all(args: &RunArgs) -> Result<(Vec<(String, Run)>, ExitCode)> 
     let mut remarks = [on_flags, prepared.remarks()].concat();
     remarks.retain(|remark| talk || remark.weight == Weight::Warning);
     talk::remarks(&remarks);
+    let mut recorder = args.distributions(&prepared)?.map(Recorder::new);
     let mut engines = asked.iter().map(open_early).collect::<Result<Vec<_>>>()?;
     let job = Job {
         selected: &args.tasks,
@@ -167,10 +202,20 @@ pub(super) fn run_all(args: &RunArgs) -> Result<(Vec<(String, Run)>, ExitCode)> 
         };
         column.storage = engine.identity().storage.clone();
         let heading = column.heading(&engine.identity().label);
+        if let Some(recorder) = &recorder {
+            recorder.admit(engine.as_ref(), &heading, &cancel)?;
+        }
         let means = Means { engine: engine.as_ref(), judges: &judges, cancel: &cancel };
         let mut shown = Shown::new(&heading, args.verbosity(), engine.as_ref(), &mut heard);
-        let folder = job.run(&means, prepared.take(), &mut |event| shown.event(event));
-        drop(engine);
+        let mut folder = job.run(&means, prepared.take(), &mut |event| shown.event(event));
+        if let (Some(recorder), Ok(path)) = (&mut recorder, &folder) {
+            let recorded = recorder.record((engine.as_ref(), path, &heading), &cancel, &mut |event| shown.event(event));
+            folder = recorded.and(folder);
+        }
+        match &mut recorder {
+            Some(recorder) => recorder.keep(engine, &folder, heading.clone()),
+            None => drop(engine),
+        }
         match folder.and_then(|folder| read::open(&folder)) {
             Ok(run) => runs.push((heading, run)),
             // The other models are run all the same; what this one answered is kept.
@@ -220,6 +265,9 @@ impl<'a> Shown<'a> {
             }
             Event::Used(usage) if self.talk && (usage.latency_ms.is_some() || usage.from_cache > 0) => {
                 talk::say(format_args!("{label}: {}", usage.line()));
+            }
+            Event::Compared { source, positions } if self.talk => {
+                talk::say(format_args!("{label}: distributions at {positions} positions of {source}"));
             }
             Event::Written { folder } if self.talk => {
                 talk::say(format_args!("{label}: run folder {}", folder.display()));

@@ -257,6 +257,11 @@ pub trait Engine {
         0.0
     }
 
+    /// The engine itself, where it runs a model in this process: whole distributions can be had of it.
+    fn local(&self) -> Option<&LocalEngine> {
+        None
+    }
+
     /// What the work brought up so far that the user should know, with its weight.
     fn remarks(&self) -> Vec<Remark> {
         Vec::new()

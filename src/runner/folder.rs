@@ -199,7 +199,8 @@ fn sweep(path: &Path, fresh: bool) -> Result<()> {
         let partial = name.starts_with(".fairmark-") && name.ends_with(".partial");
         let ours = ["run.json", "journal.jsonl", "samples.parquet", "usage.json"].contains(&name.as_str())
             || (name.starts_with("results_") && name.ends_with(".json"))
-            || (name.starts_with("samples_") && name.ends_with(".jsonl"));
+            || (name.starts_with("samples_") && name.ends_with(".jsonl"))
+            || name.starts_with("distributions_");
         if (partial || fresh && ours) && !entry.file_type().map_err(fail)?.is_dir() {
             fs::remove_file(entry.path()).map_err(fail)?;
         }

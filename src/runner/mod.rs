@@ -3,6 +3,8 @@
 //! Comes in: selected tasks, a data source, an engine. Goes out: [`Event`]s while it works and a run's folder at the end, with
 //! everything in it. Never: prints, or decides what a score means.
 
+mod base_file;
+mod distributions;
 mod effect;
 mod environment;
 mod execute;
@@ -23,6 +25,8 @@ mod rescore;
 mod testing;
 mod write;
 
+pub use base_file::{compare_base, write_base};
+pub use distributions::{Distributions, Side, read_corpus};
 pub use effect::{Wishes, remarks_on_flags};
 pub use execute::{Finished, FinishedTask, Means, execute};
 pub use folder::{RunFolder, check_writable};
@@ -72,6 +76,8 @@ pub enum Event {
     Opened { folder: PathBuf, recorded: usize, complete: bool },
     /// What the answers took.
     Used(Box<UsageReport>),
+    /// Two models' distributions were held against each other at the positions of a source.
+    Compared { source: String, positions: usize },
     /// The run is finished: everything is in its folder.
     Written { folder: PathBuf },
 }

@@ -17,6 +17,7 @@ mod sampling;
 mod schedule;
 mod score;
 mod tree;
+mod walk;
 
 #[cfg(test)]
 mod model_tests;
@@ -30,6 +31,7 @@ mod toy;
 pub use super::tokens::SystemFallback;
 pub use crate::model::{Activations, DTypeChoice, DeviceChoice};
 pub use memory::show_bytes;
+pub use walk::{Spot, Text, Visit, witness};
 
 use super::tokens::{Chat, fit_pair, special_tokens, template_file, template_source};
 use super::{Cancel, Delivery, Engine, EngineOptions, Identity, Inspection, Sink, Update, Workload};
@@ -329,6 +331,10 @@ impl Engine for LocalEngine {
 
     fn load_seconds(&self) -> f64 {
         self.load_seconds
+    }
+
+    fn local(&self) -> Option<&LocalEngine> {
+        Some(self)
     }
 
     fn notices(&self) -> Vec<String> {
