@@ -16,6 +16,7 @@ pub mod embedded;
 pub mod engine;
 pub mod error;
 pub mod estimate;
+pub mod fidelity;
 pub mod file;
 pub mod hub;
 pub mod item;
