@@ -76,7 +76,7 @@ pub struct Model {
     pub storage: Option<String>,
     /// The format that the weights were to be quantised to on loading, where one was asked for.
     pub precision: Option<String>,
-    /// Bytes of the weights as they were stored in memory.
+    /// Bytes of the weights as their format stores them: in the checkpoint, or what they would take in the format made on loading.
     pub bytes: Option<u64>,
     pub num_parameters: Option<u64>,
 }

@@ -3,6 +3,7 @@
 //! Comes in: positions at which two models' distributions were held against each other. Goes out: [`Summary`], plain data. Never: models, tasks,
 //! tables.
 
+mod kind;
 mod mean;
 mod percentile;
 mod position;

@@ -3,11 +3,9 @@
 
 use super::comparison::{probability, signed};
 use super::grid::{Grid, GridCell, Look};
-use super::plain::Plain;
 use super::table::{Style, number};
 use super::view::named;
 use crate::compare::quantisation::{Divergence, Dominated, Quantisation, Score, Size, Standing};
-use crate::error::Result;
 use crate::fidelity::{Kind, Mean, Tail};
 use crate::visible;
 
@@ -32,11 +30,10 @@ fn name<'a, T>(heading: &str, most: usize, cell: impl Fn(&T) -> String + 'a) -> 
 
 /// All tables with their titles, sentences and notes. A table that is wider than `width` columns of text goes on under itself.
 pub fn render_quantisation(found: &Quantisation, style: Style, width: Option<usize>) -> String {
-    let mut parts = vec![heading(&format!("What each format costs against {}", found.reference), style)];
+    let mut parts = vec![heading(&format!("What each format costs against {}", found.base), style)];
     parts.push(table("Size and speed", &found.sizes, (&sizes(), 1), (style, width)));
-    let reference = found.reference.clone();
     if !found.scores.is_empty() {
-        parts.push(table("Scores", &found.scores, (&scores(&reference), 4), (style, width)));
+        parts.push(table("Scores", &found.scores, (&scores(&found.base), 4), (style, width)));
     }
     let rounding = found.rounding.as_deref();
     parts.push(table("Divergence", &found.divergences, (&divergences(rounding), 4), (style, width)));
@@ -104,13 +101,13 @@ fn sizes() -> Vec<Column<'static, Size>> {
     vec![
         name("Format", LONGEST_FORMAT, |size: &Size| size.format.clone()),
         name("stored as", LONGEST_NAME, |size: &Size| size.storage.clone().unwrap_or_default()),
-        column("bytes in memory", move |size: &Size| text(size.memory_bytes.map(|bytes| bytes.to_string()))),
+        column("bytes stored", move |size: &Size| text(size.stored_bytes.map(|bytes| bytes.to_string()))),
         column("bits/weight", move |size: &Size| text(size.bits_per_weight.map(|bits| format!("{bits:.2}")))),
         column("tokens/s", move |size: &Size| text(size.tokens_per_second.map(|speed| format!("{speed:.0}")))),
     ]
 }
 
-fn scores<'a>(reference: &str) -> Vec<Column<'a, Score>> {
+fn scores<'a>(base: &str) -> Vec<Column<'a, Score>> {
     let figure = |value: Option<f64>| value.map(number).unwrap_or_default();
     let count = |value: Option<usize>| value.map(|count| count.to_string()).unwrap_or_default();
     vec![
@@ -125,7 +122,7 @@ fn scores<'a>(reference: &str) -> Vec<Column<'a, Score>> {
             };
             format!("{}{direction}", named(&score.row.metric, &score.row.filter))
         }),
-        column(visible::excerpt(reference, LONGEST_FORMAT), move |score: &Score| figure(score.row.base)),
+        column(visible::excerpt(base, LONGEST_FORMAT), move |score: &Score| figure(score.row.base)),
         column("score", move |score: &Score| figure(score.row.candidate)),
         column("Δ", |score: &Score| {
             let paired = score.row.paired.as_ref().map(|paired| signed(paired.difference.value));
@@ -148,7 +145,7 @@ fn scores<'a>(reference: &str) -> Vec<Column<'a, Score>> {
 fn divergences(rounding: Option<&str>) -> Vec<Column<'_, Divergence>> {
     let mut columns = keys();
     columns.extend([
-        name("kind", LONGEST_NAME, |row: &Divergence| kind(row.kind).to_owned()),
+        name("kind", LONGEST_NAME, |row: &Divergence| row.kind.name().to_owned()),
         column("positions", |row: &Divergence| row.summary.positions.to_string()),
         column("KL", |row: &Divergence| mean(&row.summary.kl)),
     ]);
@@ -219,14 +216,6 @@ fn keys<'a>() -> Vec<Column<'a, Divergence>> {
     ]
 }
 
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Full => "kl",
-        Kind::Sampled => "kl_sampled",
-        Kind::Lower => "kl_lower",
-    }
-}
-
 fn error(stderr: Option<f64>) -> String {
     stderr.map(|stderr| format!(" ± {}", number(stderr))).unwrap_or_default()
 }
@@ -243,7 +232,7 @@ fn tail(tail: Tail) -> String {
     }
 }
 
-fn standing(row: &Divergence) -> String {
+pub(super) fn standing(row: &Divergence) -> String {
     match row.standing {
         _ if row.within_floor => "within floor".to_owned(),
         Standing::Itself => "itself".to_owned(),
@@ -299,74 +288,13 @@ fn dominated(Dominated { format, by, nearer, p, sequences, bytes, bytes_of_other
     )
 }
 
-/// The divergences with the sizes of their formats, unrounded: a line for each format and source. Scores are in
-/// [`comparisons_csv`](super::comparisons_csv).
-///
-/// # Errors
-/// The table cannot be written.
-pub fn quantisation_csv(found: &Quantisation) -> Result<String> {
-    let rows = &found.divergences;
-    let size = |row: &Divergence| found.sizes.iter().find(|size| size.format == row.format);
-    let sized =
-        |of: &dyn Fn(&Size) -> Option<f64>| rows.iter().map(|row| size(row).and_then(of)).collect::<Vec<Option<f64>>>();
-    let numbers = |of: &dyn Fn(&Divergence) -> Option<f64>| rows.iter().map(of).collect::<Vec<Option<f64>>>();
-    let counts = |of: &dyn Fn(&Divergence) -> usize| rows.iter().map(|row| Some(of(row))).collect::<Vec<_>>();
-    let percentile = |tail: Tail| match tail {
-        Tail::Percentile(value) => Some(value),
-        Tail::MaxOf { .. } => None,
-    };
-    let mut table = Plain::default()
-        .texts("format", rows.iter().map(|row| &row.format))
-        .texts("reference", rows.iter().map(|_| &found.reference))
-        .counts("memory_bytes", rows.iter().map(|row| size(row)?.memory_bytes.map(|bytes| bytes as usize)))
-        .numbers("bits_per_weight", sized(&|size| size.bits_per_weight))
-        .numbers("tokens_per_second", sized(&|size| size.tokens_per_second))
-        .texts("source", rows.iter().map(|row| &row.source))
-        .texts("kind", rows.iter().map(|row| kind(row.kind)))
-        .counts("positions", counts(&|row| row.summary.positions))
-        .counts("sequences", counts(&|row| row.summary.sequences))
-        .counts("not_finite", counts(&|row| row.summary.not_finite))
-        .counts("infinite", counts(&|row| row.summary.infinite))
-        .numbers("kl", numbers(&|row| Some(row.summary.kl.value)))
-        .numbers("kl_stderr", numbers(&|row| row.summary.kl.stderr))
-        .texts("standing", rows.iter().map(standing))
-        .numbers("kl_median", numbers(&|row| Some(row.summary.median)))
-        .numbers("kl_90", numbers(&|row| percentile(row.summary.p90)))
-        .numbers("kl_99", numbers(&|row| percentile(row.summary.p99)))
-        .numbers("kl_99_9", numbers(&|row| percentile(row.summary.p99_9)))
-        .numbers("kl_max", numbers(&|row| Some(row.summary.max)))
-        .numbers("worst_share", numbers(&|row| row.summary.worst.map(|worst| worst.share)))
-        .numbers("floor", numbers(&|row| row.floor));
-    let bins = rows.first().map_or(0, |row| row.summary.by_confidence.len());
-    for at in 0..bins {
-        let bin = |row: &Divergence| row.summary.by_confidence.get(at).cloned();
-        table = table
-            .numbers(&format!("kl_confidence_{}", at + 1), numbers(&|row| Some(bin(row)?.kl?.value)))
-            .counts(&format!("positions_confidence_{}", at + 1), counts(&|row| bin(row).map_or(0, |b| b.positions)));
-    }
-    table
-        .numbers("same_top", numbers(&|row| Some(row.summary.same_top.value)))
-        .numbers("same_top_stderr", numbers(&|row| row.summary.same_top.stderr))
-        .numbers("top5_recall", numbers(&|row| Some(row.summary.top5_recall.value)))
-        .numbers("delta_p", numbers(&|row| Some(row.summary.shift.mean.value)))
-        .numbers("delta_p_stderr", numbers(&|row| row.summary.shift.mean.stderr))
-        .numbers("delta_p_rms", numbers(&|row| Some(row.summary.shift.rms)))
-        .numbers("delta_p_rms_stderr", numbers(&|row| row.summary.shift.rms_stderr))
-        .numbers("perplexity_reference", numbers(&|row| Some(row.summary.perplexity.reference)))
-        .numbers("perplexity", numbers(&|row| Some(row.summary.perplexity.candidate)))
-        .numbers("perplexity_ratio", numbers(&|row| row.summary.perplexity.ratio))
-        .numbers("perplexity_ratio_stderr", numbers(&|row| row.summary.perplexity.ratio_stderr))
-        .numbers("correlation", numbers(&|row| row.summary.perplexity.correlation))
-        .csv()
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::fidelity::testing::{positions, unchanged};
     use crate::fidelity::{Position, Summary};
 
-    fn found() -> Quantisation {
+    pub(in crate::report) fn found() -> Quantisation {
         let reference = unchanged(&positions(1, 1200, 20, 0.01));
         let row = |format: &str, list: &[Position], standing| Divergence {
             format: format.into(),
@@ -382,7 +310,7 @@ mod tests {
         let size = |format: &str, bytes| Size {
             format: format.into(),
             storage: Some("float32".into()),
-            memory_bytes: Some(bytes),
+            stored_bytes: Some(bytes),
             num_parameters: Some(1000),
             bits_per_weight: Some(8.0 * bytes as f64 / 1000.0),
             tokens_per_second: None,
@@ -398,6 +326,7 @@ mod tests {
             faster: Some(true),
         };
         Quantisation {
+            base: "f32".into(),
             reference: "f32".into(),
             rounding: Some("bf16".into()),
             sizes: vec![size("f32", 4000), size("q4_0", 563)],
@@ -442,16 +371,5 @@ mod tests {
         let text = render_quantisation(&found(), Style::Markdown, None);
         assert!(text.contains("a\\|b") && text.starts_with("### What each format costs against f32\n"), "{text}");
         assert!(text.lines().filter(|line| line.starts_with('|')).count() > 12, "{text}");
-    }
-
-    #[test]
-    fn csv_is_unrounded() {
-        let found = found();
-        let text = quantisation_csv(&found).unwrap();
-        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
-        assert!(rows.len() == 3 && rows.iter().all(|row| row.len() == rows[0].len()), "{text}");
-        let of = |name: &str| rows[2][rows[0].iter().position(|known| *known == name).unwrap()];
-        assert_eq!(of("kl").parse::<f64>().unwrap(), found.divergences[1].summary.kl.value);
-        assert_eq!((of("memory_bytes"), of("kl_99_9"), of("positions")), ("563", "", "1200"));
     }
 }

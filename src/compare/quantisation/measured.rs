@@ -100,13 +100,18 @@ impl Column {
                 _ if label == reference => Standing::Itself,
                 _ if line.is_some_and(|line| line.label == label) => Standing::Line,
                 // Over other sources it would be another line.
-                Some(of_line) if of_line.sources == row.sources => {
+                Some(of_line) if of_line.sources == row.sources && all(of_line) == all(row) => {
                     standing(row.summary.kl.value, of_line.summary.kl.value)
                 }
                 _ => Standing::Unknown,
             };
         }
     }
+}
+
+/// Positions, with those that were not finite.
+fn all(row: &Divergence) -> usize {
+    row.summary.positions + row.summary.not_finite
 }
 
 fn standing(kl: f64, line: f64) -> Standing {
@@ -168,18 +173,18 @@ fn floor(headers: &[&Header]) -> Option<f64> {
 }
 
 /// The run in whose format the reference's weights are only rounded: bfloat16; float32 where the reference is that.
-pub(super) fn rounding<'a>(runs: &[(&'a str, &Run)]) -> Option<&'a str> {
-    let (first, others) = runs.split_first()?;
-    let reference = &first.1.model;
+pub(super) fn rounding<'a>(runs: &[(&'a str, &Run)], reference: &str) -> Option<&'a str> {
+    let of_reference = &runs.iter().find(|(label, _)| *label == reference)?.1.model;
     let is_plain = |storage: &str| matches!(storage, "float32" | "bfloat16" | "float16");
-    let stored = reference.storage.as_deref().filter(|storage| is_plain(storage))?;
+    let stored = of_reference.storage.as_deref().filter(|storage| is_plain(storage))?;
     let wanted = if stored == "bfloat16" { "float32" } else { "bfloat16" };
-    let is = |(_, run): &&(&str, &Run)| {
-        let same_size = match (run.model.num_parameters, reference.num_parameters) {
+    let is = |(label, run): &&(&str, &Run)| {
+        let same_size = match (run.model.num_parameters, of_reference.num_parameters) {
             (Some(ours), Some(theirs)) => ours == theirs,
             _ => true,
         };
-        run.model.storage.as_deref() == Some(wanted) && run.model.precision.is_none() && same_size
+        let stored_so = run.model.storage.as_deref() == Some(wanted) && run.model.precision.is_none();
+        *label != reference && stored_so && same_size
     };
-    others.iter().find(is).map(|(label, _)| *label)
+    runs.iter().find(is).map(|(label, _)| *label)
 }

@@ -28,18 +28,20 @@ use serde::Serialize;
 /// What formats cost against a reference. Every part is in the order of the runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quantisation {
-    /// The run that the others were held against.
+    /// The run that scores are compared with.
+    pub base: String,
+    /// The run that distributions were held against: the base, where nobody turned them round.
     pub reference: String,
     /// The format that only rounds: what lies within twice its divergence is within rounding. `None` where there is none among the runs.
     pub rounding: Option<String>,
-    /// All runs, the reference first.
+    /// All runs, the base first.
     pub sizes: Vec<Size>,
     pub scores: Vec<Score>,
     /// By format: all tasks together, each task, each text.
     pub divergences: Vec<Divergence>,
     /// Formats that another one beats in size and in nearness.
     pub dominated: Vec<Dominated>,
-    /// Tasks on which the reference does no better than chance.
+    /// Tasks on which the base does no better than chance.
     pub at_chance: Vec<AtChance>,
     /// One for each format.
     pub sentences: Vec<String>,
@@ -55,50 +57,54 @@ pub struct Score {
     pub row: Row,
 }
 
-/// Reads the positions of a run, by source; none where it has no distributions.
-pub type ReadPositions<'a> = &'a mut dyn FnMut(&Run) -> Result<Vec<(Header, Vec<Position>)>>;
+/// Where distributions are read from: [`fidelity`](crate::fidelity), in most cases.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    /// What a run has positions of; nothing where it has none.
+    pub headers: &'a dyn Fn(&Run) -> Result<Vec<Header>>,
+    /// The positions that one of them is about.
+    pub positions: &'a dyn Fn(&Run, &Header) -> Result<Vec<Position>>,
+}
 
-/// The tables of runs with their labels, the reference first. `comparisons` are those with the reference as their base. `None` where no run
-/// has distributions. Positions are read one run at a time.
+/// The tables of runs with their labels, the base of the `comparisons` first. `None` where no run has distributions. Headers are read first,
+/// then the positions of one run at a time.
 ///
 /// # Errors
-/// Two runs have positions of other kinds, of other tokens or vocabularies, or against other references; that is not the first run; a
-/// format replaced no weight; no position of a source is finite; the reference differs from itself; those of `read`.
+/// Two runs have positions of other kinds, of other tokens or vocabularies, or against other references; a format replaced no weight; no
+/// position of a source is finite; the reference differs from itself; those of `read`.
 pub fn quantisation(
     runs: &[(&str, &Run)],
     comparisons: &[Comparison],
-    read: ReadPositions<'_>,
+    read: Reader<'_>,
 ) -> Result<Option<Quantisation>> {
-    let Some(reference) = runs.first() else { return Ok(None) };
-    let mut check = check::Check::new(*reference);
-    let mut columns: Vec<Column> = Vec::new();
-    for run in runs {
-        let measured = check.of(*run, read(run.1)?)?;
-        columns.push(Column::of(*run, &measured)?);
-    }
-    if columns.iter().all(|column| column.rows.is_empty()) {
-        return Ok(None);
-    }
-    let against = |label: &str| comparisons.iter().find(|c| c.base == reference.0 && c.candidate == label);
-    let rounding = measured::rounding(runs);
-    let line = rounding.and_then(|label| columns.iter().find(|column| column.label == label)).cloned();
+    let Some((base, _)) = runs.first() else { return Ok(None) };
+    let recorded = runs.iter().map(|(label, run)| Ok((*label, *run, (read.headers)(run)?)));
+    let mut recorded: Vec<check::Recorded<'_>> = recorded.collect::<Result<_>>()?;
+    let Some(checked) = check::check(&mut recorded)? else { return Ok(None) };
+    let columns = recorded.iter().map(|recorded| column(recorded, &checked.spec, read));
+    let columns: Vec<Column> = columns.collect::<Result<_>>()?;
+    let reference = checked.reference.as_str();
+    let line = measured::rounding(runs, reference);
+    let line = line.and_then(|label| columns.iter().find(|column| column.label == label)).cloned();
+    let line = line.filter(|line| !line.rows.is_empty());
     let sizes: Vec<Size> = runs.iter().map(|(label, run)| Size::of(label, run)).collect();
-    let at_chance = chance::at_chance(reference.1)?;
+    let at_chance = runs.first().map_or(Ok(Vec::new()), |(_, run)| chance::at_chance(run))?;
     let mut found = Quantisation {
-        reference: reference.0.to_owned(),
-        rounding: line.as_ref().filter(|line| !line.rows.is_empty()).map(|line| line.label.clone()),
-        dominated: pareto::dominated(&sizes, &columns, reference.0),
+        base: (*base).to_owned(),
+        reference: reference.to_owned(),
+        rounding: line.as_ref().map(|line| line.label.clone()),
+        dominated: pareto::dominated(&sizes, &columns, reference),
         scores: Vec::new(),
         divergences: Vec::new(),
         sentences: Vec::new(),
-        notes: [check.notes, notes(&columns, &sizes)].concat(),
+        notes: [checked.notes.clone(), notes(&columns, &sizes, reference)].concat(),
         at_chance,
         sizes,
     };
     for mut column in columns {
-        column.stand(reference.0, line.as_ref());
-        if column.label != reference.0 {
-            let comparison = against(&column.label);
+        column.stand(reference, line.as_ref());
+        if column.label != *base {
+            let comparison = comparisons.iter().find(|c| c.base == *base && c.candidate == column.label);
             let rows = comparison.map(|comparison| comparison.rows.as_slice()).unwrap_or_default();
             found.scores.extend(rows.iter().map(|row| Score { format: column.label.clone(), row: row.clone() }));
             let rounding = found.rounding.as_deref();
@@ -109,11 +115,23 @@ pub fn quantisation(
     Ok(Some(found))
 }
 
+/// The divergences of one run; its positions are kept no longer than that.
+fn column((label, run, headers): &check::Recorded<'_>, reference: &str, read: Reader<'_>) -> Result<Column> {
+    let is_reference = run.spec_sha256.as_deref() == Some(reference);
+    let mut measured = Vec::new();
+    for header in headers {
+        let positions = (read.positions)(run, header)?;
+        check::positions((label, run), header, &positions, is_reference)?;
+        measured.push((header.clone(), positions));
+    }
+    Column::of((label, run), &measured)
+}
+
 /// What readers of the tables must know.
-fn notes(columns: &[Column], sizes: &[Size]) -> Vec<String> {
+fn notes(columns: &[Column], sizes: &[Size], reference: &str) -> Vec<String> {
     let mut notes = Vec::new();
     // The reference need not be held against itself.
-    let without = columns.iter().skip(1).filter(|column| column.rows.is_empty());
+    let without = columns.iter().filter(|column| column.label != reference && column.rows.is_empty());
     let without: Vec<&str> = without.map(|column| column.label.as_str()).collect();
     if !without.is_empty() {
         let names = visible::list(&without);

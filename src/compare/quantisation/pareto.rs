@@ -1,4 +1,4 @@
-//! Formats that nobody needs: another one is smaller, and nearer to the reference beyond noise.
+//! Formats that nobody needs: another one is smaller as stored, and nearer to the reference beyond noise.
 //!
 //! Nearness is the KL at the same positions, paired by sequence: CR1's t test of the differences from 30 sequences on, sign flips of whole
 //! sequences below. All pairs of formats of which one is smaller are tested; Holm over them. Nearer to the reference is not better on a task.
@@ -36,7 +36,7 @@ pub(super) fn dominated(sizes: &[Size], columns: &[Column], reference: &str) -> 
     for large in columns.iter().filter(|column| column.label != reference) {
         for small in columns.iter().filter(|column| column.label != reference) {
             let (Some(size), Some(smaller)) = (of(&large.label), of(&small.label)) else { continue };
-            let Some((bytes, bytes_of_other)) = size.memory_bytes.zip(smaller.memory_bytes) else { continue };
+            let Some((bytes, bytes_of_other)) = size.stored_bytes.zip(smaller.stored_bytes) else { continue };
             let Some((difference, test)) = gained(large, small).filter(|_| bytes_of_other < bytes) else { continue };
             let speeds = smaller.tokens_per_second.zip(size.tokens_per_second);
             tested.push(Dominated {

@@ -20,6 +20,8 @@ pub(super) fn sentence(
     });
     let mut parts: Vec<String> = scores.into_iter().collect();
     match column.first() {
+        // Whose run it is need not be said.
+        Some(row) if row.standing == Standing::Itself => {}
         Some(row) => parts.extend(divergence(row, rounding)),
         None => parts.push("its distributions were not recorded".to_owned()),
     }
@@ -31,7 +33,7 @@ pub(super) fn sentence(
     let guessed: Vec<String> = at_chance.iter().filter(compared).map(of).collect();
     if !guessed.is_empty() {
         let names = visible::list(&guessed);
-        parts.push(format!("the reference itself is at chance on {names}: a change there says nothing of quality"));
+        parts.push(format!("the base itself is at chance on {names}: a change there says nothing of quality"));
     }
     format!("{label}: {}", parts.join("; "))
 }
@@ -60,11 +62,10 @@ fn divergence(row: &Divergence, rounding: Option<&str>) -> Vec<String> {
     let line = rounding.map_or_else(|| "the line".to_owned(), |label| format!("the {label} line"));
     let standing = match row.standing {
         _ if row.within_floor => ", within twice the floor of the stored rows".to_owned(),
-        Standing::Itself => ", against itself".to_owned(),
         Standing::Line => ", which is the line of rounding".to_owned(),
         Standing::WithinRounding => format!(", within rounding (at most twice {line})"),
         Standing::Times(times) => format!(", {}× {line}", multiple(times)),
-        Standing::Unknown => String::new(),
+        Standing::Itself | Standing::Unknown => String::new(),
     };
     let mut said = vec![format!("{value}{standing}")];
     said.extend(summary.worst.map(|worst| {

@@ -8,10 +8,10 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Size {
     pub format: String,
-    /// How the weights were stored in memory.
+    /// The format of the weights.
     pub storage: Option<String>,
-    /// Bytes of all weights in memory.
-    pub memory_bytes: Option<u64>,
+    /// Bytes of all weights as the format stores them: what a file of them holds. A packed copy in memory may be larger.
+    pub stored_bytes: Option<u64>,
     pub num_parameters: Option<u64>,
     /// Those bytes over all parameters, in bits: scales, and what stayed unquantised, are in it.
     pub bits_per_weight: Option<f64>,
@@ -28,7 +28,7 @@ impl Size {
         Size {
             format: label.to_owned(),
             storage: model.storage.clone(),
-            memory_bytes: model.bytes,
+            stored_bytes: model.bytes,
             num_parameters: model.num_parameters,
             bits_per_weight: counted.map(|(bytes, parameters)| bits(bytes, parameters)),
             tokens_per_second: speed.and_then(Value::as_f64).filter(|speed| speed.is_finite() && *speed > 0.0),
