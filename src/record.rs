@@ -29,6 +29,8 @@ pub struct Run {
     pub groups: Vec<Group>,
     /// Tasks that were selected and not run.
     pub not_run: Vec<NotRun>,
+    /// SHA-256 of all that decides the numbers, where the writer has one.
+    pub spec_sha256: Option<String>,
     /// Tokens and speed, where the writer kept them.
     pub usage: Option<Value>,
 }
@@ -72,7 +74,9 @@ pub struct Model {
     pub label: String,
     /// How the weights were stored: `bfloat16`, `nf4`, `q4_k`.
     pub storage: Option<String>,
-    /// Bytes of the weights as they were stored in memory.
+    /// The format that the weights were to be quantised to on loading, where one was asked for.
+    pub precision: Option<String>,
+    /// Bytes of the weights as their format stores them: in the checkpoint, or what they would take in the format made on loading.
     pub bytes: Option<u64>,
     pub num_parameters: Option<u64>,
 }

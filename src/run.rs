@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 /// local models the instruction set. 3: the results file has everything that a report needs.
 pub const FORMAT_VERSION: u32 = 3;
 
+/// How an engine's options name the format that weights are quantised to on loading.
+pub const PRECISION_OPTION: &str = "precision=";
+
 /// How an engine's options name the instruction set.
 pub const ISA_OPTION: &str = "isa=";
 

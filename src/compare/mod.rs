@@ -6,6 +6,7 @@
 mod check;
 mod group;
 mod pair;
+pub mod quantisation;
 mod row;
 mod scores;
 mod sentence;

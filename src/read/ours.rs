@@ -4,7 +4,7 @@ use super::{journal, results};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::record::{Model, Node, Program, Run, Task, Writer};
-use crate::run::{self, FORMAT_VERSION, Status};
+use crate::run::{self, FORMAT_VERSION, PRECISION_OPTION, Status};
 use serde_json::Value;
 use std::path::Path;
 
@@ -53,6 +53,7 @@ pub(super) fn open(folder: &Path, header: Header) -> Result<Run> {
     let mut run = if file.exists() { results::open(&file)? } else { unfinished(folder, &header)? };
     run.path = folder.to_path_buf();
     run.status = header.status;
+    run.spec_sha256 = Some(header.spec_sha256.clone());
     run.usage = file::read(&folder.join("usage.json"), LARGEST_USAGE)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -81,6 +82,7 @@ fn unfinished(folder: &Path, header: &Header) -> Result<Run> {
         tasks: spec.tasks.iter().map(task).collect(),
         groups: Vec::new(),
         not_run: Vec::new(),
+        spec_sha256: Some(header.spec_sha256.clone()),
         usage: None,
     })
 }
@@ -92,6 +94,7 @@ pub(super) fn model(spec: &run::Spec) -> Model {
         name: Some(model.name.clone()),
         label: model.label.clone(),
         storage: model.storage.clone().or_else(|| model.dtype.clone()),
+        precision: model.options.iter().find_map(|option| option.strip_prefix(PRECISION_OPTION)).map(str::to_owned),
         bytes: model.model_bytes,
         num_parameters: model.num_parameters,
     }

@@ -131,6 +131,7 @@ impl Reader<'_> {
             tasks: tasks.into_iter().map(|name| self.task(name)).collect(),
             groups: groups.into_iter().map(|name| self.group(name)).collect(),
             not_run: not_run.map(|(task, why)| NotRun { task: task.clone(), reason: text(why) }).collect(),
+            spec_sha256: None,
             usage: None,
         };
         if !run.is_whole() {
@@ -162,6 +163,7 @@ impl Reader<'_> {
             label: name.map(label).unwrap_or_else(|| "model".to_owned()),
             name: name.map(str::to_owned),
             storage: text(&["config", "model_dtype"]).map(|dtype| dtype.trim_start_matches("torch.").to_owned()),
+            precision: None,
             bytes: None,
             num_parameters: self.at(&["config", "model_num_parameters"]).and_then(Value::as_u64),
         }

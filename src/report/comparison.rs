@@ -96,7 +96,7 @@ pub(super) fn signed(value: f64) -> String {
 }
 
 /// A p that is shown as 0 is not 0.
-fn probability(p: f64) -> String {
+pub(super) fn probability(p: f64) -> String {
     if p < 5e-5 { "<0.0001".to_owned() } else { format!("{p:.4}") }
 }
 

@@ -84,6 +84,7 @@ fn run(rows: serde_json::Value) -> Run {
         tasks: vec![task("b"), task("c")],
         groups: vec![group("outer", "outer", serde_json::Value::Null), group("inner", "Inner", rows)],
         not_run: vec![NotRun { task: "a".into(), reason: "no python3".into() }],
+        spec_sha256: None,
         usage: None,
     }
 }

@@ -40,7 +40,7 @@ use crate::hub::Hub;
 use crate::kernel::Isa;
 use crate::model::{LoadOptions, Model, ModelConfig, ModelSource, Part, Tokenizer, find, fingerprint};
 use crate::request::{Prompt, Request, RequestKind, Unscored};
-use crate::run::ISA_OPTION;
+use crate::run::{ISA_OPTION, PRECISION_OPTION};
 use crate::template::moment::Moment;
 use decode::Texts;
 use lm::LanguageModel;
@@ -391,7 +391,7 @@ fn identity_options(options: &EngineOptions, model: &Model) -> Vec<String> {
     if let Some(add_bos) = options.add_bos {
         written.push(format!("add_bos_token={add_bos}"));
     }
-    written.extend(options.precision.as_ref().map(|precision| format!("precision={precision}")));
+    written.extend(options.precision.as_ref().map(|precision| format!("{PRECISION_OPTION}{precision}")));
     // Another instruction set or device, other roundings.
     let device = model.device();
     let isa = if device == "cpu" { Some(Isa::best()) } else { Isa::asked_for().ok().flatten() };
