@@ -1,14 +1,17 @@
 //! `fairmark compare`: what changed between finished runs.
 
+use super::cost::costs;
 use super::report::{Format, FormatArgs, labelled, print_json};
 use super::screen::screen;
 use super::talk;
+use crate::compare::quantisation::Quantisation;
 use crate::compare::{Comparison, Options, compare};
 use crate::error::{Error, Result};
 use crate::read;
 use crate::record::Run;
-use crate::report::{comparisons_csv, render_comparisons, render_matrix};
+use crate::report::{comparisons_csv, quantisation_csv, render_comparisons, render_matrix, render_quantisation};
 use clap::Args;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -52,16 +55,33 @@ pub fn compare_runs(args: &CompareArgs) -> Result<ExitCode> {
     let format = Format::from(args.format);
     let (style, width) = screen(format == Format::Markdown);
     let labels: Vec<&str> = runs.iter().map(|(label, _)| label.as_str()).collect();
+    let costs = if args.all_pairs { None } else { costs(&runs, &found)? };
     match format {
-        Format::Json => print_json(&found)?,
-        Format::Csv => talk::print(&comparisons_csv(&found)?)?,
+        Format::Json => print_json(&Found { comparisons: &found, quantisation: costs.as_ref() })?,
+        Format::Csv => {
+            let costs = costs.as_ref().map(quantisation_csv).transpose()?;
+            let costs = costs.map(|costs| format!("\n{costs}")).unwrap_or_default();
+            talk::print(&format!("{}{costs}", comparisons_csv(&found)?))?;
+        }
         _ if args.all_pairs => talk::print_styled(&render_matrix(&labels, &found, style))?,
-        _ => talk::print_styled(&render_comparisons(&found, style, width))?,
+        _ => {
+            let costs = costs.map(|costs| format!("\n{}", render_quantisation(&costs, style, width)));
+            let comparisons = render_comparisons(&found, style, width);
+            talk::print_styled(&format!("{comparisons}{}", costs.unwrap_or_default()))?;
+        }
     }
     if found.is_empty() {
         return Err(Error::input("there is nothing to compare"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Found<'a> {
+    comparisons: &'a [Comparison],
+    /// Where the runs have distributions.
+    quantisation: Option<&'a Quantisation>,
 }
 
 fn named((label, run): &(String, Run)) -> (&str, &Run) {

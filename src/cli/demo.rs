@@ -1,9 +1,10 @@
 //! `fairmark demo`: the main job on what is built in, as one ordinary `fairmark run`.
 
+use super::cost::against_first;
 use super::run::{self, RunArgs};
 use super::screen::screen;
 use super::talk;
-use crate::compare::{Options, compare};
+use crate::compare::Options;
 use crate::error::{Error, Result};
 use crate::record::Run;
 use crate::report::render_against_base;
@@ -67,11 +68,7 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
 
 /// What each format costs against the first: a table, and a sentence a format.
 fn print_against_first(runs: &[(String, Run)], markdown: bool) -> Result<()> {
-    let Some(((label, base), others)) = runs.split_first() else { return Ok(()) };
-    let mut found = Vec::new();
-    for (other, run) in others {
-        found.push(compare((label, base), (other, run), &Options::default())?);
-    }
+    let found = against_first(runs, &Options::default())?;
     if found.is_empty() {
         return Ok(());
     }

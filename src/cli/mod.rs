@@ -8,6 +8,7 @@ mod bytes;
 mod cache;
 mod compare;
 mod completions;
+mod cost;
 mod demo;
 mod downloads;
 mod endpoints;

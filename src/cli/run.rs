@@ -1,6 +1,7 @@
 //! `fairmark run`: models and tasks in, a table and a run folder out.
 
 use super::args::{ModelArgs, TaskArgs};
+use super::cost::{against_first, costs};
 use super::interrupt::cancel_on_signal;
 use super::judging::JudgeArgs;
 use super::precision::Column;
@@ -8,8 +9,10 @@ use super::problems::{Heard, report_problems};
 use super::progress::{Progress, Verbosity};
 use super::recorder::{KindArg, Recorder};
 use super::report::{Format, print_runs};
+use super::screen::screen;
 use super::talk;
 use crate::catalog::Catalog;
+use crate::compare::Options;
 use crate::engine::local::show_bytes;
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +21,7 @@ use crate::price::PriceTable;
 use crate::read;
 use crate::record::Run;
 use crate::remark::{Remark, Weight};
+use crate::report::render_quantisation;
 use crate::runner::{
     Distributions, Event, Job, Limit, Means, Prepared, Wishes, check_writable, prepare, remarks_on_flags,
 };
@@ -232,8 +236,19 @@ pub(super) fn run_all(args: &RunArgs) -> Result<(Vec<(String, Run)>, ExitCode)> 
     drop(heard);
     disambiguate(&mut runs, &asked);
     print_runs(&runs, Format::of(args.markdown))?;
+    if args.distributions.is_some() {
+        print_costs(&runs, args.markdown)?;
+    }
     let code = stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code()));
     Ok((runs, code))
+}
+
+/// What every model, or format of one, costs against the first.
+fn print_costs(runs: &[(String, Run)], markdown: bool) -> Result<()> {
+    let comparisons = against_first(runs, &Options::default())?;
+    let Some(found) = costs(runs, &comparisons)? else { return Ok(()) };
+    let (style, width) = screen(markdown);
+    talk::print_styled(&format!("\n{}", render_quantisation(&found, style, width)))
 }
 
 /// Shows the events of one model's run.

@@ -130,6 +130,7 @@ impl Log {
         let version = eval.packages.as_ref().and_then(|packages| packages.get("inspect_ai"));
         let version = version.and_then(Value::as_str).map(str::to_owned);
         let mut run = Run {
+            spec_sha256: None,
             path: path.to_path_buf(),
             writer: Writer { program: Program::Inspect, version },
             model: Model { label: label(&eval.model), name: Some(eval.model.clone()), ..Model::default() },
