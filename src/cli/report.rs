@@ -6,7 +6,7 @@ use super::talk;
 use crate::compare::stars;
 use crate::error::{Error, Result};
 use crate::read;
-use crate::record::Run;
+use crate::record::{Program, Run};
 use crate::report::{render_all, runs_csv, runs_json, side_by_side};
 use clap::Args;
 use std::path::PathBuf;
@@ -72,10 +72,11 @@ pub fn report(args: &ReportArgs) -> Result<ExitCode> {
     let runs = labelled(runs);
     print_runs(&runs, args.format.into())?;
     for (label, run) in runs.iter().filter(|(_, run)| run.is_unfinished()) {
-        talk::warning(format_args!(
-            "{label}: {} is not finished: its command goes on where it stopped",
-            run.path.display()
-        ));
+        let how = match run.writer.program {
+            Program::Inspect => "`inspect eval-retry` goes on with it",
+            _ => "its command goes on where it stopped",
+        };
+        talk::warning(format_args!("{label}: {} is not finished: {how}", run.path.display()));
     }
     let unfinished = runs.iter().any(|(_, run)| run.is_unfinished());
     let code = report_problems(&runs);

@@ -101,5 +101,5 @@ pub fn samples(run: &Run, task: &Task, visit: &mut dyn FnMut(Line) -> Result<()>
 fn no_samples(run: &Run, task: &Task) -> Error {
     Error::input(format!("this run has no samples of {}", task.name))
         .file(&run.path)
-        .hint("lm-evaluation-harness writes them with --log_samples, fairmark always")
+        .hint("lm-evaluation-harness writes them with --log_samples, Inspect unless --no-log-samples, fairmark always")
 }
