@@ -9,6 +9,7 @@ pub mod logits_file;
 mod measure;
 mod position;
 mod read;
+mod table;
 mod write;
 
 pub use base_summary::BaseSummary;
