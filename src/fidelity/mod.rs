@@ -13,6 +13,7 @@ mod percentile;
 mod position;
 mod read;
 mod summary;
+mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 mod write;
