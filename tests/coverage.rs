@@ -44,7 +44,8 @@ fn defaults_keep_their_promise() {
     }
     // And so do those that are simulated, but for outcomes that hardly ever occur, where the page says why nothing does.
     let sections: Vec<(&str, &str)> = PAGE.split("\n## ").skip(1).filter_map(|text| text.split_once('\n')).collect();
-    let rare = ["Right and wrong answers, nearly all alike", "Paired right and wrong answers, hardly any of which flip"];
+    let rare =
+        ["Right and wrong answers, nearly all alike", "Paired right and wrong answers, hardly any of which flip"];
     assert!(rare.iter().all(|title| sections.iter().any(|(found, _)| found == title)), "the page has these sections");
     let mut held = 0;
     for (title, text) in sections.into_iter().filter(|(title, _)| !rare.contains(title)) {

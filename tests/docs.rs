@@ -50,6 +50,7 @@ documents! {
     docs_models: "docs/models.md",
     docs_performance: "docs/performance.md",
     docs_security: "docs/security.md",
+    docs_statistics: "docs/statistics.md",
     docs_tasks: "docs/tasks.md",
     docs_templates: "docs/templates.md",
     docs_toxicity: "docs/toxicity.md",

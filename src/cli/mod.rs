@@ -17,6 +17,7 @@ mod interrupt;
 mod judging;
 mod ls;
 mod man;
+mod power;
 mod precision;
 mod problems;
 mod progress;
@@ -52,6 +53,8 @@ enum Verb {
     Report(report::ReportArgs),
     /// What changed between runs over the same documents: paired differences, flips, a sentence for each.
     Compare(compare::CompareArgs),
+    /// What a run of these tasks can see before it is made, and what it cannot.
+    Power(power::PowerArgs),
     /// List what fairmark knows.
     Ls(ls::LsArgs),
     /// Show the exact prompt of a document: text, choices, token ids, what was cut.
@@ -114,6 +117,7 @@ fn run_verb(verb: Verb) -> Result<ExitCode> {
         Verb::Run(args) => run::run(&args),
         Verb::Report(args) => report::report(&args),
         Verb::Compare(args) => compare::compare_runs(&args),
+        Verb::Power(args) => power::power(&args),
         Verb::Ls(args) => ls::ls(&args),
         Verb::Show(args) => show::show(&args),
         Verb::ScorerAgreement(args) => agreement::scorer_agreement(&args),

@@ -57,6 +57,11 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     bootstrap_iters: usize,
 
+    /// Show where figures would lie over further documents of the same kind, with the methods below the table, in place of the reference's
+    /// standard errors. Documents that a task calls alike (`metadata.cluster`) count as clusters.
+    #[arg(long)]
+    interval: bool,
+
     /// Print the table as Markdown.
     #[arg(long)]
     markdown: bool,
@@ -180,7 +185,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     drop(heard);
     disambiguate(&mut runs, &asked);
-    print_runs(&runs, Format::of(args.markdown))?;
+    print_runs(&runs, Format::of(args.markdown), args.interval)?;
     Ok(stopped.map_or_else(|| report_problems(&runs), |err| ExitCode::from(err.kind().exit_code())))
 }
 

@@ -6,7 +6,9 @@
 mod benchmarks;
 mod comparison;
 mod grid;
+mod intervals;
 mod plain;
+mod power;
 mod runs;
 mod table;
 mod view;
@@ -16,6 +18,7 @@ mod view_tests;
 pub use benchmarks::{Benchmark, CARD, HEADINGS, benchmarks_markdown};
 pub use comparison::{comparisons_csv, render_comparisons, render_matrix};
 pub use grid::{Grid, GridCell, Look, terminal_width};
+pub use power::render_power;
 pub use runs::{runs_csv, runs_json};
 pub use table::{Style, render_all};
-pub use view::{SideBySide, side_by_side};
+pub use view::{SideBySide, side_by_side, side_by_side_with};
