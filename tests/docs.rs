@@ -52,6 +52,7 @@ documents! {
     docs_performance: "docs/performance.md",
     docs_quantisation: "docs/quantisation.md",
     docs_security: "docs/security.md",
+    docs_statistics: "docs/statistics.md",
     docs_tasks: "docs/tasks.md",
     docs_templates: "docs/templates.md",
     docs_toxicity: "docs/toxicity.md",

@@ -19,6 +19,7 @@ mod judging;
 mod logits;
 mod ls;
 mod man;
+mod power;
 mod precision;
 mod problems;
 mod progress;
@@ -58,6 +59,8 @@ enum Verb {
     Rescore(Box<rescore::RescoreArgs>),
     /// What changed between runs over the same documents: paired differences, flips, a sentence for each.
     Compare(compare::CompareArgs),
+    /// What a run of these tasks can see before it is made, and what it cannot.
+    Power(power::PowerArgs),
     /// List what fairmark knows.
     Ls(ls::LsArgs),
     /// Show the exact prompt of a document: text, choices, token ids, what was cut.
@@ -124,6 +127,7 @@ fn run_verb(verb: Verb) -> Result<ExitCode> {
         Verb::Report(args) => report::report(&args),
         Verb::Rescore(args) => rescore::rescore(&args),
         Verb::Compare(args) => compare::compare_runs(&args),
+        Verb::Power(args) => power::power(&args),
         Verb::Ls(args) => ls::ls(&args),
         Verb::Show(args) => show::show(&args),
         Verb::Logits(verb) => logits::logits(&verb),

@@ -3,11 +3,12 @@
 use super::problems::report_problems;
 use super::screen::screen;
 use super::talk;
-use crate::compare::stars;
+use crate::compare::{intervals, stars};
 use crate::error::{Error, Result};
 use crate::read;
 use crate::record::{Program, Run};
-use crate::report::{render_all, runs_csv, runs_json, side_by_side};
+use crate::report::{render_all, runs_csv, runs_json, side_by_side_with};
+use crate::stats::Level;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +63,11 @@ pub struct ReportArgs {
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
 
+    /// Show where figures would lie over further documents of the same kind, with the methods below the table, in place of the reference's
+    /// standard errors. Documents that a task calls alike (`metadata.cluster`) count as clusters.
+    #[arg(long)]
+    interval: bool,
+
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -70,7 +76,7 @@ pub struct ReportArgs {
 pub fn report(args: &ReportArgs) -> Result<ExitCode> {
     let runs = args.runs.iter().map(|path| read::open(path)).collect::<Result<Vec<_>>>()?;
     let runs = labelled(runs);
-    print_runs(&runs, args.format.into())?;
+    print_runs(&runs, args.format.into(), args.interval)?;
     for (label, run) in runs.iter().filter(|(_, run)| run.is_unfinished()) {
         let how = match run.writer.program {
             Program::Inspect => "`inspect eval-retry` goes on with it",
@@ -83,19 +89,21 @@ pub fn report(args: &ReportArgs) -> Result<ExitCode> {
     Ok(if unfinished { ExitCode::from(crate::error::ErrorKind::Incomplete.exit_code()) } else { code })
 }
 
-/// Prints runs side by side.
-pub fn print_runs(runs: &[(String, Run)], format: Format) -> Result<()> {
+/// Prints runs side by side, perhaps with intervals.
+///
+/// # Errors
+/// Samples that intervals are made of are damaged; stdout is closed.
+pub fn print_runs(runs: &[(String, Run)], format: Format, interval: bool) -> Result<()> {
     let columns: Vec<(&str, &Run)> = runs.iter().map(|(label, run)| (label.as_str(), run)).collect();
-    let found = || {
-        let only: Vec<&Run> = runs.iter().map(|(_, run)| run).collect();
-        stars(&only)
-    };
+    let only: Vec<&Run> = runs.iter().map(|(_, run)| run).collect();
+    let intervals = interval.then(|| intervals(&only, Level::P95)).transpose()?;
+    let intervals = intervals.as_ref();
     match format {
-        Format::Json => print_json(&runs_json(&columns)),
-        Format::Csv => talk::print(&runs_csv(&columns)?),
+        Format::Json => print_json(&runs_json(&columns, intervals)),
+        Format::Csv => talk::print(&runs_csv(&columns, intervals)?),
         Format::Table | Format::Markdown => {
             let (style, width) = screen(format == Format::Markdown);
-            talk::print_styled(&render_all(&side_by_side(&columns, &found()), style, width))
+            talk::print_styled(&render_all(&side_by_side_with(&columns, &stars(&only), intervals), style, width))
         }
     }
 }

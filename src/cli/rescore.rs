@@ -106,6 +106,6 @@ pub fn rescore(args: &RescoreArgs) -> Result<ExitCode> {
     let mut shown = Shown::new(&label, verbosity, &engine, &mut heard);
     let folder = job.run(&means, Some(recorded.prepared), &mut |event| shown.event(event))?;
     let runs = [(label, read::open(&folder)?)];
-    print_runs(&runs, Format::of(args.markdown))?;
+    print_runs(&runs, Format::of(args.markdown), false)?;
     Ok(report_problems(&runs))
 }

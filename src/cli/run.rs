@@ -77,6 +77,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "TOKENS", requires = "corpus")]
     window: Option<usize>,
 
+    /// Show where figures would lie over further documents of the same kind, with the methods below the table, in place of the reference's
+    /// standard errors. Documents that a task calls alike (`metadata.cluster`) count as clusters.
+    #[arg(long)]
+    interval: bool,
+
     /// Print the table as Markdown.
     #[arg(long)]
     markdown: bool,
@@ -235,7 +240,7 @@ pub(super) fn run_all(args: &RunArgs) -> Result<(Vec<(String, Run)>, ExitCode)> 
     }
     drop(heard);
     disambiguate(&mut runs, &asked);
-    print_runs(&runs, Format::of(args.markdown))?;
+    print_runs(&runs, Format::of(args.markdown), args.interval)?;
     if args.distributions.is_some() {
         print_costs(&runs, args.markdown)?;
     }

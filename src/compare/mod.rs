@@ -1,17 +1,20 @@
 //! What changed between runs over the same documents: pairs, flips, differences with their intervals, a sentence.
 //!
-//! Comes in: runs as they stand on disk, ours or another harness's. Goes out: [`Comparison`]s and stars, plain data for a renderer. Never:
-//! asks a model, prints, or compares what is not comparable.
+//! Comes in: runs as they stand on disk, ours or another harness's. Goes out: [`Comparison`]s, stars and [`Intervals`], plain data for a
+//! renderer. Never: asks a model, prints, or compares what is not comparable.
 
 mod check;
 mod group;
+mod interval;
 mod pair;
+pub mod power;
 pub mod quantisation;
 mod row;
 mod scores;
 mod sentence;
 mod stars;
 
+pub use interval::{Found, Intervals, intervals};
 pub use row::{Flipped, Row};
 pub use stars::{Stars, stars};
 

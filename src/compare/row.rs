@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::pair::{Pairing, pair};
-use super::scores::{Scores, scores_of};
+use super::scores::{Scores, Together, scores_of, together};
 use crate::error::{Error, Result};
 use crate::estimate::{Estimate, figure};
 use crate::record::{Program, Run, Task};
@@ -128,6 +128,7 @@ pub(super) fn rows(
         }
         let side = Side { task: base.1, candidate: candidate.1, scores, other, pairing: &pairing };
         found.notes.extend(side.other_prompts());
+        found.notes.extend(side.one_cluster());
         for metric in side.metrics(&mut found.differs) {
             let (row, worst, share) = side.row(&metric, options);
             found.rows.push(row);
@@ -230,7 +231,10 @@ impl Side<'_> {
             row.unpaired = Some(reason);
             return (row, Vec::new(), None);
         }
-        let clusters = self.clusters(&pairs);
+        let clusters = match self.together(&pairs.at) {
+            Together::Clusters(clusters) => Some(clusters),
+            Together::Alone | Together::One => None,
+        };
         row.clusters = clusters.as_ref().map(Clusters::count);
         let paired = Paired::new(&pairs.base, &pairs.candidate, clusters.as_ref());
         let share = paired.as_ref().ok().and_then(|paired| self.share(metric, paired, &pairs));
@@ -263,15 +267,20 @@ impl Side<'_> {
         pairs
     }
 
-    /// The clusters of the pairs: as the base says, else as the candidate does.
-    fn clusters(&self, pairs: &Pairs) -> Option<Clusters> {
-        let of_base =
-            self.scores.clusters.as_ref().map(|c| pairs.at.iter().map(|(i, _)| c.get(*i)).collect::<Vec<_>>());
-        let of_other =
-            || self.other.clusters.as_ref().map(|c| pairs.at.iter().map(|(_, j)| c.get(*j)).collect::<Vec<_>>());
-        let keys = of_base.or_else(of_other)?;
-        // Each document a cluster of its own says nothing.
-        Clusters::new(keys).ok().filter(|clusters| clusters.count() < pairs.at.len())
+    /// How the documents of the pairs stand together: as the base says, else as the candidate does.
+    fn together(&self, pairs: &[(usize, usize)]) -> Together {
+        let of_base = self.scores.clusters.as_ref().map(|c| pairs.iter().map(|(i, _)| c.get(*i).copied()).collect());
+        let of_other = || self.other.clusters.as_ref().map(|c| pairs.iter().map(|(_, j)| c.get(*j).copied()).collect());
+        together(of_base.or_else(of_other).flatten())
+    }
+
+    /// Documents of one cluster are compared as if each stood for itself, which is said.
+    fn one_cluster(&self) -> Option<String> {
+        let Together::One = self.together(&self.pairing.pairs) else { return None };
+        let name = &self.task.name;
+        Some(format!(
+            "{name}: all documents are of one cluster: the intervals take them for independent and are too short"
+        ))
     }
 
     fn share(&self, metric: &str, paired: &Paired<'_>, pairs: &Pairs) -> Option<Share> {

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::read;
 use crate::record::{Line, Run, Task};
+use crate::stats::Clusters;
 use std::collections::HashMap;
 
 /// The scores under one filter pipeline. Every column has an entry for each document, in the order of the samples.
@@ -22,6 +23,26 @@ pub(super) struct Scores {
     pub clusters: Option<Vec<u32>>,
     /// Metrics with their scores; NaN where a document has none.
     pub metrics: Vec<(String, Vec<f64>)>,
+}
+
+/// How documents stand together.
+pub(super) enum Together {
+    /// Each for itself, as far as is known.
+    Alone,
+    Clusters(Clusters),
+    /// All of one cluster: nothing says how documents of others would do.
+    One,
+}
+
+/// How the documents of these clusters stand together.
+pub(super) fn together(clusters: Option<Vec<u32>>) -> Together {
+    let Some(of) = clusters.filter(|of| of.len() > 1) else { return Together::Alone };
+    match Clusters::new(of.iter().copied()) {
+        // Each document a cluster of its own says nothing.
+        Ok(clusters) if clusters.count() == of.len() => Together::Alone,
+        Ok(clusters) => Together::Clusters(clusters),
+        Err(_) => Together::One,
+    }
 }
 
 /// The ids of documents: numbers, and a few texts.
@@ -150,6 +171,11 @@ impl Reading {
 }
 
 impl Scores {
+    /// How the documents at these places stand together.
+    pub(super) fn together(&self, places: impl Iterator<Item = usize>) -> Together {
+        together(self.clusters.as_ref().and_then(|clusters| places.map(|at| clusters.get(at).copied()).collect()))
+    }
+
     /// The scores under a metric.
     pub(super) fn metric(&self, name: &str) -> Option<&[f64]> {
         self.metrics.iter().find(|(known, _)| known == name).map(|(_, values)| values.as_slice())

@@ -3,7 +3,7 @@
 use super::group::weighting;
 use super::pair::pair;
 use super::row::{Share, not_a_mean};
-use super::scores::{Scores, scores_of};
+use super::scores::{Scores, Together, scores_of};
 use crate::estimate::Estimate;
 use crate::record::Run;
 use crate::stats::{self, Beaten, Clusters, Observations, Paired, Part, group, group_test, undefeated, undefeated_of};
@@ -15,11 +15,35 @@ const ALPHA: f64 = 0.05;
 /// Figure, by task or group, metric and filter, to which of the runs no other one beats; none where all are alike.
 pub type Stars = HashMap<(String, String, String), Vec<bool>>;
 
+/// The scores of one figure in all runs, over the documents that all have scored, in one order.
+struct Figure {
+    task: String,
+    metric: String,
+    filter: String,
+    scores: Vec<Vec<f64>>,
+    clusters: Option<Clusters>,
+}
+
+impl Figure {
+    /// What the difference of two runs adds to its groups.
+    fn share(&self, first: usize, second: usize) -> Option<Share> {
+        let (base, candidate) = (self.scores.get(first)?, self.scores.get(second)?);
+        Some(Share {
+            task: self.task.clone(),
+            metric: self.metric.clone(),
+            filter: self.filter.clone(),
+            base: Observations::new(base).ok()?.mean().ok()?,
+            candidate: Observations::new(candidate).ok()?.mean().ok()?,
+            part: Part::of(Paired::new(base, candidate, self.clusters.as_ref()).ok()?.differences().ok()?).ok()?,
+        })
+    }
+}
+
 /// The stars of runs over the same documents. Figures of which the runs have no paired scores have none.
 pub fn stars(runs: &[&Run]) -> Stars {
     let mut stars = Stars::new();
     let Some((first, others)) = runs.split_first().filter(|(_, others)| !others.is_empty()) else { return stars };
-    let mut shares: Vec<(String, String, String, Vec<Vec<f64>>)> = Vec::new();
+    let mut figures: Vec<Figure> = Vec::new();
     for task in &first.tasks {
         let Some(columns) = columns(first, others, &task.name) else { continue };
         for estimate in &task.estimates {
@@ -31,12 +55,12 @@ pub fn stars(runs: &[&Run]) -> Stars {
                     stars.insert(key.clone(), found.unwrap_or_else(|| vec![false; runs.len()]));
                 }
             }
-            shares.push((key.0, key.1, key.2, scores));
+            figures.push(Figure { task: key.0, metric: key.1, filter: key.2, scores, clusters });
         }
     }
     for group in &first.groups {
         for estimate in &group.estimates {
-            if let Some(found) = of_group(runs, (&group.name, estimate), &shares) {
+            if let Some(found) = of_group(runs, (&group.name, estimate), &figures) {
                 stars.insert((group.name.clone(), estimate.metric.clone(), estimate.filter.clone()), found);
             }
         }
@@ -50,8 +74,7 @@ fn columns(first: &Run, others: &[&Run], task: &str) -> Option<Vec<Vec<Scores>>>
     std::iter::once(first).chain(others.iter().copied()).map(of).collect()
 }
 
-/// The scores of one figure in all runs, over the documents that all have scored, in one order; with their clusters. `None` unless all have
-/// the same documents and the figure is a mean of their scores.
+/// The scores of a figure in all runs with the clusters of their documents. `None` unless all have the same documents and the figure is a mean of their scores.
 fn aligned(
     columns: &[Vec<Scores>],
     runs: &[&Run],
@@ -75,45 +98,37 @@ fn aligned(
     let kept: Vec<usize> =
         (0..first.documents.len()).filter(|at| values.iter().all(|column| !column[*at].is_nan())).collect();
     let values = values.iter().map(|column| kept.iter().map(|at| column[*at]).collect()).collect();
-    let clusters = first.clusters.as_ref().and_then(|clusters| Clusters::new(kept.iter().map(|at| clusters[*at])).ok());
-    Some((values, clusters.filter(|clusters| clusters.count() < kept.len())))
+    let clusters = match first.together(kept.into_iter()) {
+        Together::Clusters(clusters) => Some(clusters),
+        Together::Alone => None,
+        // Of other clusters nothing is known, so that nobody is the best.
+        Together::One => return None,
+    };
+    Some((values, clusters))
 }
 
 /// The stars of a group's figure, from the differences of its tasks.
-fn of_group(
-    runs: &[&Run],
-    (name, estimate): (&str, &Estimate),
-    shares: &[(String, String, String, Vec<Vec<f64>>)],
-) -> Option<Vec<bool>> {
+fn of_group(runs: &[&Run], (name, estimate): (&str, &Estimate), figures: &[Figure]) -> Option<Vec<bool>> {
     let higher = estimate.higher_is_better?;
     let figure = |run: &Run| {
         let estimates = run.group(name)?.estimates.iter();
         estimates.clone().find(|e| e.metric == estimate.metric && e.filter == estimate.filter).cloned()
     };
-    let figures: Vec<Estimate> = runs.iter().map(|run| figure(run)).collect::<Option<_>>()?;
+    let estimates: Vec<Estimate> = runs.iter().map(|run| figure(run)).collect::<Option<_>>()?;
     let node = runs.first()?.tree.iter().find_map(|node| node.find(name))?;
     let tasks = node.tasks();
-    let of_tasks: Vec<&(String, String, String, Vec<Vec<f64>>)> = tasks
-        .iter()
-        .map(|task| shares.iter().find(|(t, m, f, _)| t == task && *m == estimate.metric && *f == estimate.filter))
-        .collect::<Option<_>>()?;
+    let is = |figure: &Figure, task: &str| {
+        figure.task == task && figure.metric == estimate.metric && figure.filter == estimate.filter
+    };
+    let of_task = |task: &&str| figures.iter().find(|figure| is(figure, task));
+    let of_tasks: Vec<&Figure> = tasks.iter().map(of_task).collect::<Option<_>>()?;
     let mut beaten = Vec::new();
     for second in 0..runs.len() {
         for first in 0..second {
-            let share = |(task, metric, filter, scores): &(String, String, String, Vec<Vec<f64>>)| {
-                let (base, candidate) = (scores.get(first)?, scores.get(second)?);
-                Some(Share {
-                    task: task.clone(),
-                    metric: metric.clone(),
-                    filter: filter.clone(),
-                    base: Observations::new(base).ok()?.mean().ok()?,
-                    candidate: Observations::new(candidate).ok()?.mean().ok()?,
-                    part: Part::of(Paired::new(base, candidate, None).ok()?.differences().ok()?).ok()?,
-                })
-            };
-            let of_pair: Vec<Share> = of_tasks.iter().map(|task| share(task)).collect::<Option<_>>()?;
+            let of_pair: Vec<Share> =
+                of_tasks.iter().map(|figure| figure.share(first, second)).collect::<Option<_>>()?;
             let borrowed: Vec<&Share> = of_pair.iter().collect();
-            let weighting = weighting((figures.get(first)?, figures.get(second)?), &borrowed)?;
+            let weighting = weighting((estimates.get(first)?, estimates.get(second)?), &borrowed)?;
             let parts: Vec<Part> = of_pair.iter().map(|share| share.part).collect();
             let p = match group_test(&parts, weighting) {
                 Ok(test) => test.p,

@@ -6,6 +6,7 @@ use super::table::{Style, number};
 use super::view::named;
 use crate::compare::{Comparison, Flipped, Row};
 use crate::error::Result;
+use crate::remark::{Remark, gather};
 use crate::visible;
 
 /// Documents that are named as having got worse.
@@ -171,6 +172,7 @@ fn lines(comparison: &Comparison) -> Vec<String> {
     }
     lines.extend(left_out.iter().map(|what| format!("left out: {what}")));
     lines.extend(notes.iter().map(|note| format!("note: {note}")));
+    lines.extend(cautions(rows));
     let of = |row: &Row| format!("{} of {}", named(&row.metric, &row.filter), row.task);
     let unpaired = rows.iter().filter_map(|row| {
         let reason = row.unpaired.as_ref()?;
@@ -189,6 +191,18 @@ fn lines(comparison: &Comparison) -> Vec<String> {
         lines.extend(worst.iter().take(MOST_NAMED).map(worse));
     }
     lines
+}
+
+/// What to beware of in the intervals and tests, each with the rows that it holds for.
+fn cautions(rows: &[Row]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for row in rows {
+        let Some(paired) = &row.paired else { continue };
+        let subject = format!("{} of {}", named(&row.metric, &row.filter), row.task);
+        let all = paired.difference.cautions.iter().chain(&paired.test.cautions);
+        remarks.extend(all.map(|caution| Remark::warning(&subject, caution.to_string())));
+    }
+    gather(&remarks).iter().map(|gathered| format!("caution: {}", gathered.line())).collect()
 }
 
 /// `  fairmark show copa --doc 3    # acc 1 → 0`

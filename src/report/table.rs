@@ -1,6 +1,7 @@
 //! The comparison table for terminals.
 
 use super::grid::{Grid, GridCell, Look};
+use super::intervals::ends;
 use super::view::{Cell, Note, Row, SideBySide, Weak};
 use crate::run::NotRun;
 use crate::visible;
@@ -60,7 +61,8 @@ fn render(comparison: &SideBySide, style: Style, width: Option<usize>) -> String
         (Some(text), Style::Markdown) => format!("\n{}\n", visible::markdown(text)),
         (Some(text), _) => format!("{text}\n"),
     };
-    format!("{title}{}{footnote}{}", tables.collect::<Vec<_>>().join("\n"), listed(lines, style))
+    let methods = said(&comparison.methods, style);
+    format!("{title}{}{footnote}{methods}{}", tables.collect::<Vec<_>>().join("\n"), listed(lines, style))
 }
 
 /// How many models stand side by side within `width` columns of text.
@@ -107,6 +109,16 @@ fn weak(Weak { model, task, verdicts, of }: &Weak) -> String {
     format!(
         "{model}{task} (†): {verdicts} of {of} verdicts in one process, which a solution can fake: docs/security.md"
     )
+}
+
+/// Lines that warn of nothing; below a Markdown table a list.
+fn said(lines: &[String], style: Style) -> String {
+    let shown = |line: &String| match style {
+        Style::Markdown => format!("- {}\n", visible::markdown(&visible::message(line))),
+        _ => format!("{}\n", visible::message(line)),
+    };
+    let head = if style == Style::Markdown && !lines.is_empty() { "\n" } else { "" };
+    format!("{head}{}", lines.iter().map(shown).collect::<String>())
 }
 
 /// Lines with a mark; below a Markdown table a list.
@@ -180,6 +192,10 @@ fn figure(cell: &Cell) -> String {
     let star = if cell.best { "*" } else { "" };
     let missing = format!("{}{}", if cell.unscored > 0 { " !" } else { "" }, if cell.weak { " †" } else { "" });
     match (cell.value, cell.stderr) {
+        (Some(value), _) if cell.interval.is_some() => {
+            let ends = cell.interval.map(|interval| ends(interval.low(), interval.high())).unwrap_or_default();
+            format!("{star}{} {ends}{missing}", number(value))
+        }
         (Some(value), Some(stderr)) => format!("{star}{} ± {}{missing}", number(value), number(stderr)),
         (Some(value), None) => format!("{star}{}{missing}", number(value)),
         (None, _) if cell.of == 0 => "no documents".to_owned(),
@@ -197,6 +213,7 @@ pub(super) fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Interval;
 
     fn row_of(cells: Vec<Option<Cell>>) -> Row {
         Row {
@@ -217,6 +234,7 @@ mod tests {
         let cell = |value, stderr, best, unscored| Cell {
             value,
             stderr,
+            interval: None,
             best,
             unscored,
             refused: 0,
@@ -232,6 +250,9 @@ mod tests {
         assert_eq!(figure(&cell(Some(f64::INFINITY), None, false, 0)), "inf");
         assert_eq!(figure(&Cell { weak: true, ..cell(Some(0.5), None, false, 1) }), "0.5000 ! †");
         assert_eq!(figure(&cell(Some(0.0), Some(0.0), false, 0)), "0.0000 ± 0.0000");
+        let interval = Interval::new(0.6123, 0.7644);
+        let shown = figure(&Cell { interval, ..cell(Some(0.6937), Some(0.0377), true, 2) });
+        assert_eq!(shown, "*0.6937 [0.61, 0.76] !");
     }
 
     #[test]
@@ -239,6 +260,7 @@ mod tests {
         let cell = Cell {
             value: Some(0.5),
             stderr: None,
+            interval: None,
             best: false,
             unscored: 12,
             refused: 0,
@@ -271,6 +293,7 @@ mod tests {
         let cell = Cell {
             value: Some(0.5),
             stderr: Some(0.1),
+            interval: None,
             best: false,
             unscored: 0,
             refused: 0,

@@ -1,10 +1,12 @@
 //! The comparison table as data: models side by side, a row per task or group and metric.
 
-use crate::compare::Stars;
+use super::intervals::{below, found};
+use crate::compare::{Intervals, Stars};
 use crate::estimate::Estimate;
 use crate::record::{Group, Node, Run, Task};
 use crate::remark::{Gathered, Remark, gather};
 use crate::run::NotRun;
+use crate::stats::Interval;
 use serde::Deserialize;
 use std::collections::HashSet;
 
@@ -23,6 +25,8 @@ pub struct SideBySide {
     pub weak: Vec<Weak>,
     /// Whether any column is starred, where stars were looked for.
     pub starred: Option<bool>,
+    /// What the intervals are, where there are such.
+    pub methods: Vec<String>,
 }
 
 /// Verdicts on programs that shared a process with their tests.
@@ -60,6 +64,8 @@ pub struct Cell {
     /// `None`: nothing could be scored, or (where documents were) there is no such statistic.
     pub value: Option<f64>,
     pub stderr: Option<f64>,
+    /// Stands in place of the standard error.
+    pub interval: Option<Interval>,
     /// No other column beats it, and it beats some: never set for a single model.
     pub best: bool,
     /// Documents without a score.
@@ -117,8 +123,13 @@ impl SideBySide {
 /// Puts runs of the same tasks side by side: one table for all that was selected, and one for each group that says which rows it is
 /// shown as. What was selected the first run says; what only others have follows.
 pub fn side_by_side(runs: &[(&str, &Run)], stars: &Stars) -> Vec<SideBySide> {
+    side_by_side_with(runs, stars, None)
+}
+
+/// The same; with intervals, figures that have one show it in place of their standard error.
+pub fn side_by_side_with(runs: &[(&str, &Run)], stars: &Stars, intervals: Option<&Intervals>) -> Vec<SideBySide> {
     let models: Vec<String> = runs.iter().map(|(label, _)| label.to_string()).collect();
-    let view = View { runs, stars };
+    let view = View { runs, stars, intervals };
     let nodes = view.nodes();
     let mut rows = Rows { view: &view, apart: view.apart(&nodes), shown: HashSet::new(), rows: Vec::new() };
     let (mut entered, mut tables) = (HashSet::new(), Vec::new());
@@ -146,15 +157,20 @@ pub fn side_by_side(runs: &[(&str, &Run)], stars: &Stars) -> Vec<SideBySide> {
             }
         }
         last.remarks = gather(&view.remarks()).iter().map(Gathered::line).collect();
+        if let Some(below) = intervals.map(|intervals| below(runs, intervals)) {
+            last.methods = below.said;
+            last.remarks.extend(below.warned);
+        }
         last.starred = (runs.len() > 1 && !stars.is_empty()).then(|| stars.values().flatten().any(|star| *star));
     }
     found
 }
 
-/// Runs with what is starred.
+/// Runs with what is starred, and their intervals.
 struct View<'a> {
     runs: &'a [(&'a str, &'a Run)],
     stars: &'a Stars,
+    intervals: Option<&'a Intervals>,
 }
 
 impl<'a> View<'a> {
@@ -246,6 +262,7 @@ impl<'a> View<'a> {
         let first = found.iter().flatten().next();
         let higher_is_better = first.and_then(|e| e.higher_is_better).filter(|_| shown.ideal.is_none());
         let mut cells: Vec<Option<Cell>> = found.iter().map(|e| e.map(cell)).collect();
+        self.add_intervals(&mut cells, node.name(), first.copied());
         if let (Some(first), true) = (first, higher_is_better.is_some()) {
             self.mark_best(&mut cells, node.name(), first);
         }
@@ -326,6 +343,15 @@ impl<'a> View<'a> {
         self.runs.iter().flat_map(of_run).collect()
     }
 
+    /// Gives the figures of a row their intervals.
+    fn add_intervals(&self, cells: &mut [Option<Cell>], name: &str, estimate: Option<&Estimate>) {
+        let Some(estimate) = estimate else { return };
+        for (run, cell) in cells.iter_mut().enumerate() {
+            let interval = found(self.intervals, run, name, estimate).and_then(|found| found.as_ref().ok());
+            cell.iter_mut().for_each(|cell| cell.interval = interval.map(|found| found.interval));
+        }
+    }
+
     /// Marks the figures that no other one beats.
     fn mark_best(&self, cells: &mut [Option<Cell>], name: &str, estimate: &Estimate) {
         let key = (name.to_owned(), estimate.metric.clone(), estimate.filter.clone());
@@ -350,6 +376,7 @@ impl<'a> View<'a> {
                 .map(|e| e.map(cell))
                 .collect();
             self.mark_best(&mut cells, node.name(), estimate);
+            self.add_intervals(&mut cells, node.name(), Some(estimate));
             let metric = metric_name(estimate);
             let first = seen.is_empty();
             // A group's number of documents is that of the tasks that have the metric, and said where it changes.
@@ -433,6 +460,7 @@ fn cell(e: &Estimate) -> Cell {
     Cell {
         value: e.value,
         stderr: e.stderr,
+        interval: None,
         best: false,
         unscored: e.unscored,
         refused: e.refused,

@@ -1,15 +1,17 @@
 //! The comparison table: notes, best figures, tables of their own.
 
-use super::view::{Cell, Row, SideBySide, side_by_side};
-use crate::compare::Stars;
+use super::view::{Cell, Row, SideBySide, side_by_side, side_by_side_with};
+use crate::compare::{Intervals, Stars};
 use crate::estimate::Estimate;
 use crate::record::{Group, Model, Node, Program, Run, Task, Writer};
 use crate::run::{NotRun, Status};
+use crate::stats::{Level, Method, Proportion};
 
 fn cell(value: f64) -> Option<Cell> {
     Some(Cell {
         value: Some(value),
         stderr: None,
+        interval: None,
         best: false,
         unscored: 0,
         refused: 0,
@@ -99,6 +101,35 @@ fn stars_are_set_where_they_were_found() {
     assert_eq!((best(&row("b").cells), best(&row("c").cells)), (vec![true, false], vec![false, false]));
     assert_eq!(found[0].starred, Some(true));
     assert_eq!(side_by_side(&[("m", &run)], &Stars::new())[0].starred, None);
+}
+
+#[test]
+fn intervals_stand_in_place_of_errors_with_their_method_below() {
+    let run = run(serde_json::json!([]));
+    let (acc, loose) = (run.tasks[0].estimates[0].clone(), run.tasks[0].estimates[2].clone());
+    let mut intervals = Intervals::new(Level::P95);
+    let mut wilson = Proportion::new(7, 20).unwrap().wilson(Level::P95);
+    wilson.cautions.push(crate::stats::Caution::FewClusters { clusters: 4 });
+    intervals.put(1, "b", &acc, Ok(wilson.clone()));
+    intervals.put(0, "c", &acc, Ok(wilson.clone()));
+    intervals.put(0, "b", &loose, Err("the figure is no mean over documents".into()));
+    let found = side_by_side_with(&[("m", &run), ("n", &run)], &Stars::new(), Some(&intervals));
+    let row = |name: &str, metric: &str| {
+        let rows = &found[0].rows;
+        let start = rows.iter().position(|row| row.name == name).unwrap();
+        rows[start..].iter().find(|row| row.metric == metric).unwrap().cells.clone()
+    };
+    let of = |cells: &[Option<Cell>]| cells.iter().map(|c| c.unwrap().interval).collect::<Vec<_>>();
+    assert_eq!(of(&row("b", "acc")), [None, Some(wilson.interval)]);
+    assert_eq!(of(&row("c", "acc")), [Some(wilson.interval), None]);
+    assert_eq!(of(&row("b", "em (loose)")), [None, None]);
+    let [head, method] = found[0].methods.as_slice() else { panic!("{:?}", found[0].methods) };
+    assert_eq!(head, "[ ] 95 % intervals, by the methods:");
+    let expected = "Wilson, scope population (further documents of this kind): acc of c, acc of b; it misleads ";
+    assert_eq!(method, &format!("{expected}{}", Method::Wilson.row().misleads));
+    let [few, none] = found[0].remarks.as_slice() else { panic!("{:?}", found[0].remarks) };
+    assert_eq!(none, "m: em (loose) of b: no interval: the figure is no mean over documents; it stands alone");
+    assert!(few.starts_with("m: acc of c, n: acc of b: only 4 clusters"), "{few}");
 }
 
 #[test]

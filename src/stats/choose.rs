@@ -3,12 +3,15 @@
 //! | values | interval |
 //! |---|---|
 //! | right or wrong | Wilson |
-//! | right or wrong, 30 clusters or more | clustered t; Wilson with an effective n where fewer than five are right or wrong |
-//! | fewer than 30 clusters | bootstrap-t by clusters; Wilson with an effective n where that has no end |
+//! | right or wrong, 30 clusters or more | Wilson with an effective n |
+//! | right or wrong, fewer clusters | bootstrap-t by clusters; Wilson with an effective n where that has no end |
 //! | other scores, 30 or more | t |
 //! | other scores, fewer | bootstrap-t |
+//! | other scores, 30 clusters or more | clustered t |
+//! | other scores, fewer clusters | bootstrap-t by clusters |
 //!
-//! No normal theory below 30 values or with fewer than five of either kind. `reports/coverage.md` has what each covers.
+//! No normal theory below 30 values. `reports/coverage.md` has what each covers, and is the reason for one choice: with 57 clusters of answers
+//! the clustered t covers 93.8 % on average and 92.1 % at the least, Wilson with an effective n 94.4 % and 93.5 %, and is no wider.
 
 use super::bootstrap_t::bootstrap_t;
 use super::given::{Clusters, Level, Observations, Unfit};
@@ -27,7 +30,7 @@ pub fn default_interval(observations: Observations<'_>, level: Level) -> Result<
         (None, Some(successes)) => Ok(Proportion::new(successes, observations.n())?.wilson(level)),
         (None, None) if observations.n() < Caution::VALUES => bootstrap_t(observations, level, Draws::USUAL),
         (None, None) => student(observations, level),
-        (Some(clusters), Some(successes)) => of_clustered_answers(observations, clusters, successes, level),
+        (Some(clusters), Some(_)) => of_clustered_answers(observations, clusters, level),
         (Some(clusters), None) if clusters.count() < Caution::CLUSTERS => {
             bootstrap_t(observations, level, Draws::USUAL)
         }
@@ -38,16 +41,12 @@ pub fn default_interval(observations: Observations<'_>, level: Level) -> Result<
 fn of_clustered_answers(
     observations: Observations<'_>,
     clusters: &Clusters,
-    successes: usize,
     level: Level,
 ) -> Result<IntervalEstimate, Unfit> {
-    let few = successes.min(observations.n() - successes) < Caution::OF_EITHER;
-    let estimate = match clusters.count() < Caution::CLUSTERS {
-        true => bootstrap_t(observations, level, Draws::USUAL),
-        false if few => Err(Unfit::NoSpread),
-        false => student(observations, level),
-    };
-    match estimate {
+    if clusters.count() >= Caution::CLUSTERS {
+        return wilson_effective(observations, clusters, level);
+    }
+    match bootstrap_t(observations, level, Draws::USUAL) {
         Err(Unfit::NoSpread) => wilson_effective(observations, clusters, level),
         estimate => estimate,
     }
@@ -73,7 +72,7 @@ mod tests {
         let answers: Vec<f64> = (0..120).map(|at| f64::from(at * 7 % 5 < 3)).collect();
         let scores: Vec<f64> = (0..120).map(|at| f64::from(at * 7 % 11) / 10.0).collect();
         assert_eq!(method(&answers, None), Ok(Method::Wilson));
-        assert_eq!(method(&answers, Some(40)), Ok(Method::Cr1));
+        assert_eq!(method(&answers, Some(40)), Ok(Method::WilsonEffective));
         assert_eq!(method(&answers, Some(7)), Ok(Method::BootstrapT));
         assert_eq!(method(&scores, None), Ok(Method::Student));
         assert_eq!(method(&scores[..20], None), Ok(Method::BootstrapT));

@@ -8,7 +8,7 @@
 //! Cochran (1977), Sampling Techniques, 5.4; degrees of freedom by Satterthwaite (1946), Biometrics Bulletin 2. Misleads where parts
 //! without any spread (all right, all wrong) add no error: it says how many there are.
 
-use super::given::{Level, Observations, Unfit};
+use super::given::{Clusters, Level, Observations, Unfit};
 use super::interval::{Caution, Interval, IntervalEstimate, Scope, Test};
 use super::method::Method;
 use super::special::student_tail;
@@ -21,6 +21,8 @@ pub struct Part {
     stderr: f64,
     documents: usize,
     freedom: f64,
+    /// Clusters that its documents stand in, where they do.
+    clusters: Option<usize>,
 }
 
 impl Part {
@@ -35,7 +37,7 @@ impl Part {
         if !value.is_finite() || !stderr.is_finite() || stderr < 0.0 {
             return Err(Unfit::NotFinite { at: 0 });
         }
-        Ok(Part { value, stderr, documents, freedom: documents as f64 - 1.0 })
+        Ok(Part { value, stderr, documents, freedom: documents as f64 - 1.0, clusters: None })
     }
 
     /// The mean of observations, by clusters where there are such.
@@ -44,7 +46,8 @@ impl Part {
     /// When sums leave the range of numbers.
     pub fn of(observations: Observations<'_>) -> Result<Part, Unfit> {
         let error = mean_error(observations)?;
-        Ok(Part { freedom: error.freedom, ..Part::new(error.mean, error.stderr, observations.n())? })
+        let clusters = observations.clusters().map(Clusters::count);
+        Ok(Part { freedom: error.freedom, clusters, ..Part::new(error.mean, error.stderr, observations.n())? })
     }
 }
 
@@ -92,6 +95,15 @@ fn whole(parts: &[Part], weighting: Weighting) -> Result<Whole, Unfit> {
     Ok(Whole { value, variance, freedom: variance * variance / squares, documents })
 }
 
+/// What to beware of in these parts.
+fn cautions(parts: &[Part]) -> Vec<Caution> {
+    let fewest = parts.iter().filter_map(|part| part.clusters).min().filter(|count| *count < Caution::CLUSTERS);
+    let without = parts.iter().filter(|part| part.stderr == 0.0).count();
+    let few = fewest.map(|clusters| Caution::FewClusters { clusters });
+    let still = (without > 0).then_some(Caution::PartsWithoutSpread { parts: without });
+    few.into_iter().chain(still).collect()
+}
+
 /// Two-sided test of "the group's mean is 0" over further documents of these parts: on differences, of "nothing changed".
 ///
 /// # Errors
@@ -105,7 +117,7 @@ pub fn group_test(parts: &[Part], weighting: Weighting) -> Result<Test, Unfit> {
             Weighting::Macro => Method::Macro,
         },
         scope: Scope::Population,
-        cautions: Vec::new(),
+        cautions: cautions(parts),
     })
 }
 
@@ -116,7 +128,6 @@ pub fn group_test(parts: &[Part], weighting: Weighting) -> Result<Test, Unfit> {
 pub fn group(parts: &[Part], weighting: Weighting, level: Level) -> Result<IntervalEstimate, Unfit> {
     let Whole { value, variance, freedom, documents } = whole(parts, weighting)?;
     let half = level.t(freedom) * variance.sqrt();
-    let without = parts.iter().filter(|part| part.stderr == 0.0).count();
     Ok(IntervalEstimate {
         value,
         stderr: Some(variance.sqrt()),
@@ -129,7 +140,7 @@ pub fn group(parts: &[Part], weighting: Weighting, level: Level) -> Result<Inter
         scope: Scope::Population,
         n: documents,
         units: documents,
-        cautions: if without == 0 { Vec::new() } else { vec![Caution::PartsWithoutSpread { parts: without }] },
+        cautions: cautions(parts),
     })
 }
 
@@ -175,6 +186,11 @@ mod tests {
         assert_eq!(estimate.cautions, [Caution::PartsWithoutSpread { parts: 1 }]);
         assert_eq!(group(&parts[..1], Weighting::Macro, Level::P95).unwrap_err(), Unfit::NoSpread);
         assert!(group(&[], Weighting::Micro, Level::P95).is_err());
+        let clusters = Clusters::new([0, 0, 1, 1, 2, 2]).unwrap();
+        let values = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0];
+        let clustered = Part::of(Observations::new(&values).unwrap().clustered(&clusters).unwrap()).unwrap();
+        let estimate = group(&[clustered, parts[1]], Weighting::Macro, Level::P95).unwrap();
+        assert_eq!(estimate.cautions, [Caution::FewClusters { clusters: 3 }]);
         assert!(
             Part::new(0.5, -0.1, 10).is_err()
                 && Part::new(0.5, f64::NAN, 10).is_err()
