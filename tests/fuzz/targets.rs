@@ -65,7 +65,7 @@ impl Room {
         let Ok(run) = read::open(file) else { return false };
         let columns = [("a", &run), ("b", &run)];
         let tables = side_by_side(&columns, &stars(&[&run, &run]));
-        let _ = (render_all(&tables, Style::Plain, Some(100)), runs_json(&columns), runs_csv(&columns));
+        let _ = (render_all(&tables, Style::Plain, Some(100)), runs_json(&columns, None), runs_csv(&columns, None));
         compare(("a", &run), ("b", &run), &Options::default()).is_ok()
     }
 
