@@ -275,6 +275,8 @@ fn logs_of_inspect_are_compared() {
     assert_eq!((&match_row["paired"]["to_wrong"], &match_row["paired"]["to_right"]), (&4.into(), &1.into()));
     assert_eq!((&match_row["base"], &match_row["higher_is_better"]), (&(10.0 / 12.0).into(), &true.into()));
     assert_eq!(row(&found[0], "own_sums", "accuracy", "includes")["n"], 12);
+    let table = compare(&["inspect/sums.eval", "inspect/sums-worse.eval"], &[]);
+    assert!(table.contains("own_sums, document sum-4") && !table.contains("fairmark show"), "{table}");
     let same = json(&["inspect/stored.eval", "inspect/deflated.eval"], &[]);
     assert_eq!(row(&same[0], "own_sums", "accuracy", "match")["paired"]["difference"]["value"], 0.0);
     // Epochs are averaged first: 12 documents, not 24.
