@@ -59,6 +59,9 @@ pub struct Flipped {
     pub metric: String,
     pub filter: String,
     pub doc_id: String,
+    /// Whether `fairmark show` finds the document by its id: not where Inspect gave it.
+    #[serde(skip)]
+    pub shown: bool,
     pub base: f64,
     pub candidate: f64,
     /// What it lost, negative whatever the metric's direction.
@@ -126,7 +129,14 @@ pub(super) fn rows(
         if !pairing.is_whole() {
             found.differs.push(documents(name, (scores, other), &pairing));
         }
-        let side = Side { task: base.1, candidate: candidate.1, scores, other, pairing: &pairing };
+        let side = Side {
+            task: base.1,
+            candidate: candidate.1,
+            scores,
+            other,
+            pairing: &pairing,
+            shown: base.0.writer.program != Program::Inspect,
+        };
         found.notes.extend(side.other_prompts());
         found.notes.extend(side.one_cluster());
         for metric in side.metrics(&mut found.differs) {
@@ -161,6 +171,7 @@ struct Side<'a> {
     scores: &'a Scores,
     other: &'a Scores,
     pairing: &'a Pairing,
+    shown: bool,
 }
 
 /// Scores of the pairs that have one in both.
@@ -316,6 +327,7 @@ impl Side<'_> {
                 metric: metric.to_owned(),
                 filter: self.scores.filter.clone(),
                 doc_id: self.scores.ids.at(i),
+                shown: self.shown,
                 base: *pairs.base.get(at)?,
                 candidate: *pairs.candidate.get(at)?,
                 change,

@@ -208,6 +208,14 @@ fn cautions(rows: &[Row]) -> Vec<String> {
 /// `  fairmark show copa --doc 3    # acc 1 → 0`
 fn worse(flip: &Flipped) -> String {
     let Flipped { task, metric, filter, doc_id, base, candidate, .. } = flip;
+    if !flip.shown {
+        return format!(
+            "  {task}, document {doc_id}: {} {} → {}",
+            named(metric, filter),
+            short(*base),
+            short(*candidate)
+        );
+    }
     let (task, doc, metric) = (argument(task), argument(doc_id), named(metric, filter));
     format!("  fairmark show {task} --doc {doc}    # {metric} {} → {}", short(*base), short(*candidate))
 }
