@@ -256,6 +256,11 @@ pub trait Engine {
         0.0
     }
 
+    /// Bytes of the weights in memory, where they are in ours.
+    fn memory_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// What the work brought up so far that the user should know, with its weight.
     fn remarks(&self) -> Vec<Remark> {
         Vec::new()

@@ -331,6 +331,10 @@ impl Engine for LocalEngine {
         self.load_seconds
     }
 
+    fn memory_bytes(&self) -> Option<u64> {
+        Some(self.model.memory_bytes as u64)
+    }
+
     fn notices(&self) -> Vec<String> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
