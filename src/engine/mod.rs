@@ -251,14 +251,14 @@ pub trait Engine {
     /// is set, returns early (`Ok`) with the rest unanswered.
     fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()>;
 
-    /// Seconds that opening it took.
-    fn load_seconds(&self) -> f64 {
-        0.0
-    }
-
     /// Bytes of the weights in memory, where they are in ours.
     fn memory_bytes(&self) -> Option<u64> {
         None
+    }
+
+    /// Seconds that opening it took.
+    fn load_seconds(&self) -> f64 {
+        0.0
     }
 
     /// What the work brought up so far that the user should know, with its weight.
