@@ -95,6 +95,10 @@ pub struct UsageReport {
     /// US dollars by the price table, without what came from the response cache; absent where nobody knows the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// Bytes of the weights in memory: packed matrices and the embedding. They depend on the machine. Absent for models that are not in
+    /// our memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
     /// Of the last session alone.
     #[serde(default)]
     pub session: Session,
@@ -145,6 +149,7 @@ impl Totals {
             tokens: self.tokens,
             latency_ms: latency(self.latencies.clone()),
             cost_usd: price.map(|price| price.cost(&self.paid.usage())),
+            memory_bytes: None,
             session: self.session,
         }
     }

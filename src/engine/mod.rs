@@ -252,6 +252,11 @@ pub trait Engine {
     /// is set, returns early (`Ok`) with the rest unanswered.
     fn answer(&self, requests: &[Request], cancel: &Cancel, sink: &mut Sink<'_>) -> Result<()>;
 
+    /// Bytes of the weights in memory, where they are in ours.
+    fn memory_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Seconds that opening it took.
     fn load_seconds(&self) -> f64 {
         0.0

@@ -33,9 +33,9 @@ impl Decoder {
         self.blocks.iter().map(|block| block.attention.shape).collect()
     }
 
-    /// Bytes of the packed matrices.
-    pub fn packed_bytes(&self) -> usize {
-        self.blocks.iter().map(Block::bytes).sum::<usize>() + self.head.bytes()
+    /// Bytes of the matrices in memory: packed ones, and the embedding's.
+    pub fn memory_bytes(&self) -> usize {
+        self.embedding.bytes() + self.blocks.iter().map(Block::bytes).sum::<usize>() + self.head.bytes()
     }
 
     /// From which sequence length on rotary angles depend on it, if they ever do.

@@ -66,7 +66,7 @@ pub struct Model {
     /// Bytes of the model's tensors in the checkpoint, or what they would take in the precision made on the fly.
     pub stored_bytes: u64,
     /// Bytes of the matrices as they are kept in memory.
-    pub packed_bytes: usize,
+    pub memory_bytes: usize,
     /// Time that loading took.
     pub load_time: Duration,
     /// Things about the checkpoint that the user should know.
@@ -102,7 +102,7 @@ impl Model {
             arithmetic: weights.backend().arithmetic(),
             storage: weights.storage(),
             stored_bytes: weights.stored_bytes(),
-            packed_bytes: decoder.packed_bytes(),
+            memory_bytes: decoder.memory_bytes(),
             load_time: started.elapsed(),
             notices,
             unused_tensors: leftover.unused,

@@ -102,6 +102,7 @@ fn sizes() -> Vec<Column<'static, Size>> {
         name("Format", LONGEST_FORMAT, |size: &Size| size.format.clone()),
         name("stored as", LONGEST_NAME, |size: &Size| size.storage.clone().unwrap_or_default()),
         column("bytes stored", move |size: &Size| text(size.stored_bytes.map(|bytes| bytes.to_string()))),
+        column("bytes in memory", move |size: &Size| text(size.memory_bytes.map(|bytes| bytes.to_string()))),
         column("bits/weight", move |size: &Size| text(size.bits_per_weight.map(|bits| format!("{bits:.2}")))),
         column("tokens/s", move |size: &Size| text(size.tokens_per_second.map(|speed| format!("{speed:.0}")))),
     ]
@@ -221,6 +222,10 @@ fn error(stderr: Option<f64>) -> String {
 }
 
 fn mean(mean: &Mean) -> String {
+    // Exactly 0 is not a small number that was rounded.
+    if mean.value == 0.0 && mean.stderr == Some(0.0) {
+        return "0".to_owned();
+    }
     format!("{}{}", number(mean.value), error(mean.stderr))
 }
 
@@ -311,6 +316,7 @@ pub(super) mod tests {
             format: format.into(),
             storage: Some("float32".into()),
             stored_bytes: Some(bytes),
+            memory_bytes: Some(bytes + 1),
             num_parameters: Some(1000),
             bits_per_weight: Some(8.0 * bytes as f64 / 1000.0),
             tokens_per_second: None,

@@ -26,6 +26,7 @@ pub fn quantisation_csv(found: &Quantisation) -> Result<String> {
         .texts("format", rows.iter().map(|row| &row.format))
         .texts("reference", rows.iter().map(|_| &found.reference))
         .counts("stored_bytes", rows.iter().map(|row| size(row)?.stored_bytes.map(|bytes| bytes as usize)))
+        .counts("memory_bytes", rows.iter().map(|row| size(row)?.memory_bytes.map(|bytes| bytes as usize)))
         .numbers("bits_per_weight", sized(&|size| size.bits_per_weight))
         .numbers("tokens_per_second", sized(&|size| size.tokens_per_second))
         .texts("source", rows.iter().map(|row| &row.source))

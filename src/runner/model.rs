@@ -4,7 +4,7 @@ use super::environment::environment;
 use super::write::{Names, write_outputs};
 use super::{Event, Limit, Means, Prepared, RunFolder, execute, plan_protocol, prepare};
 use crate::data::DataSource;
-use crate::engine::{Identity, Prompts};
+use crate::engine::{Engine, Prompts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::ISA_VARIABLE;
 use crate::price::PriceTable;
@@ -119,7 +119,7 @@ impl Job<'_> {
             folder.forget_refusals();
         }
         let finished = execute(prepared, means, &mut folder, self.bootstrap_iters, on_event);
-        self.write_usage(engine.identity(), &folder, on_event)?;
+        self.write_usage(engine, &folder, on_event)?;
         let finished =
             finished.map_err(|err| if err.kind() == ErrorKind::Incomplete { err.file(&folder.path) } else { err })?;
         if finished.missing > 0 {
@@ -134,9 +134,11 @@ impl Job<'_> {
     }
 
     /// Writes what the run took so far.
-    fn write_usage(&self, identity: &Identity, folder: &RunFolder, on_event: &mut dyn FnMut(Event)) -> Result<()> {
+    fn write_usage(&self, engine: &dyn Engine, folder: &RunFolder, on_event: &mut dyn FnMut(Event)) -> Result<()> {
+        let identity = engine.identity();
         let model = identity.options.iter().find_map(|option| option.strip_prefix("model=")).unwrap_or(&identity.name);
-        let report = folder.totals().report(self.prices.price(model).as_ref());
+        let mut report = folder.totals().report(self.prices.price(model).as_ref());
+        report.memory_bytes = engine.memory_bytes();
         let text =
             serde_json::to_string_pretty(&report).map_err(|e| Error::input("cannot encode the usage").cause(e))?;
         folder.write_file("usage.json", format!("{text}\n").as_bytes())?;

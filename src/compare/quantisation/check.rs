@@ -35,11 +35,15 @@ pub(super) fn check(recorded: &mut [Recorded<'_>]) -> Result<Option<Checked>> {
         }
     }
     let is = |run: &Run| run.spec_sha256.as_ref() == Some(&first.reference_spec);
-    let reference = recorded.iter().find(|(_, run, _)| is(run)).map_or(first.reference.as_str(), |(label, ..)| label);
-    if !recorded.iter().any(|(_, run, _)| is(run)) {
-        notes.push(format!("all divergences are against {reference}, whose run is not here"));
-    }
-    Ok(Some(Checked { reference: reference.to_owned(), spec: first.reference_spec, notes }))
+    let reference = match recorded.iter().find(|(_, run, _)| is(run)) {
+        Some((label, ..)) => (*label).to_owned(),
+        None => {
+            notes.push(format!("all divergences are against {}, whose run is not here", first.reference));
+            // One of these runs may have the same label, and is not it.
+            format!("{} (another run)", first.reference)
+        }
+    };
+    Ok(Some(Checked { reference, spec: first.reference_spec, notes }))
 }
 
 /// A run that others were held against may have been held against another one by a later command: that is not asked here.

@@ -10,8 +10,10 @@ pub struct Size {
     pub format: String,
     /// The format of the weights.
     pub storage: Option<String>,
-    /// Bytes of all weights as the format stores them: what a file of them holds. A packed copy in memory may be larger.
+    /// Bytes of all weights as the format stores them: what a file of them holds.
     pub stored_bytes: Option<u64>,
+    /// Bytes of the weights in memory on the machine of the run: packed matrices and the embedding.
+    pub memory_bytes: Option<u64>,
     pub num_parameters: Option<u64>,
     /// Those bytes over all parameters, in bits: scales, and what stayed unquantised, are in it.
     pub bits_per_weight: Option<f64>,
@@ -29,6 +31,7 @@ impl Size {
             format: label.to_owned(),
             storage: model.storage.clone(),
             stored_bytes: model.bytes,
+            memory_bytes: run.usage.as_ref().and_then(|usage| usage.get("memory_bytes")?.as_u64()),
             num_parameters: model.num_parameters,
             bits_per_weight: counted.map(|(bytes, parameters)| bits(bytes, parameters)),
             tokens_per_second: speed.and_then(Value::as_f64).filter(|speed| speed.is_finite() && *speed > 0.0),

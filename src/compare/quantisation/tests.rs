@@ -60,7 +60,9 @@ fn run(dir: &Path, name: &str, is_right: impl Fn(usize) -> bool) -> Run {
         groups: Vec::new(),
         not_run: Vec::new(),
         spec_sha256: Some(if name == "f32" { "5pec".into() } else { name.into() }),
-        usage: Some(json!({"session": {"tokens_per_second": if name == "q4_0" { 90.0 } else { 80.0 }}})),
+        usage: Some(
+            json!({"memory_bytes": 2 * bytes, "session": {"tokens_per_second": if name == "q4_0" { 90.0 } else { 80.0 }}}),
+        ),
     }
 }
 
@@ -232,7 +234,8 @@ fn runs_may_stand_in_another_order() {
     assert!(!f32.contains("KL") && bf16.contains("KL"), "{f32} {bf16}");
     assert!(matches!(turned.divergences[0].standing, Standing::Times(_)));
     let without = bench.of(&["q4_0", "nf4"]).unwrap();
-    assert_eq!((without.base.as_str(), without.reference.as_str(), without.rounding.as_deref()), ("q4_0", "f32", None));
+    assert_eq!((without.base.as_str(), without.reference.as_str()), ("q4_0", "f32 (another run)"));
+    assert_eq!(without.rounding, None);
     assert!(without.notes.iter().any(|note| note.contains("against f32, whose run is not here")));
 }
 
@@ -367,6 +370,7 @@ fn sizes_are_those_of_the_runs() {
     let found = bench().all().unwrap();
     let size = &found.sizes[2];
     assert_eq!((size.format.as_str(), size.stored_bytes, size.tokens_per_second), ("q4_0", Some(563), Some(90.0)));
+    assert_eq!(size.memory_bytes, Some(1126));
     assert!((size.bits_per_weight.unwrap() - 4.504).abs() < 1e-12);
     let text = serde_json::to_string(&found).unwrap();
     assert!(text.contains("\"standing\":\"itself\"") && text.contains("\"kind\":\"kl\""), "{text}");

@@ -174,6 +174,10 @@ impl Engine for CachedEngine {
         self.inner.load_seconds()
     }
 
+    fn memory_bytes(&self) -> Option<u64> {
+        self.inner.memory_bytes()
+    }
+
     fn remarks(&self) -> Vec<Remark> {
         self.inner.remarks()
     }

@@ -329,6 +329,10 @@ impl Engine for LocalEngine {
         self.work((&tree, kv_memory), continuations, ledger, cancel, sink)
     }
 
+    fn memory_bytes(&self) -> Option<u64> {
+        Some(self.model.memory_bytes as u64)
+    }
+
     fn load_seconds(&self) -> f64 {
         self.load_seconds
     }

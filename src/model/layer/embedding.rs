@@ -51,6 +51,11 @@ impl Embedding {
         self
     }
 
+    /// Bytes of the matrices in memory.
+    pub fn bytes(&self) -> usize {
+        self.tokens.memory_bytes() + self.positions.as_ref().map_or(0, StoredMatrix::memory_bytes)
+    }
+
     /// The matrix, for heads that share it.
     pub fn matrix(&self) -> &StoredMatrix {
         &self.tokens

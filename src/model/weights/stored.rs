@@ -110,6 +110,14 @@ impl StoredMatrix {
         }
     }
 
+    /// Bytes that the rows take in memory, scales included.
+    pub fn memory_bytes(&self) -> usize {
+        match self {
+            StoredMatrix::Dense(dense) => dense.memory_bytes(),
+            StoredMatrix::Grouped(grouped) => grouped.codes.bytes(),
+        }
+    }
+
     /// Lets go of the memory of mapped pages: the matrix has been packed.
     pub fn release(&self) {
         if let StoredMatrix::Dense(Dense { values: Values::Stored(bytes, _), .. }) = self {
@@ -302,6 +310,17 @@ impl Dense {
                 self.outs() * self.ins * number.size() + scales
             }
             Values::Made(_, bytes) => (*bytes as u128 * self.outs() as u128 / self.outs.max(1) as u128) as usize,
+        }
+    }
+
+    /// Of all rows: those that were not selected are there too.
+    fn memory_bytes(&self) -> usize {
+        match &self.values {
+            Values::Stored(_, number) => {
+                let scales = self.scales.as_ref().map_or(0, |scales| 4 * scales.values.len());
+                self.outs * self.ins * number.size() + scales
+            }
+            Values::Made(values, _) => 4 * values.len(),
         }
     }
 
