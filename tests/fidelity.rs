@@ -321,17 +321,64 @@ fn what_cannot_be_compared_is_refused_before_anything_is_asked() {
     refused(&["--model", "demo", "--tasks", "demo_facts", "--distributions", "kl_top"], "kl_lower");
 }
 
-/// A copy of the demo's model with another tokenizer or vocabulary.
-#[test]
-fn other_tokens_than_the_references_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let model = dir.path().join("model");
+/// A copy of the demo's model, to be changed.
+fn copy(dir: &Path) -> PathBuf {
+    let model = dir.join("model");
     std::fs::create_dir(&model).unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/demo/model");
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         std::fs::write(model.join(entry.file_name()), std::fs::read(entry.path()).unwrap()).unwrap();
     }
+    model
+}
+
+#[test]
+fn positions_that_are_not_finite_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = copy(dir.path());
+    // A last norm so large that logits overflow.
+    let path = model.join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let place = numbers(&header["model.norm.weight"]["data_offsets"]);
+    for weight in bytes[8 + length..][place[0] as usize..place[1] as usize].chunks_mut(2) {
+        weight.copy_from_slice(&0x7f61u16.to_le_bytes()); // 3e38 in bfloat16
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let (out, model) = (dir.path().join("out"), model.to_str().unwrap());
+    let output = fairmark(&[
+        "run",
+        "--model",
+        "demo",
+        "--model",
+        model,
+        "--tasks",
+        "demo_facts",
+        "--limit",
+        "1",
+        "--distributions",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(3), "documents without a score: {}", stderr(&output));
+    let said = stderr(&output);
+    let line = said.lines().find(|line| line.contains("not finite")).unwrap_or_else(|| panic!("{said}"));
+    let folder = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
+    let folder =
+        folder.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().starts_with("model-")).unwrap();
+    let header = headers(&folder).unwrap().remove(0);
+    let found = positions(&folder, &header).unwrap();
+    assert!(line.contains(&format!("({0} of {0} positions)", found.len())), "{line}");
+    assert!(!found.is_empty() && found.iter().all(|p| p.kl.is_nan() && p.candidate_logprob.is_nan()));
+    assert!(found.iter().all(|p| p.reference_logprob.is_finite()));
+}
+
+#[test]
+fn other_tokens_than_the_references_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = copy(dir.path());
     let path = model.join("tokenizer.json");
     let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let merges = tokenizer["model"]["merges"].as_array_mut().unwrap();
