@@ -316,6 +316,16 @@ fn what_cannot_be_compared_is_refused_before_anything_is_asked() {
     let twice = ["--corpus", CORPUS, "--corpus", CORPUS];
     refused(&[&["--model", "demo", "--tasks", "demo_facts", "--distributions"][..], &twice].concat(), "the same name");
     assert!(!out.exists() || std::fs::read_dir(&out).unwrap().count() == 0, "nothing was begun");
+    let wide = ["--corpus", CORPUS, "--window", "513"];
+    refused(
+        &[&["--model", "demo", "--tasks", "demo_facts", "--distributions"][..], &wide].concat(),
+        "the model sees 512",
+    );
+    refused(
+        &[&["--model", "demo", "--tasks", "demo_facts", "--distributions"][..], &wide[..2], &["--window", "1"]]
+            .concat(),
+        "less than 2",
+    );
     // A text without the flag, and a kind that there is none of.
     refused(&["--model", "demo", "--tasks", "demo_facts", "--corpus", CORPUS], "--distributions");
     refused(&["--model", "demo", "--tasks", "demo_facts", "--distributions", "kl_top"], "kl_lower");

@@ -116,11 +116,15 @@ impl Distributions {
             return Err(fail("its positions depend on the length of a text otherwise than the reference's".into())
                 .hint("`--distributions kl` has both models at hand"));
         }
+        let (window, most) = (self.window_of(reference), candidate.max_length());
+        if window > most && self.sources.iter().any(|source| matches!(source.content, Content::Corpus(_))) {
+            return Err(fail(format!("windows of {window} tokens, and the model sees {most}"))
+                .hint("choose a smaller one with --window, or say with --max-length that it sees more"));
+        }
         // One checkpoint has one tokenizer; what it makes of the texts is compared once more when positions are recorded.
         if candidate.identity().sha.is_some() && candidate.identity().sha == reference.identity().sha {
             return Ok(());
         }
-        let window = self.window_of(reference);
         for source in &self.sources {
             let of = |engine| texts(source, engine, window, cancel).map(|texts| witness(&texts));
             if of(reference)? != of(candidate)? {
