@@ -375,9 +375,8 @@ fn positions_that_are_not_finite_are_counted() {
     assert_eq!(output.status.code(), Some(3), "documents without a score: {}", stderr(&output));
     let said = stderr(&output);
     let line = said.lines().find(|line| line.contains("not finite")).unwrap_or_else(|| panic!("{said}"));
-    let folder = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
-    let folder =
-        folder.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().starts_with("model-")).unwrap();
+    let mut folders = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
+    let folder = folders.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("model-")).unwrap();
     let header = headers(&folder).unwrap().remove(0);
     let found = positions(&folder, &header).unwrap();
     assert!(line.contains(&format!("({0} of {0} positions)", found.len())), "{line}");
