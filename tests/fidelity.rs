@@ -316,29 +316,48 @@ fn what_cannot_be_compared_is_refused_before_anything_is_asked() {
     let twice = ["--corpus", CORPUS, "--corpus", CORPUS];
     refused(&[&["--model", "demo", "--tasks", "demo_facts", "--distributions"][..], &twice].concat(), "the same name");
     assert!(!out.exists() || std::fs::read_dir(&out).unwrap().count() == 0, "nothing was begun");
+    let wide = ["--corpus", CORPUS, "--window", "513"];
+    refused(
+        &[&["--model", "demo", "--tasks", "demo_facts", "--distributions"][..], &wide].concat(),
+        "the model sees 512",
+    );
+    refused(
+        &[&["--model", "demo", "--tasks", "demo_facts", "--distributions"][..], &wide[..2], &["--window", "1"]]
+            .concat(),
+        "less than 2",
+    );
     // A text without the flag, and a kind that there is none of.
     refused(&["--model", "demo", "--tasks", "demo_facts", "--corpus", CORPUS], "--distributions");
     refused(&["--model", "demo", "--tasks", "demo_facts", "--distributions", "kl_top"], "kl_lower");
 }
 
-/// A copy of the demo's model with another tokenizer or vocabulary.
-#[test]
-fn other_tokens_than_the_references_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let model = dir.path().join("model");
+/// A copy of the demo's model, to be changed.
+fn copy(dir: &Path) -> PathBuf {
+    let model = dir.join("model");
     std::fs::create_dir(&model).unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/demo/model");
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         std::fs::write(model.join(entry.file_name()), std::fs::read(entry.path()).unwrap()).unwrap();
     }
-    let path = model.join("tokenizer.json");
-    let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let merges = tokenizer["model"]["merges"].as_array_mut().unwrap();
-    merges.truncate(merges.len() / 2);
-    std::fs::write(&path, tokenizer.to_string()).unwrap();
-    let out = dir.path().join("out");
-    let model = model.to_str().unwrap();
+    model
+}
+
+#[test]
+fn positions_that_are_not_finite_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = copy(dir.path());
+    // A last norm so large that logits overflow.
+    let path = model.join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let place = numbers(&header["model.norm.weight"]["data_offsets"]);
+    for weight in bytes[8 + length..][place[0] as usize..place[1] as usize].chunks_mut(2) {
+        weight.copy_from_slice(&0x7f61u16.to_le_bytes()); // 3e38 in bfloat16
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let (out, model) = (dir.path().join("out"), model.to_str().unwrap());
     let output = fairmark(&[
         "run",
         "--model",
@@ -353,8 +372,49 @@ fn other_tokens_than_the_references_are_refused() {
         "--out",
         out.to_str().unwrap(),
     ]);
-    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert!(stderr(&output).contains("its tokenizer makes other tokens of demo_facts"), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(3), "documents without a score: {}", stderr(&output));
+    let said = stderr(&output);
+    let line = said.lines().find(|line| line.contains("not finite")).unwrap_or_else(|| panic!("{said}"));
+    let mut folders = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
+    let folder = folders.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("model-")).unwrap();
+    let header = headers(&folder).unwrap().remove(0);
+    let found = positions(&folder, &header).unwrap();
+    assert!(line.contains(&format!("({0} of {0} positions)", found.len())), "{line}");
+    assert!(!found.is_empty() && found.iter().all(|p| p.kl.is_nan() && p.candidate_logprob.is_nan()));
+    assert!(found.iter().all(|p| p.reference_logprob.is_finite()));
+}
+
+#[test]
+fn other_tokens_than_the_references_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = copy(dir.path());
+    let out = dir.path().join("out");
+    let refused = |model: &str, says: &str| {
+        let output = fairmark(&[
+            "run",
+            "--model",
+            "demo",
+            "--model",
+            model,
+            "--tasks",
+            "demo_facts",
+            "--limit",
+            "1",
+            "--distributions",
+            "--out",
+            out.to_str().unwrap(),
+        ]);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
+    };
+    refused("tests/fixtures/gguf/qwen2-bpe.gguf", "qwen2-bpe: a vocabulary of 400 tokens, and the reference has 1024");
+    let path = model.join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let merges = tokenizer["model"]["merges"].as_array_mut().unwrap();
+    merges.truncate(merges.len() / 2);
+    std::fs::write(&path, tokenizer.to_string()).unwrap();
+    let model = model.to_str().unwrap();
+    refused(model, "its tokenizer makes other tokens of demo_facts");
     let output = fairmark(&[
         "run",
         "--model",

@@ -16,8 +16,8 @@ pub fn write_base(engine: &LocalEngine, text: &str, window: usize, path: &Path, 
     let mut writer = Writer::new(path, &windows)?;
     for text in texts(&windows, bos) {
         engine.walk(None, &[text], cancel, &mut |_, rows| {
-            let rows = rows.iter().flat_map(|rows| rows.chunks(windows.vocabulary.max(1)));
-            rows.into_iter().try_for_each(|row| writer.row(row))
+            let mut rows = rows.iter().flat_map(|rows| rows.chunks(windows.vocabulary.max(1)));
+            rows.try_for_each(|row| writer.row(row))
         })?;
     }
     writer.finish()?;

@@ -1,8 +1,8 @@
 //! What a change of a model did to its next-token distributions: recorded beside the runs of a command, each model against the first.
 
 use super::{Event, Prepared};
-use crate::engine::Cancel;
 use crate::engine::local::{LocalEngine, Spot, Text, witness};
+use crate::engine::{Cancel, Engine};
 use crate::error::{Error, Result};
 use crate::fidelity::{self, CodedReader, CodedWriter, FORMAT_VERSION, Header, Kind, Measured, Position};
 use crate::file;
@@ -116,10 +116,15 @@ impl Distributions {
             return Err(fail("its positions depend on the length of a text otherwise than the reference's".into())
                 .hint("`--distributions kl` has both models at hand"));
         }
-        if std::ptr::eq(reference, candidate) {
+        let (window, most) = (self.window_of(reference), candidate.max_length());
+        if window > most && self.sources.iter().any(|source| matches!(source.content, Content::Corpus(_))) {
+            return Err(fail(format!("windows of {window} tokens, and the model sees {most}"))
+                .hint("choose a smaller one with --window, or say with --max-length that it sees more"));
+        }
+        // One checkpoint has one tokenizer; what it makes of the texts is compared once more when positions are recorded.
+        if candidate.identity().sha.is_some() && candidate.identity().sha == reference.identity().sha {
             return Ok(());
         }
-        let window = self.window_of(reference);
         for source in &self.sources {
             let of = |engine| texts(source, engine, window, cancel).map(|texts| witness(&texts));
             if of(reference)? != of(candidate)? {
@@ -199,9 +204,11 @@ impl Distributions {
             fidelity::write(candidate.folder, &ours.environment.started, &header, &positions)?;
             let odd = positions.iter().filter(|position| !position.kl.is_finite()).count();
             if odd > 0 {
-                let text =
-                    "distributions that are not finite: these positions are counted and left out of every figure";
-                let remark = Remark::warning(source.name.clone(), text).count(odd, positions.len(), "positions");
+                let text = format!(
+                    "distributions of {} that are not finite: these positions are counted and left out of every figure",
+                    source.name
+                );
+                let remark = Remark::warning(candidate.label, text).count(odd, positions.len(), "positions");
                 on_event(Event::Remarks(vec![remark]));
             }
             on_event(Event::Compared { source: source.name.clone(), positions: positions.len() });

@@ -36,6 +36,7 @@ const OTHERS: &[(&str, Check)] = &[
     ("export ", Check::Elsewhere),
     ("git clone ", Check::Elsewhere),
     ("pip install ", Check::Elsewhere),
+    ("llama-perplexity ", Check::Elsewhere),
 ];
 
 /// Flags of cargo itself and of the programs behind `--` of a test.

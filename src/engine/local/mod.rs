@@ -27,6 +27,8 @@ mod schedule_tests;
 mod tests;
 #[cfg(test)]
 mod toy;
+#[cfg(test)]
+mod walk_tests;
 
 pub use super::tokens::SystemFallback;
 pub use crate::model::{Activations, DTypeChoice, DeviceChoice};
