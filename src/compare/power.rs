@@ -43,7 +43,7 @@ pub enum Scale {
 pub struct Sight {
     /// The share of documents whose verdict changes.
     pub flip_rate: Option<f64>,
-    /// Whether it, or the spread of differences, was seen in two runs; else it is assumed.
+    /// Whether what it rests on was seen in runs: flips, a spread, a score; else it is assumed.
     pub seen: bool,
     /// The least difference that shows in so many documents; `None` where even changes that all go one way would not.
     pub least: Option<f64>,
@@ -392,7 +392,7 @@ fn assumed(outlook: Outlook, wish: Wish) -> Outlook {
     let half = Proportion::new(n / 2, n).ok().map(|share| share.wilson(wish.level).interval.width() / 2.0);
     Outlook {
         half_width: half,
-        unpaired: apart(0.5, n, wish),
+        unpaired: apart(0.5, n, wish).map(|sight| Sight { seen: false, ..sight }),
         paired: FLIP_RATES.iter().map(|rate| flips(*rate, n, wish)).collect(),
         ..outlook
     }

@@ -24,7 +24,7 @@ fn what_two_points_need() {
     let [outlook] = found.as_slice() else { panic!("{found:?}") };
     let unpaired = outlook.unpaired.clone().unwrap();
     close(unpaired.needed, 9811.0, 0.5);
-    assert_eq!((unpaired.enough, outlook.paired.len()), (Some(false), 4));
+    assert_eq!((unpaired.enough, unpaired.seen, outlook.paired.len()), (Some(false), false, 4));
     close(outlook.paired[0].needed, 385.0, 0.5);
     let enough: Vec<_> = outlook.paired.iter().map(|sight| sight.enough).collect();
     // At 5 % (0.05 - 0.0004)·(2.8016/0.02)² = 973 pairs, at 10 % 1,954, at 20 % 3,917.

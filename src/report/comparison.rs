@@ -7,6 +7,7 @@ use super::view::named;
 use crate::compare::{Comparison, Flipped, Row};
 use crate::error::Result;
 use crate::remark::{Remark, gather};
+use crate::stats::Caution;
 use crate::visible;
 
 /// Documents that are named as having got worse.
@@ -168,7 +169,10 @@ fn lines(comparison: &Comparison) -> Vec<String> {
     let mut clustered: Vec<String> = clustered.collect();
     clustered.dedup();
     if !clustered.is_empty() {
-        lines.push(format!("clusters of documents that are alike: {}", visible::list(&clustered)));
+        lines.push(format!(
+            "clusters of documents that are alike: {}; intervals and p speak of further clusters like these",
+            visible::list(&clustered)
+        ));
     }
     lines.extend(left_out.iter().map(|what| format!("left out: {what}")));
     lines.extend(notes.iter().map(|note| format!("note: {note}")));
@@ -200,7 +204,9 @@ fn cautions(rows: &[Row]) -> Vec<String> {
         let Some(paired) = &row.paired else { continue };
         let subject = format!("{} of {}", named(&row.metric, &row.filter), row.task);
         let all = paired.difference.cautions.iter().chain(&paired.test.cautions);
-        remarks.extend(all.map(|caution| Remark::warning(&subject, caution.to_string())));
+        // That is said of all clusters at once.
+        let others = all.filter(|caution| !matches!(caution, Caution::OtherClusters { .. }));
+        remarks.extend(others.map(|caution| Remark::warning(&subject, caution.to_string())));
     }
     gather(&remarks).iter().map(|gathered| format!("caution: {}", gathered.line())).collect()
 }

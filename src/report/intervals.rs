@@ -5,8 +5,7 @@ use crate::compare::{Found, Intervals};
 use crate::estimate::{Estimate, StderrMethod};
 use crate::record::Run;
 use crate::remark::{Gathered, Remark, gather};
-use crate::stats::{METHODS, Method, Scope};
-use crate::visible;
+use crate::stats::{Caution, METHODS, Method, Scope};
 
 /// Lines of either kind.
 #[derive(Debug, Default, PartialEq)]
@@ -19,7 +18,7 @@ pub(super) struct Below {
 
 /// What there is to say of the intervals of runs.
 pub(super) fn below(runs: &[(&str, &Run)], intervals: &Intervals) -> Below {
-    let mut used: Vec<(Method, Scope, Vec<String>)> = Vec::new();
+    let mut used: Vec<(Method, &'static str, Vec<String>)> = Vec::new();
     let mut remarks: Vec<Remark> = Vec::new();
     for (place, (label, run)) in runs.iter().enumerate() {
         for (name, estimate) in figures(run) {
@@ -27,11 +26,15 @@ pub(super) fn below(runs: &[(&str, &Run)], intervals: &Intervals) -> Below {
             let subject = if runs.len() > 1 { format!("{label}: {figure}") } else { figure.clone() };
             match intervals.of(place, name, estimate) {
                 Some(Ok(found)) => {
-                    remarks.extend(found.cautions.iter().map(|c| Remark::warning(&subject, c.to_string())));
-                    match used.iter_mut().find(|(m, s, _)| (*m, *s) == (found.method, found.scope)) {
+                    let of_clusters = |caution: &&Caution| matches!(caution, Caution::OtherClusters { .. });
+                    let (method, meaning) =
+                        (found.method, meaning(found.scope, found.cautions.iter().any(|c| of_clusters(&c))));
+                    let others = found.cautions.iter().filter(|caution| !of_clusters(caution));
+                    remarks.extend(others.map(|caution| Remark::warning(&subject, caution.to_string())));
+                    match used.iter_mut().find(|(m, known, _)| (*m, *known) == (method, meaning)) {
                         Some((.., figures)) if figures.contains(&figure) => {}
                         Some((.., figures)) => figures.push(figure),
-                        None => used.push((found.method, found.scope, vec![figure])),
+                        None => used.push((method, meaning, vec![figure])),
                     }
                 }
                 Some(Err(reason)) => remarks.push(Remark::warning(&subject, no_interval(estimate, reason))),
@@ -44,15 +47,9 @@ pub(super) fn below(runs: &[(&str, &Run)], intervals: &Intervals) -> Below {
     if !used.is_empty() {
         said.push(format!("[ ] {:.0} % intervals, by the methods:", 100.0 * intervals.level.confidence()));
     }
-    said.extend(used.iter().map(|(method, scope, figures)| {
+    said.extend(used.iter().map(|(method, meaning, figures)| {
         let row = method.row();
-        format!(
-            "{}, scope {scope} ({}): {}; it misleads {}",
-            row.name,
-            meaning(*scope),
-            visible::list(figures),
-            row.misleads
-        )
+        format!("{}, scope {meaning}: {}; it misleads {}", row.name, first_of(figures), row.misleads)
     }));
     Below { said, warned: gather(&remarks).iter().map(Gathered::line).collect() }
 }
@@ -64,12 +61,27 @@ fn figures(run: &Run) -> impl Iterator<Item = (&str, &Estimate)> {
     tasks.chain(groups.flat_map(|group| group.estimates.iter().map(|estimate| (group.name.as_str(), estimate))))
 }
 
-/// Which question an interval of that scope answers.
-fn meaning(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Documents => "these very documents",
-        Scope::Reruns => "the same documents asked again",
-        Scope::Population => "further documents of this kind",
+/// Figures that are named; the others are counted.
+const NAMED: usize = 3;
+
+/// `acc of a, acc of b, acc of c and 54 more`
+fn first_of(figures: &[String]) -> String {
+    let named: Vec<&str> = figures.iter().take(NAMED).map(String::as_str).collect();
+    match figures.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+/// A scope with the question that an interval of it answers.
+fn meaning(scope: Scope, of_clusters: bool) -> &'static str {
+    match (scope, of_clusters) {
+        (Scope::Documents, _) => "documents (these very documents)",
+        (Scope::Reruns, _) => "reruns (the same documents asked again)",
+        (Scope::Population, false) => "population (further documents of this kind)",
+        (Scope::Population, true) => {
+            "population (further clusters of this kind, not further documents of the same ones)"
+        }
     }
 }
 

@@ -127,7 +127,7 @@ fn intervals_stand_in_place_of_errors_with_their_method_below() {
     assert_eq!(head, "[ ] 95 % intervals, by the methods:");
     let expected = "Wilson, scope population (further documents of this kind): acc of c, acc of b; it misleads ";
     assert_eq!(method, &format!("{expected}{}", Method::Wilson.row().misleads));
-    let [few, none] = found[0].remarks.as_slice() else { panic!("{:?}", found[0].remarks) };
+    let [none, few] = found[0].remarks.as_slice() else { panic!("{:?}", found[0].remarks) };
     assert_eq!(none, "m: em (loose) of b: no interval: the figure is no mean over documents; it stands alone");
     assert!(few.starts_with("m: acc of c, n: acc of b: only 4 clusters"), "{few}");
 }
