@@ -1,7 +1,7 @@
 //! McNemar's test: could the flips each way be a fair coin's?
 //!
 //! Exact: `min(1, 2·P(X ≤ min(b, c)))` with X binomial (b + c, ½). McNemar (1947), Psychometrika 12. Mid-p takes only half of the chance
-//! of what was seen: exact minus `P(X = min(b, c))`. The exact one gives false alarms far more rarely than it says; Fagerland,
+//! of what was seen: exact minus `P(X = min(b, c))`, and `1 - P(X = b)/2` where `b = c`. The exact one gives false alarms far more rarely than it says; Fagerland,
 //! Lydersen and Laake (2013), BMC Medical Research Methodology 13, recommend mid-p: decide by it, print both.
 //!
 //! Neither says anything of size: they stand beside an interval, never alone. Both mislead where documents depend on each other.
@@ -20,10 +20,10 @@ impl Flips {
     /// The mid-p test. Without flips p is 1: nothing speaks against "no difference".
     pub fn mcnemar_mid_p(self) -> Test {
         let (less, all) = self.least();
-        // With as many flips each way, both tails end at what was seen: half of it belongs to each.
+        // With as many flips each way both tails hold what was seen, and it counts half once (the authors' own supplement).
         let p = match (all, 2 * less == all) {
             (0, _) => 1.0,
-            (_, true) => 1.0 - fair_mass(less, all),
+            (_, true) => 1.0 - 0.5 * fair_mass(less, all),
             (_, false) => self.exact() - fair_mass(less, all),
         };
         self.test(p, Method::McNemarMidP)
@@ -45,7 +45,7 @@ impl Flips {
 
 #[cfg(test)]
 mod tests {
-    //! Expected values: `mcnemar(exact=True)` of statsmodels 0.15.0, less scipy's binomial mass for mid-p.
+    //! Expected values: `mcnemar(exact=True)` of statsmodels 0.15.0, less scipy's binomial mass for mid-p (half of it of 1 where b = c).
     use super::super::golden::{count, golden, near, number, rows, within};
     use super::*;
 
