@@ -2,7 +2,7 @@
 
 use super::Row;
 
-/// `q4_0: worse on demo_facts (acc -0.0500); no other figure moved beyond noise ...; 3.1 % of verdicts flipped (21 to wrong, 20 to right)`.
+/// `q4_0: worse on demo_facts (acc -0.0500); no other figure moved beyond noise ...; 3.1 % of answers flipped (21 to wrong, 20 to right)`.
 pub(super) fn sentence(candidate: &str, rows: &[Row]) -> String {
     // Groups are their tasks over again.
     let paired = || rows.iter().filter(|row| !row.is_group).filter_map(|row| Some((row, row.paired.as_ref()?)));

@@ -6,7 +6,7 @@ use super::measured::{Column, Divergence, Standing};
 use crate::fidelity::Kind;
 use crate::visible;
 
-/// `q4_k: no figure moved beyond noise (...); 3.1 % of 1319 verdicts flipped (21 to wrong, 20 to right); KL 0.0210 ± 0.0020, 40× the bf16
+/// `q4_k: no figure moved beyond noise (...); 3.1 % of 1319 answers flipped (21 to wrong, 20 to right); KL 0.0210 ± 0.0020, 40× the bf16
 /// line; the worst 1 % of positions carry 35 % of it`.
 pub(super) fn sentence(
     column: &Column,

@@ -217,7 +217,7 @@ fn sentences_say_what_it_cost() {
     assert!(bf16.starts_with("bf16: every score is the same; KL "), "{bf16}");
     assert!(bf16.contains(", which is the line of rounding; the worst 1 % of positions carry "), "{bf16}");
     assert!(
-        q4_0.starts_with("q4_0: ") && q4_0.contains(" verdicts flipped (") && q4_0.contains("× the bf16 line"),
+        q4_0.starts_with("q4_0: ") && q4_0.contains(" answers flipped (") && q4_0.contains("× the bf16 line"),
         "{q4_0}"
     );
     assert!(nf4.starts_with("nf4: worse on t (acc -"), "{nf4}");
