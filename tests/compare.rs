@@ -314,6 +314,7 @@ fn ours_against_the_harness() {
     let paths = [fixture(COPA[0]).display().to_string(), ours.display().to_string()];
     let found = compare_paths(&[&paths[0], &paths[1]], &["--json"]);
     let found: Value = serde_json::from_str(&found).unwrap();
+    let found = &found["comparisons"];
     let row = row(&found[0], "own_copa", "acc", "none");
     assert_eq!(row["n"], 20);
     assert!(row["paired"]["to_wrong"].is_u64());

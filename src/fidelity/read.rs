@@ -111,7 +111,7 @@ mod tests {
             reference_logprob: -f64::from(i),
             candidate_logprob: if i == 5 { f64::NEG_INFINITY } else { -f64::from(i) - 0.1 },
             reference_top: 0.25,
-            same_top: i % 2 == 0,
+            same_top: i.is_multiple_of(2),
             top5: (i % 6) as u8,
         };
         let header = Header {

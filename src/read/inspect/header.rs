@@ -259,7 +259,7 @@ impl Score {
             return (None, None);
         }
         let find = |name: &&str| self.metrics.get(*name);
-        let Some((name, found)) = STDERRS.iter().find_map(|name| Some((*name, find(&name)?))) else {
+        let Some((name, found)) = STDERRS.iter().find_map(|name| Some((*name, find(name)?))) else {
             return (None, None);
         };
         let clustered = found.pointer("/params/cluster").is_some_and(|cluster| !cluster.is_null());
