@@ -230,7 +230,7 @@ fn clustered_answers() -> Section {
         text: format!("Simulated, {FAST} times (the bootstrap {SLOW} times), for answers that are {SHAPES_TEXT}."),
         size: "clusters",
         intervals: true,
-        rows: of_shapes(methods, &[5, 10, 20, 57, 100], |shape| shape.share, |random, common| chance(random, common)),
+        rows: of_shapes(methods, &[5, 10, 20, 57, 100], |shape| shape.share, chance),
     }
 }
 
