@@ -40,6 +40,14 @@ pub enum Rounding {
 }
 
 impl Rounding {
+    /// Bytes of a number of the format; `None` without one.
+    pub fn size(self) -> Option<usize> {
+        match self {
+            Rounding::None => None,
+            Rounding::Bf16 | Rounding::F16 => Some(2),
+        }
+    }
+
     /// `value` rounded, halves to even.
     pub fn apply(self, value: f32) -> f32 {
         match self {

@@ -11,6 +11,8 @@ const OF_OTHERS: &[(&str, &[&str])] = &[
     // cargo's, with a feature behind it.
     ("README.md", &["--features"]),
     ("docs/models.md", &["--features"]),
+    // lm_eval's.
+    ("docs/compare.md", &["--log_samples"]),
 ];
 
 /// The document that names those of lm_eval, which are in a file of their own.

@@ -244,6 +244,8 @@ fn conversations_go_through_the_template() {
     assert!(inspection.rendered.contains("user\nBe brief.\n\nHi<end_of_turn>"), "{}", inspection.rendered);
     assert_eq!(inspection.bos_count, 1, "the template's own BOS only");
     assert_eq!(engine.notices().len(), 1);
+    // Two bytes each, once they are rounded.
+    assert_eq!(engine.identity().model_bytes, Some(520_064));
     let isa = format!("isa={}", Isa::best().name());
     assert_eq!(engine.identity().options, [isa.as_str(), "system_fallback=fold"]);
     let folded = answers(&engine, std::slice::from_ref(&request));

@@ -146,7 +146,7 @@ impl Weights {
     /// An embedding `[rows, width]`: as it is stored, never quantised on the fly.
     pub fn embedding(&mut self, prefix: &str, rows: usize, width: usize) -> Result<StoredMatrix> {
         let (matrix, bytes) = self.stored(prefix, rows, width, false)?;
-        self.stored_bytes += bytes;
+        self.stored_bytes += kept(&matrix, bytes);
         Ok(matrix)
     }
 
@@ -164,7 +164,7 @@ impl Weights {
             self.num_parameters = parameters;
             return Ok(None);
         }
-        self.stored_bytes += bytes;
+        self.stored_bytes += kept(&matrix, bytes);
         self.notice(
             "is stored, and it is not the embedding, although the configuration says that the two are tied: the stored one \
              is used, as transformers 5 does (transformers 4 used the embedding)",
@@ -196,7 +196,7 @@ impl Weights {
         }
         number::round(self.rounding(), &mut values);
         self.num_parameters += len as u64;
-        self.stored_bytes += whole.values.len() as u64;
+        self.stored_bytes += (len * self.rounding().size().unwrap_or(whole.number.size())) as u64;
         Ok(values)
     }
 
@@ -311,10 +311,16 @@ impl Weights {
                         let bytes = quantised.stored_bytes() as u64;
                         (quantised, bytes)
                     }
-                    None => (matrix, bytes),
+                    None => {
+                        let bytes = kept(&matrix, bytes);
+                        (matrix, bytes)
+                    }
                 }
             }
-            None => (matrix, bytes),
+            None => {
+                let bytes = kept(&matrix, bytes);
+                (matrix, bytes)
+            }
         };
         *self.storage.entry(matrix.description()).or_default() += 1;
         self.stored_bytes += bytes;
@@ -349,6 +355,11 @@ impl Weights {
         product
             .ok_or_else(|| Error::input(format!("{outs} x {ins} is not a possible shape")).file(&self.place).key(name))
     }
+}
+
+/// Bytes of a matrix that takes `bytes` in the checkpoint: those of the number format that it is rounded to, where it is.
+fn kept(matrix: &StoredMatrix, bytes: u64) -> u64 {
+    matrix.rounded_bytes().map_or(bytes, |bytes| bytes as u64)
 }
 
 fn already_quantised(precision: Precision, found: &str) -> Error {

@@ -110,6 +110,14 @@ impl StoredMatrix {
         }
     }
 
+    /// Bytes of plain numbers in the model's number format, where they are rounded to another one than the checkpoint's.
+    pub fn rounded_bytes(&self) -> Option<usize> {
+        match self {
+            StoredMatrix::Dense(dense) => dense.rounded_bytes(),
+            StoredMatrix::Grouped(_) => None,
+        }
+    }
+
     /// Bytes that the rows take in memory, scales included.
     pub fn memory_bytes(&self) -> usize {
         match self {
@@ -301,6 +309,12 @@ impl Dense {
 
     fn select_rows(&self, rows: &[usize]) -> Dense {
         Dense { selection: Some(rows.iter().map(|row| self.stored_row(*row)).collect()), ..self.clone() }
+    }
+
+    fn rounded_bytes(&self) -> Option<usize> {
+        let is_plain = self.scales.is_none() && matches!(self.values, Values::Stored(..));
+        let size = self.rounding.size().filter(|_| is_plain)?;
+        Some(self.outs() * self.ins * size)
     }
 
     fn stored_bytes(&self) -> usize {
