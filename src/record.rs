@@ -7,9 +7,10 @@ use crate::remark::Remark;
 use crate::run::{NotRun, Status};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A run: its figures, and where its samples are.
 #[derive(Debug, Clone)]
@@ -81,11 +82,11 @@ pub struct Model {
     pub num_parameters: Option<u64>,
 }
 
-/// A task or a group of them, by name.
+/// A task or a group of them, by name. A group that several others hold is one node: the ways to it may be without number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
     Task(String),
-    Group { name: String, children: Vec<Node> },
+    Group { name: String, children: Vec<Arc<Node>> },
 }
 
 /// A task of a run.
@@ -201,27 +202,46 @@ impl Node {
 
     /// The node of that name at or under this one.
     pub fn find(&self, wanted: &str) -> Option<&Node> {
-        match self {
-            _ if self.name() == wanted => Some(self),
-            Node::Task(_) => None,
-            Node::Group { children, .. } => children.iter().find_map(|child| child.find(wanted)),
+        let (mut open, mut entered) = (vec![self], HashSet::new());
+        while let Some(node) = open.pop() {
+            match node {
+                _ if node.name() == wanted => return Some(node),
+                Node::Group { name, children } if entered.insert(name) => {
+                    open.extend(children.iter().rev().map(|c| &**c))
+                }
+                _ => {}
+            }
         }
+        None
+    }
+
+    /// The groups at and under this node, each once, parents first.
+    pub fn groups(&self) -> Vec<&Node> {
+        let (mut open, mut entered, mut found) = (vec![self], HashSet::new(), Vec::new());
+        while let Some(node) = open.pop() {
+            if let Node::Group { name, children } = node
+                && entered.insert(name)
+            {
+                found.push(node);
+                open.extend(children.iter().rev().map(|child| &**child));
+            }
+        }
+        found
     }
 
     /// The tasks at or under this node, in order; one that stands twice comes once.
     pub fn tasks(&self) -> Vec<&str> {
-        let mut found = Vec::new();
-        self.gather(&mut found);
-        let mut seen = std::collections::HashSet::new();
-        found.retain(|name| seen.insert(*name));
-        found
-    }
-
-    fn gather<'a>(&'a self, found: &mut Vec<&'a str>) {
-        match self {
-            Node::Task(name) => found.push(name),
-            Node::Group { children, .. } => children.iter().for_each(|child| child.gather(found)),
+        let (mut open, mut seen, mut found) = (vec![self], HashSet::new(), Vec::new());
+        while let Some(node) = open.pop() {
+            match node {
+                Node::Task(name) if seen.insert((false, name.as_str())) => found.push(name.as_str()),
+                Node::Group { name, children } if seen.insert((true, name)) => {
+                    open.extend(children.iter().rev().map(|child| &**child));
+                }
+                _ => {}
+            }
         }
+        found
     }
 }
 
@@ -241,8 +261,16 @@ mod tests {
     #[test]
     fn tasks_under_a_node_come_once() {
         let task = |name: &str| Node::Task(name.into());
-        let inner = Node::Group { name: "g".into(), children: vec![task("a"), task("b")] };
-        let outer = Node::Group { name: "o".into(), children: vec![task("b"), inner] };
+        let inner = Node::Group { name: "g".into(), children: vec![task("a").into(), task("b").into()] };
+        let outer = Node::Group { name: "o".into(), children: vec![task("b").into(), inner.into()] };
         assert_eq!(outer.tasks(), ["b", "a"]);
+        assert_eq!(outer.find("g").map(Node::name), Some("g"));
+        assert!(outer.find("c").is_none());
+        // 2^60 ways to one task.
+        let mut node = Arc::new(task("a"));
+        for level in 0..60 {
+            node = Arc::new(Node::Group { name: format!("g{level}"), children: vec![node.clone(), node] });
+        }
+        assert_eq!((node.tasks(), node.find("b")), (vec!["a"], None));
     }
 }

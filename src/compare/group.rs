@@ -4,7 +4,7 @@ use super::row::{Row, Share};
 use crate::estimate::Estimate;
 use crate::record::{Node, Run};
 use crate::stats::{self, Level, Part, Weighting, group, group_test};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The rows in the order of what was selected, groups before their tasks.
 pub(super) fn with_groups(rows: Vec<Row>, runs: (&Run, &Run), shares: &[Share], level: Level) -> Vec<Row> {
@@ -17,28 +17,28 @@ pub(super) fn with_groups(rows: Vec<Row>, runs: (&Run, &Run), shares: &[Share], 
         by_task.entry(row.task.clone()).or_default().push(row);
     }
     let mut sorted = Vec::new();
+    let mut entered = HashSet::new();
     for node in &runs.0.tree {
-        add(node, runs, (shares, level), &mut by_task, &mut sorted);
+        add(node, runs, (shares, level), &mut by_task, (&mut entered, &mut sorted));
     }
     sorted.extend(order.into_iter().filter_map(|task| by_task.remove(&task)).flatten());
     sorted
 }
 
-fn add(
-    node: &Node,
+fn add<'a>(
+    node: &'a Node,
     runs: (&Run, &Run),
     with: (&[Share], Level),
     by_task: &mut HashMap<String, Vec<Row>>,
-    sorted: &mut Vec<Row>,
+    (entered, sorted): (&mut HashSet<&'a str>, &mut Vec<Row>),
 ) {
     match node {
         Node::Task(name) => sorted.extend(by_task.remove(name).unwrap_or_default()),
-        Node::Group { name, children } => {
-            if !sorted.iter().any(|row| row.is_group && row.task == *name) {
-                sorted.extend(of_group(name, &node.tasks(), runs, with));
-            }
-            children.iter().for_each(|child| add(child, runs, with, by_task, sorted));
+        Node::Group { name, children } if entered.insert(name) => {
+            sorted.extend(of_group(name, &node.tasks(), runs, with));
+            children.iter().for_each(|child| add(child, runs, with, by_task, (entered, sorted)));
         }
+        Node::Group { .. } => {}
     }
 }
 

@@ -145,8 +145,11 @@ pub fn of_runs(
         of_tasks.extend(of_task((base, task), compared.as_ref(), keep, wish, &mut shares)?);
     }
     let mut found = Vec::new();
-    for node in &nodes {
-        add_groups(node, base, &of_tasks, &shares, wish, &mut found);
+    for node in nodes.iter().flat_map(|node| node.groups()) {
+        let is_new = !found.iter().any(|outlook: &Outlook| outlook.is_group && outlook.name == node.name());
+        if let Some(of_run) = base.group(node.name()).filter(|_| is_new) {
+            found.extend(of_group(of_run, &node.tasks(), &of_tasks, &shares, wish));
+        }
     }
     found.extend(of_tasks);
     match found.is_empty() {
@@ -304,18 +307,6 @@ fn seen(row: &Row, n: usize, wish: Wish) -> Option<Sight> {
         _ => Sight { flip_rate: None, seen: true, least: paired.detectable, needed: None, enough: None },
     };
     Some(Sight { flip_rate: rate, seen: true, ..sight })
-}
-
-/// The rows of the groups at and under a node, as far as the baseline has figures of them.
-fn add_groups(node: &Node, run: &Run, tasks: &[Outlook], shares: &[Asked], wish: Wish, found: &mut Vec<Outlook>) {
-    let Node::Group { name, children } = node else { return };
-    if found.iter().any(|outlook| outlook.is_group && outlook.name == *name) {
-        return;
-    }
-    if let Some(of_run) = run.group(name) {
-        found.extend(of_group(of_run, &node.tasks(), tasks, shares, wish));
-    }
-    children.iter().for_each(|child| add_groups(child, run, tasks, shares, wish, found));
 }
 
 fn of_group(of_run: &Group, names: &[&str], tasks: &[Outlook], shares: &[Asked], wish: Wish) -> Vec<Outlook> {

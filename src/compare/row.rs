@@ -99,7 +99,9 @@ pub(super) fn rows(
     if base.1.estimates.is_empty() && candidate.1.estimates.is_empty() {
         return Ok(Vec::new());
     }
-    let (of_base, of_candidate) = (scores_of(base.0, base.1)?, scores_of(candidate.0, candidate.1)?);
+    let read = |(run, task): (&Run, &Task)| scores_of(run, task);
+    let (of_base, of_candidate) = rayon::join(|| read(base), || read(candidate));
+    let (of_base, of_candidate) = (of_base?, of_candidate?);
     let name = &base.1.name;
     let filters = |scores: &[Scores]| scores.iter().map(|s| s.filter.clone()).collect::<Vec<_>>();
     let (ours, theirs) = (filters(&of_base), filters(&of_candidate));

@@ -7,6 +7,7 @@ use super::scores::{Scores, Together, scores_of};
 use crate::estimate::Estimate;
 use crate::record::Run;
 use crate::stats::{self, Beaten, Clusters, Observations, Paired, Part, group, group_test, undefeated, undefeated_of};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use std::collections::HashMap;
 
 /// Error rate of all tests of one row.
@@ -70,8 +71,9 @@ pub fn stars(runs: &[&Run]) -> Stars {
 
 /// The scores of a task in all runs; `None` where one has none.
 fn columns(first: &Run, others: &[&Run], task: &str) -> Option<Vec<Vec<Scores>>> {
-    let of = |run: &Run| scores_of(run, run.task(task)?).ok();
-    std::iter::once(first).chain(others.iter().copied()).map(of).collect()
+    let of = |run: &&Run| scores_of(run, run.task(task)?).ok();
+    let runs: Vec<&Run> = std::iter::once(first).chain(others.iter().copied()).collect();
+    runs.par_iter().map(of).collect()
 }
 
 /// The scores of a figure in all runs with the clusters of their documents. `None` unless all have the same documents and the figure is a mean of their scores.

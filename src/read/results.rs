@@ -12,15 +12,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes of a results file at most; the largest known one (13,000 tasks) has 60 MB.
 const LARGEST: u64 = 512 << 20;
 
-/// Deepest nesting of groups that is followed; a tree that contains itself has no end.
-const DEEPEST: usize = 32;
-
-/// Nodes of a tree at most.
-const MOST_NODES: usize = 1_000_000;
+/// Deepest nesting of groups that is followed; a group that contains itself has no end.
+const DEEPEST: usize = 256;
 
 /// The section that we write for ourselves.
 #[derive(Debug, Deserialize)]
@@ -198,22 +196,35 @@ impl Reader<'_> {
                 self.results.keys().map(String::as_str).filter(|name| !below.contains(name)).collect()
             }
         };
-        let mut left = MOST_NODES;
         let known: HashSet<&str> = tasks.iter().map(|name| name.as_str()).collect();
-        named.into_iter().map(|name| self.node(name, &known, DEEPEST, &mut left)).collect()
+        let mut made = HashMap::new();
+        let nodes = named.into_iter().map(|name| self.node(name, &known, DEEPEST, &mut made));
+        nodes.map(|node| node.map(Arc::unwrap_or_clone)).collect()
     }
 
-    fn node(&self, name: &str, tasks: &HashSet<&str>, depth: usize, left: &mut usize) -> Result<Node> {
-        let endless = || {
-            Error::input(format!("the groups of this file do not end ({name})")).file(self.file).key("group_subtasks")
-        };
-        *left = left.checked_sub(1).ok_or_else(endless)?;
-        if tasks.contains(name) || !self.is_group(name) {
-            return Ok(Node::Task(name.to_owned()));
+    /// The node of a name; each is made once.
+    fn node<'n>(
+        &'n self,
+        name: &'n str,
+        tasks: &HashSet<&str>,
+        depth: usize,
+        made: &mut HashMap<&'n str, Arc<Node>>,
+    ) -> Result<Arc<Node>> {
+        if let Some(node) = made.get(name) {
+            return Ok(node.clone());
         }
-        let below = depth.checked_sub(1).ok_or_else(endless)?;
-        let children = self.children(name).into_iter().map(|child| self.node(child, tasks, below, left));
-        Ok(Node::Group { name: name.to_owned(), children: children.collect::<Result<_>>()? })
+        let node = if tasks.contains(name) || !self.is_group(name) {
+            Node::Task(name.to_owned())
+        } else {
+            let endless = || {
+                let message = format!("the groups of this file do not end, or are too deep ({name})");
+                Error::input(message).file(self.file).key("group_subtasks")
+            };
+            let below = depth.checked_sub(1).ok_or_else(endless)?;
+            let children = self.children(name).into_iter().map(|child| self.node(child, tasks, below, made));
+            Node::Group { name: name.to_owned(), children: children.collect::<Result<_>>()? }
+        };
+        Ok(made.entry(name).or_insert(Arc::new(node)).clone())
     }
 
     fn task(&self, name: &str) -> Task {
@@ -289,8 +300,7 @@ impl Reader<'_> {
 
     /// Documents of the tasks under a group, where each of them is counted.
     fn documents_under(&self, name: &str) -> Option<usize> {
-        let mut left = MOST_NODES;
-        let node = self.node(name, &HashSet::new(), DEEPEST, &mut left).ok()?;
+        let node = self.node(name, &HashSet::new(), DEEPEST, &mut HashMap::new()).ok()?;
         let count = |task: &str| self.at(&["n-samples", task, "effective"]).and_then(Value::as_u64).map(|n| n as usize);
         node.tasks().into_iter().map(count).sum()
     }

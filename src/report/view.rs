@@ -215,14 +215,17 @@ impl<'a> View<'a> {
 
     /// The groups of which all stands in tables of its own.
     fn apart(&self, nodes: &[&'a Node]) -> HashSet<&'a str> {
-        let mut apart = HashSet::new();
-        nodes.iter().for_each(|node| self.find_apart(node, &mut apart));
+        let (mut apart, mut entered) = (HashSet::new(), HashSet::new());
+        nodes.iter().for_each(|node| self.find_apart(node, &mut entered, &mut apart));
         apart
     }
 
-    fn find_apart(&self, node: &'a Node, apart: &mut HashSet<&'a str>) {
+    fn find_apart(&self, node: &'a Node, entered: &mut HashSet<&'a str>, apart: &mut HashSet<&'a str>) {
         let Node::Group { name, children } = node else { return };
-        children.iter().for_each(|child| self.find_apart(child, apart));
+        if !entered.insert(name) {
+            return;
+        }
+        children.iter().for_each(|child| self.find_apart(child, entered, apart));
         let only_gathers = !self.group(name).is_some_and(|group| group.aggregates) && !children.is_empty();
         if !self.shown_rows(name).is_empty()
             || only_gathers && children.iter().all(|child| apart.contains(child.name()))

@@ -73,8 +73,8 @@ fn run(rows: serde_json::Value) -> Run {
     let group =
         |name: &str, alias: &str, rows| Group { name: name.into(), alias: alias.into(), rows, ..Group::default() };
     let node = |name: &str| Node::Task(name.into());
-    let inner = Node::Group { name: "inner".into(), children: vec![node("a"), node("b")] };
-    let outer = Node::Group { name: "outer".into(), children: vec![inner] };
+    let inner = Node::Group { name: "inner".into(), children: vec![node("a").into(), node("b").into()] };
+    let outer = Node::Group { name: "outer".into(), children: vec![inner.into()] };
     Run {
         path: "out/m".into(),
         writer: Writer { program: Program::Fairmark, version: None },
