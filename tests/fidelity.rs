@@ -357,21 +357,8 @@ fn positions_that_are_not_finite_are_counted() {
         weight.copy_from_slice(&0x7f61u16.to_le_bytes()); // 3e38 in bfloat16
     }
     std::fs::write(&path, bytes).unwrap();
-    let (out, model) = (dir.path().join("out"), model.to_str().unwrap());
-    let output = fairmark(&[
-        "run",
-        "--model",
-        "demo",
-        "--model",
-        model,
-        "--tasks",
-        "demo_facts",
-        "--limit",
-        "1",
-        "--distributions",
-        "--out",
-        out.to_str().unwrap(),
-    ]);
+    let out = dir.path().join("out");
+    let output = beside_the_demo(model.to_str().unwrap(), &out);
     assert_eq!(output.status.code(), Some(2), "nothing can be said of such a format: {}", stderr(&output));
     let said = stderr(&output);
     let line = said.lines().find(|line| line.contains("not finite")).unwrap_or_else(|| panic!("{said}"));
@@ -384,26 +371,20 @@ fn positions_that_are_not_finite_are_counted() {
     assert!(found.iter().all(|p| p.reference_logprob.is_finite()));
 }
 
+/// One document asked of the demo's model and of another one, with distributions.
+fn beside_the_demo(model: &str, out: &Path) -> Output {
+    let asked =
+        ["run", "--model", "demo", "--model", model, "--tasks", "demo_facts", "--limit", "1", "--distributions"];
+    fairmark(&[&asked[..], &["--out", out.to_str().unwrap()]].concat())
+}
+
 #[test]
 fn other_tokens_than_the_references_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let model = copy(dir.path());
     let out = dir.path().join("out");
     let refused = |model: &str, says: &str| {
-        let output = fairmark(&[
-            "run",
-            "--model",
-            "demo",
-            "--model",
-            model,
-            "--tasks",
-            "demo_facts",
-            "--limit",
-            "1",
-            "--distributions",
-            "--out",
-            out.to_str().unwrap(),
-        ]);
+        let output = beside_the_demo(model, &out);
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert!(stderr(&output).contains(says), "{}", stderr(&output));
     };
